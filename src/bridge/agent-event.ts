@@ -61,13 +61,13 @@ export type Decision =
   | { behavior: 'allow'; message?: string; updatedInput?: Record<string, unknown>; suggestionIds?: string[] }
   | { behavior: 'deny'; message: string };
 
-/** What outlives the turn that started it (docs/letta-protocol.md, Activity nobody asked for). */
+/** A task that outlives the turn that started it (docs/letta-protocol.md, Activity nobody asked for). */
 export interface BackgroundTask {
   /** The same from its start to its end. */
   id: string;
   /** Its id for Letta's tools (`task_1`, `bash_2`); `null` while Letta does not list it yet. */
   process: string | null;
-  /** `memory`: a subagent that Letta itself starts, to tend the agent's memory. */
+  /** `memory`: a subagent that Letta itself starts to work on the agent's memory. */
   kind: 'subagent' | 'command' | 'monitor' | 'memory';
   /** The command, or the model's words for it. */
   what: string;
@@ -78,29 +78,29 @@ export interface BackgroundTask {
 export type LoopStatus = 'idle' | 'busy' | 'waiting_on_approval';
 
 /**
- * What a frame means for a turn. Frames of subagents and of other runtimes, repeats and replies never
- * get here. `runId` is unique only within one connection.
+ * What a frame means for a turn. The letta folder filters out repeats, replies, and frames of subagents and other
+ * runtimes. `runId` is unique only within one connection.
  */
 export type AgentEvent =
   | { type: 'loop'; status: LoopStatus; activeRunIds: string[]; clientMessageIdsByRun: Record<string, string[]> }
   /** Incremental: append to the text of `messageId`. */
   | { type: 'text'; runId: string; messageId: string; text: string }
   /**
-   * The whole text of `messageId` as the history has it: replaces what was appended. A message that never arrived
-   * stands before the message `before`, or last.
+   * The whole text of `messageId` from the history: replaces the appended text. A message that was not heard at all goes
+   * before the message `before`, or last.
    */
   | { type: 'text-repaired'; runId: string; messageId: string; text: string; before?: string }
   | { type: 'reasoning'; runId: string; messageId: string; text: string }
   | { type: 'tool-called'; runId: string; callId: string; tool: string; input: Record<string, unknown> }
   | { type: 'tool-started'; callId: string; tool: string; input: Record<string, unknown> }
-  /** A rolling snapshot: replaces the earlier one. */
+  /** A snapshot of the output so far: replaces the earlier one. */
   | { type: 'tool-output'; callId: string; output: string }
   | { type: 'tool-ended'; callId: string; ok: boolean }
-  /** The text that the model gets, with the true status. */
+  /** The text that the model gets, and whether the tool really succeeded. */
   | { type: 'tool-returned'; callId: string; ok: boolean; output: string }
   /** End of a run, not of a turn. */
   | { type: 'run-ended'; runId: string; stopReason: string }
-  /** The text of that run is void, as the history shows: it was tried again while nobody heard. */
+  /** The text of that run is void: the history shows that Letta retried the run while we were disconnected. */
   | { type: 'text-void'; runId: string }
   /** The text of that run is void; the next run sends the answer again. */
   | { type: 'retrying'; runId: string | null; attempt: number; maxAttempts: number; delayMs: number; reason: string }
@@ -108,11 +108,11 @@ export type AgentEvent =
   | { type: 'error'; message: string; terminal: boolean }
   | { type: 'notice'; message: string; level: string }
   | { type: 'approval-asked'; request: ApprovalRequest }
-  /** The authoritative list of what is still open: whatever was asked and is not in it has been settled elsewhere. */
+  /** All requests that are still open at Letta: a known request that is not in the list was answered elsewhere. */
   | { type: 'approvals-open'; requestIds: string[] }
   /** Echo of queued input; `automatic` for task notifications and cron prompts that Letta queued by itself. */
   | { type: 'user-message'; clientMessageId: string | null; automatic: boolean }
-  /** All that runs in the background now: the end of each starts a turn that nobody asked for. */
+  /** All tasks that run in the background now; Letta starts a turn by itself when one of them ends. */
   | { type: 'background'; tasks: BackgroundTask[] }
   | { type: 'device'; mode: string; workingDirectory: string | null }
   /** The end of a turn, after everything that belongs to it. */
@@ -121,7 +121,7 @@ export type AgentEvent =
       runId: string | null;
       stopReason: string;
       error: string | null;
-      /** It never began: Letta has no such agent, or no such conversation, any more. */
+      /** The turn never began, because Letta no longer has the agent or the conversation. */
       gone?: true;
     };
 
@@ -141,14 +141,14 @@ export type ConnectionEvent =
       clientMessageIdsByRun: Record<string, string[]>;
       approvals: ApprovalRequest[];
       reconnected: boolean;
-      /** The agent that was to answer is gone: the one of `runtime` was chosen instead. */
+      /** The agent that is gone and that the agent of `runtime` replaces. */
       replacedAgent?: string;
     }
   /** The link is gone; the connection dials again by itself. */
   | { type: 'lost'; reason: string }
   /**
-   * Still not there; `notice` is fit for people, `device` names the one that must come back. It tries again after
-   * `retryInMs`, or not at all when that is `null`.
+   * The link is still down. `notice` is for people; `device` names the one that must come back. The connection dials again
+   * after `retryInMs`, or never when that is `null`.
    */
   | { type: 'unavailable'; code: string; notice: string; retryInMs: number | null; device?: string };
 

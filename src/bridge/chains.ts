@@ -1,14 +1,14 @@
-/** Runs jobs of one key one after another, in the order they came; different keys do not wait for each other. */
+/** Runs jobs of one key one after another, in the order in which they came; jobs of different keys run side by side. */
 export class Chains<Key> {
-  // The last job of each key that has any; never rejects. A key is forgotten when its last job ends.
+  // The last job of each key; never rejects. A key is removed when its last job ends.
   readonly #tails = new Map<Key, Promise<void>>();
 
-  /** How many keys have work under way. */
+  /** How many keys have jobs that wait or run. */
   get size(): number {
     return this.#tails.size;
   }
 
-  /** The job's own result; a job that throws does not hurt those behind it. */
+  /** Resolves or rejects as the job does; the jobs behind one that throws run all the same. */
   run<T>(key: Key, job: () => Promise<T>): Promise<T> {
     const result = (this.#tails.get(key) ?? Promise.resolve()).then(job);
     const done = () => {
@@ -19,7 +19,7 @@ export class Chains<Key> {
     return result;
   }
 
-  /** Resolves when nothing is under way any more. */
+  /** Resolves when no job waits or runs any more. */
   async whenIdle(): Promise<void> {
     while (this.#tails.size > 0) await Promise.all(this.#tails.values());
   }

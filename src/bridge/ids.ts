@@ -1,6 +1,6 @@
 /**
- * Every key of the bridge is made and taken apart here and nowhere else: their formats are stored,
- * so a change of one is a migration.
+ * Makes and parses every key of the bridge; no other file does, because the formats are stored: to change one is a
+ * migration.
  */
 
 declare const brand: unique symbol;
@@ -25,7 +25,7 @@ export type ThreadKey = Branded<'ThreadKey'>;
 export type MessageKey = Branded<'MessageKey'>;
 /** One turn: `turn-` and random letters; also the id that people see when a turn fails. */
 export type TurnId = Branded<'TurnId'>;
-/** What a button carries: random, meaningless outside our store. */
+/** The value of a button: random, and meaningless outside our store. */
 export type Token = Branded<'Token'>;
 
 export const ROLLING = 'dm';

@@ -13,8 +13,8 @@ export interface ThreadAddress {
 export type ChannelKind = 'channel' | 'group' | 'im' | 'mpim';
 
 /**
- * A piece of what a person wrote. References stay references, so that text which only looks like one
- * cannot be taken for one. Entities are decoded, links are already readable text, code is verbatim.
+ * A piece of what a person wrote. References are spans of their own, so that text which only looks like a reference is
+ * not taken for one. Entities are decoded, links are readable text, code is verbatim.
  */
 export type Span =
   | { kind: 'text'; text: string }
@@ -32,7 +32,7 @@ export interface FileRef {
   size: number | null;
 }
 
-/** One message of a person, whichever event told of it. */
+/** One message of a person, whichever event delivered it. */
 export interface InboundMessage {
   key: MessageKey;
   team: TeamId;
@@ -54,7 +54,7 @@ export interface InboundMessage {
    */
   external: boolean | null;
   spans: Span[];
-  /** Set when there is more in it than `spans` and `files` tell: attachments or blocks that are not read. */
+  /** Set when it has attachments or blocks that the bridge does not read, besides `spans` and `files`. */
   unread?: true;
   files: FileRef[];
   /** Whether the text itself contains `<@BOT>`; event types are not trusted for this. */
@@ -98,7 +98,7 @@ export type ActionName =
   | 'details'
   | OfferAction;
 
-/** A click. The token is the only thing a button carries; everything else about it comes from the store. */
+/** A click. A button carries only the token; the store knows everything else about it. */
 export interface InboundAction {
   name: ActionName;
   token: Token;
@@ -114,7 +114,7 @@ export interface InboundAction {
   threadTs: SlackTs | null;
 }
 
-/** `approve`: from the full view, where all of it could be read. */
+/** `approve`: from the full view, which shows the whole request. */
 export type SubmissionName = 'approve' | 'deny_with_reason' | 'edit_command' | 'save_rule' | 'answer_in_words';
 
 /** A submitted modal that an action opened. */
@@ -146,7 +146,7 @@ export interface InboundCommand {
   channelKind: ChannelKind;
 }
 
-/** A person changed a message of theirs, or took it back. */
+/** A person edited or deleted a message of theirs. */
 export type InboundRevision =
   | { kind: 'edited'; message: InboundMessage; mentionedBefore: boolean }
   | ({ kind: 'deleted' } & Pick<
@@ -155,8 +155,7 @@ export type InboundRevision =
     >);
 
 /**
- * Slack has given a channel another id; the old one is not known to it any more (docs/slack.md, Slack Connect and
- * Enterprise).
+ * Slack gave a channel another id and does not know the old one any more (docs/slack.md, Slack Connect and Enterprise).
  */
 export interface InboundChannelChange {
   team: TeamId;
@@ -167,13 +166,13 @@ export interface InboundChannelChange {
 /** What a person should be shown in a modal after a click. */
 export type ModalRequest =
   | { kind: 'deny_with_reason'; token: Token; tool: string }
-  /** `asksAnother`: it does not run at once, somebody else is asked about it. */
+  /** `asksAnother`: the edited command needs the approval of another person before it runs. */
   | { kind: 'edit_command'; token: Token; command: string; asksAnother?: boolean }
   | { kind: 'save_rule'; token: Token; rule: string; directory: string | null; device: string | null }
   | { kind: 'answer_in_words'; token: Token; questions: Question[] }
   /**
-   * `approves`: whether its last page ends with Approve. `redacted`: whether something in it is not shown. `own`:
-   * whether it shows what others are not shown, as it may be a secret.
+   * `approves`: whether its last page has Approve. `redacted`: whether secrets in it are hidden. `own`: whether it shows
+   * its reader possible secrets that other people do not see.
    */
   | {
       kind: 'view_full';
@@ -187,11 +186,11 @@ export type ModalRequest =
     }
   | { kind: 'details'; token: Token; details: TurnDetails; page: number };
 
-/** Every click ends in exactly one of these; a `refused` one changed nothing. */
+/** The outcome of a click; a `refused` one changed nothing. */
 export type ActionOutcome = { result: 'decided' } | { result: 'modal'; modal: ModalRequest } | Refused;
 
 /**
- * `unreachable`: nothing was decided because Letta cannot be told now; the card stays. `paused`: nor may anything run.
+ * `unreachable`: nothing was decided because Letta cannot be reached; the card stays. `paused`: an admin paused the agent.
  */
 export type RefusedWhy = 'already_decided' | 'not_allowed' | 'expired' | 'unreachable' | 'paused';
 
@@ -214,35 +213,35 @@ export type SubmissionOutcome =
   | { result: 'invalid'; errors: { input: number; text: string }[] }
   | Refused;
 
-/** What became of an inbound message; every one has an outcome and a reason that is logged. */
+/** What became of an inbound message; the log has it for each. */
 export type MessageOutcome =
   | { outcome: 'accepted' }
   | { outcome: 'context' }
-  /** It answered a question of the agent, or said yes to a request, which approves nothing. */
-  | { outcome: 'answered' | 'pointed' }
+  /** It answered a question of the agent, or said yes to a request, which approves nothing: that needs a click. */
+  | { outcome: 'answered' | 'yes_needs_click' }
   | { outcome: 'command'; name: string }
   | { outcome: 'helped' }
   | { outcome: 'repeated' }
   | { outcome: 'ignored'; reason: string }
   | { outcome: 'refused'; reason: string };
 
-/** What became of a change to a message. `asked`: its turn runs; the author was asked whether to stop it. */
+/** What became of an edit or deletion. `asked`: its turn runs, so the author was offered to stop it. */
 export type RevisionOutcome =
   | { outcome: 'changed' | 'withdrawn' | 'asked' }
   | { outcome: 'ignored'; reason: string }
   | { outcome: 'refused'; reason: string }
-  /** It is taken in only now: the change made it one for the agent, or came before it. */
+  /** The message itself was handled only now: the edit made it one for the agent, or arrived before the message. */
   | { outcome: 'began'; as: MessageOutcome['outcome'] };
 
-/** What a thing that came from Slack was, in one word. */
+/** The kind of an inbound event, for the log and the metrics. */
 export type InboundKind = 'message' | 'revision' | 'click' | 'modal' | 'command' | 'home' | 'channel' | 'event';
 
-/** Where what is said to all about a message stands. */
+/** The thread in which public answers to a message are posted. */
 export function addressOf({ team, channel, channelKind, ts, threadTs }: InboundMessage): ThreadAddress {
   return { team, channel, threadTs: threadTs ?? (channelKind === 'im' ? null : ts) };
 }
 
-/** Where a private word to the author is visible: not in a thread that does not exist yet. */
+/** Where an ephemeral message to the author is visible: in a thread that does not exist yet, it is not. */
 export function placeOf({
   team,
   channel,

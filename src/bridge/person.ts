@@ -3,7 +3,7 @@ import type { TeamId, UserId } from './ids.ts';
 
 export type PersonKind = 'member' | 'guest' | 'external' | 'bot' | 'deactivated';
 
-/** Somebody, or a bot, as Slack's directory knows them. */
+/** A person or a bot as Slack's directory knows them. */
 export interface Person {
   id: UserId;
   team: TeamId;
@@ -12,10 +12,10 @@ export interface Person {
   colleague?: boolean;
   /** Display name: data, never trusted. */
   name: string;
-  /** Those user groups of the policy that they are in; left out: none. */
+  /** The user groups of the policy that they are in; left out: none. */
   groups?: readonly GroupId[];
-  /** User groups of the policy of which Slack does not tell now whether they are in them. */
+  /** User groups of the policy whose members Slack does not tell right now. */
   unconfirmedGroups?: readonly GroupId[];
-  /** Of a bot: the user that it is, too. */
+  /** Of a bot: its user id, besides its bot id. */
   botUser?: UserId;
 }

@@ -41,13 +41,13 @@ export interface Timer {
 
 export interface Clock {
   /**
-   * ms since 1970, for ages that are stored, shown, or compared with other people's clocks. It may step back or forward
-   * while we run: nothing that waits may count by it.
+   * ms since 1970, for ages that are stored, shown, or compared with other machines' clocks. It may step back or forward
+   * while the bridge runs, so no wait may be measured by it.
    */
   now(): number;
   /** ms since some moment in the life of the process; never steps. For budgets, deadlines, windows, silence. */
   monotonic(): number;
-  /** Runs once after `ms`; errors thrown by `run` are a bug. Must not keep the process alive by itself. */
+  /** Calls `run` once after `ms`; `run` must not throw. A timer alone does not keep the process alive. */
   after(ms: number, run: () => void): Timer;
 }
 
@@ -67,13 +67,13 @@ export interface Log {
   child(fields: object): Log;
 }
 
-/** What is counted and measured (metric-table.ts); `labels` take few, known values: never ids or texts. */
+/** The metrics (metric-table.ts). `labels` take few, known values: never ids or texts. */
 export interface Metrics {
-  /** One more. */
+  /** Adds one. */
   count(name: CounterName, labels?: Readonly<Record<string, string>>): void;
-  /** How it is now. */
+  /** Sets the current value. */
   gauge(name: GaugeName, value: number, labels?: Readonly<Record<string, string>>): void;
-  /** How long it took, in seconds. */
+  /** Adds one duration, in seconds. */
   observe(name: HistogramName, seconds: number): void;
 }
 
@@ -90,27 +90,26 @@ export interface ConnectOptions {
 }
 
 /**
- * One runtime over one link at a time. It dials, replays, reconnects and dedupes by itself and tells of it
- * through `onEvent`, in order. Methods reject with a BridgeError; `certain: false` where the outcome is unknown.
+ * One runtime over one link at a time. It dials, reconnects, replays and drops repeats by itself, and reports through
+ * `onEvent`, in order. Methods reject with a BridgeError; `certain: false` when the outcome is unknown.
  */
 export interface AgentConnection {
   /**
-   * Sends the turn's input. Resolves when Letta accepted it; the caller sees to it that no turn is open.
+   * Sends the turn's input. Resolves when Letta accepted it; the caller makes sure that no turn is open.
    * `tools`: the only ones that the model is offered; left out: all.
    */
   submit(input: { clientMessageId: string; content: string; tools?: readonly string[] | undefined }): Promise<void>;
   /** `gone` when the request is no longer pending (answered elsewhere, turn over). */
   answer(requestId: string, decision: Decision): Promise<'accepted' | 'gone'>;
-  /** Whether something was there to be stopped; the end still comes as `turn-ended`. */
+  /** `aborted`: whether Letta had something to stop; the end of the turn still comes as `turn-ended`. */
   abort(): Promise<{ aborted: boolean }>;
   /**
-   * Asks Letta to end what runs in the background; `ended` says whether it did. Of commands, and of subagents that are
-   * processes of the device, it has no way to (docs/letta-protocol.md, Activity nobody asked for): those only the agent
-   * itself can end.
+   * Asks Letta to end a background task; `ended`: whether it did. Letta cannot end commands and subagents that are
+   * processes of the device (docs/letta-protocol.md, Activity nobody asked for): only the agent itself can.
    */
   endTask(task: BackgroundTask): Promise<{ ended: boolean }>;
   /**
-   * The `sync` round trip that must stand between `turn-ended` and the next input (docs/letta-protocol.md, Queue and
+   * The `sync` round trip that is needed between `turn-ended` and the next input (docs/letta-protocol.md, Queue and
    * deduplication).
    */
   settle(): Promise<void>;
@@ -132,30 +131,29 @@ export type Delivery =
   | { delivered: false; reason: string };
 
 /**
- * One turn as it is shown: throttled edits. Slack's native streaming would be a second implementation of this, chosen
- * by
- * `Surface.turn`: it takes the same views, and falls back to edits (docs/slack.md, Edits or native streaming).
+ * Shows one turn by throttled edits. Slack's native streaming would be a second implementation, which takes the same views
+ * and falls back to edits (docs/slack.md, Edits or native streaming).
  */
 export interface TurnSurface {
-  /** Wishes for the latest view; older wishes that were not shown yet are forgotten. Never throws. */
+  /** Asks to show this view; it replaces earlier ones that were not shown yet. Never throws. */
   show(view: TurnView): void;
   /**
-   * Shows the view that ends the turn; resolves when Slack confirmed all of it, or has refused it for half a day.
-   * @param endedAt ms since 1970: since when it is owed. Left out: since now.
+   * Shows the view that ends the turn; resolves when Slack confirmed all of it, or refused it for half a day.
+   * @param endedAt ms since 1970 from which the half day counts; left out: now
    */
   finish(view: TurnView, endedAt?: number): Promise<Delivery>;
-  /** Makes sure that the cards of the turn are still to be seen: people are about to be told of them. */
+  /** Checks that Slack still shows the cards of the turn; called before people are reminded of them. */
   recheckCards?(): void;
   /**
-   * Shows the last view before the process ends, in the messages that the turn has; it goes ahead of other live edits.
-   * Resolves when Slack shows it or has refused it; nobody has to wait for that. Never rejects.
+   * Shows the last view before the process ends, in the turn's existing messages, ahead of other live edits. Resolves when
+   * Slack shows it or refused it; callers need not wait. Never rejects.
    */
   pause?(view: TurnView): Promise<void>;
-  /** Leaves the turn as it stands in Slack: no further call; resolves when those on their way are stored. */
+  /** Leaves the turn's messages in Slack as they are: makes no further call, resolves when running ones are stored. */
   freeze?(): Promise<void>;
 }
 
-/** What cannot be shown in its thread for now, and Slack's word for why. */
+/** What Slack does not let the bridge show in the thread for now, and Slack's error code for it. */
 export interface HeldUp {
   what: 'end' | 'card';
   reason: string;
@@ -164,20 +162,20 @@ export interface HeldUp {
 export interface SurfaceTurn {
   turn: TurnId;
   address: ThreadAddress;
-  /** Messages of this turn that Slack has already, from the record: they are continued, not posted again. */
+  /** The turn's messages in Slack, from the record: they are edited, not posted again. */
   posts: readonly PostRecord[];
-  /** Taken up after a restart: Slack may have messages of it that `posts` does not know, so the surface looks first. */
+  /** Set after a restart: Slack may have messages of the turn that `posts` does not name, so the surface looks first. */
   resumed?: boolean;
   /** Told after each confirmed post or edit; the surface waits for it before it counts the call as done. */
   onPosts(posts: PostRecord[]): Promise<void>;
-  /** Called before text is shown that may still change: the promise is waited for. */
+  /** Called before the surface shows text that may still change; the surface waits for the promise. */
   onText?(): Promise<void> | undefined;
   /**
-   * Slack has taken cards in no form for half a day, or has no such thread: nobody can decide them. May be told several
-   * times. `cards`: the first letters of their tokens; left out: all.
+   * Slack refused cards in every form for half a day, or has no such thread, so people cannot decide them. May be called
+   * several times. `cards`: the first letters of their tokens; left out: all.
    */
   onCardRefused?(reason: string, cards?: readonly string[]): void;
-  /** The turn's end, or a card of it, waits until Slack lets us write there again. Told once. */
+  /** The turn's end, or a card of it, waits until Slack lets us write there again. Called once. */
   onHeldUp?(held: HeldUp): void;
 }
 
@@ -186,7 +184,7 @@ export interface SurfaceOffer {
   address: ThreadAddress;
   /** Messages that show an earlier view of the same offer: they are edited. */
   posts: readonly PostRecord[];
-  /** Slack may have a message of it that `posts` does not know, so the surface looks first. */
+  /** Slack may have a message of the offer that `posts` does not name, so the surface looks first. */
   resumed: boolean;
   /** Told after each confirmed post or edit; the surface waits for it before it counts the call as done. */
   onPosts(posts: PostRecord[]): Promise<void>;
@@ -195,16 +193,16 @@ export interface SurfaceOffer {
 export interface Surface {
   turn(options: SurfaceTurn): TurnSurface;
   /**
-   * Shows an offer, or what became of it. Resolves when Slack confirmed it, or cannot be told any more; one call at a
+   * Shows an offer, or what became of it. Resolves when Slack confirmed or finally refused it; callers make one call at a
    * time for each offer.
    */
   offer(options: SurfaceOffer): Promise<Delivery>;
   /** Makes Slack stop showing that somebody works in this thread. Best effort: a failure is logged only. */
   clearWorkingStatus?(address: ThreadAddress): Promise<void>;
   /**
-   * A direct message to somebody about a thread that cannot be written to: `text` is Markdown of ours, and below it
-   * stands what the agent said in `copy.view`. The copy of one turn stands there once, however often it is told: the
-   * surface looks for what it has posted of it, also before a restart.
+   * Sends a direct message about a thread that the bridge cannot write to: `text` is Markdown of ours, followed by what the
+   * agent said in `copy.view`. The copy of one turn is posted once, however often this is called: the surface looks for
+   * what it posted before, also before a restart.
    */
   sendDirectMessage?(
     user: UserId,
@@ -212,11 +210,11 @@ export interface Surface {
     text: string,
     copy: { turn: TurnId; view: TurnView } | null,
   ): Promise<Delivery>;
-  /** One message of the bridge itself in the thread (help, a refusal that all may see). Text is Markdown of ours. */
+  /** Posts a message of the bridge itself in the thread (help, a public refusal). `text` is Markdown of ours. */
   say(address: ThreadAddress, text: string): Promise<Delivery>;
   /**
-   * Only `user` sees it; best effort (docs/slack.md, Interactivity).
-   * @param stop the token of a turn: a Stop button stands below the text
+   * Posts a message that only `user` sees; best effort (docs/slack.md, Interactivity).
+   * @param stop the token of a turn: adds a Stop button below the text
    */
   whisper(address: ThreadAddress, user: UserId, text: string, stop?: Token): Promise<void>;
 }
@@ -227,7 +225,7 @@ export interface People {
    * @param maxAgeMs how old the answer may be; at most ten minutes, which is the default.
    */
   getPerson(user: UserId, team: TeamId, maxAgeMs?: number): Promise<Person>;
-  /** A channel's name without `#`; the id where Slack does not tell. Never rejects. */
+  /** A channel's name without `#`; its id when Slack does not tell the name. Never rejects. */
   getChannelName(channel: string, team: TeamId): Promise<string>;
   /**
    * Whether another organisation shares the channel, or is invited to; also where Slack refuses to tell. Cached.
@@ -238,17 +236,17 @@ export interface People {
 
 export interface UserGroups {
   /**
-   * As Slack confirmed them at most ten minutes ago; nobody where there is no such group. Rejects with a retryable
+   * As Slack confirmed them at most ten minutes ago; empty when there is no such group. Rejects with a retryable
    * BridgeError when Slack cannot be asked.
    */
   listMembers(group: GroupId): Promise<ReadonlySet<UserId>>;
 }
 
-/** What Slack's receiver hands everything to. A promise that rejects means: not stored, do not acknowledge. */
+/** Takes every inbound event from Slack's receiver. A promise that rejects means: not stored, do not acknowledge. */
 export interface Intake {
   /**
    * Resolves when the message is on disk or needs not be.
-   * @param how `caughtUp`: found by looking, perhaps long after it was written: commands are not carried out.
+   * @param how `caughtUp`: catch-up found it, perhaps long after it was written, so a command in it does not run
    */
   handleMessage(message: InboundMessage, how?: { caughtUp: boolean }): Promise<MessageOutcome>;
   /** Remembers why a message of Slack was ignored, so that `!why` can tell. */
@@ -268,19 +266,19 @@ export interface Intake {
   viewHome(user: UserId, team: TeamId): Promise<HomeView>;
 }
 
-/** What a look into a channel or thread found. */
+/** What reading the history of a channel or thread found. */
 export interface Past {
   /** Of people, newer than what was asked for, oldest first. */
   messages: InboundMessage[];
   /** Of a channel: threads with replies that are newer than what was asked for, newest first. */
   threads: SlackTs[];
-  /** False when there was more than is read at most: the oldest of it is missing. */
+  /** False when there was more than the bridge reads at once: the oldest messages are missing. */
   isComplete: boolean;
 }
 
-/** What Slack still has of what was said. Calls are paced; methods reject with a BridgeError, or when stopped. */
+/** Reads Slack's history. Calls are paced; methods reject with a BridgeError, or when the bridge stops. */
 export interface History {
-  /** `null` when it cannot be read, now or later: archived, bot removed, deleted. */
+  /** `null` when it cannot be read and never will be: archived, bot removed, deleted. */
   readChannel(channel: ChannelId, after: SlackTs): Promise<Past | null>;
   readThread(channel: ChannelId, root: SlackTs, after: SlackTs): Promise<Past | null>;
 }
@@ -291,22 +289,22 @@ export interface Threads {
   load(key: ThreadKey): Promise<ThreadRecord | null>;
   /**
    * Reads, changes and saves one record; updates of one thread run one after another and none awaits the network.
-   * `change` gets a record that it may not mutate and returns the next one, or `null` for "leave it"; it may throw to
-   * refuse. `rev`, `updatedAt` are set by the store. Resolves with what is stored now. Any disk failure rejects.
+   * `change` gets a record that it must not mutate and returns the next one, or `null` to leave it; it may throw to
+   * refuse. The store sets `rev` and `updatedAt`. Resolves with what is stored now; rejects when the disk fails.
    */
   update(key: ThreadKey, change: (record: ThreadRecord | null) => ThreadRecord | null): Promise<ThreadRecord | null>;
-  /** Threads whose record says that something is open; all that start-up reads. */
+  /** Threads whose record says that something is open; start-up reads these alone. */
   listActive(): Promise<ThreadKey[]>;
   /** The thread that owns an open button, by the button's token: two lookups, not a search. */
   findByToken(token: string): Promise<ThreadKey | null>;
 }
 
-/** For what happens once in a channel's life; may search. */
+/** For a change of a channel's id, which is rare: may search through all records. */
 export interface ThreadMoves {
   listOfChannel(team: TeamId, channel: ChannelId): Promise<ThreadKey[]>;
   /**
    * Stores the record of `from` under `to` as `change` makes it, out of itself and what `to` has already, then forgets
-   * `from`. Interrupted it can be done again. Resolves with what is stored at `to`; `null` when there was none.
+   * `from`. After an interruption it can be done again. Resolves with what is stored at `to`; `null` when `from` had none.
    */
   move(
     from: ThreadKey,
@@ -315,24 +313,24 @@ export interface ThreadMoves {
   ): Promise<ThreadRecord | null>;
 }
 
-/** What finished turns did, apart from the records: read only when somebody asks. */
+/** What finished turns did, stored apart from the records because it is read only when a person asks. */
 export interface DetailsStore {
   put(ref: DetailsRef, details: TurnDetails): Promise<void>;
-  /** `null` when it is not kept, or not any more. */
+  /** `null` when it was never kept, or not any more. */
   get(ref: DetailsRef): Promise<TurnDetails | null>;
-  /** Forgets them; what is not there is fine. */
+  /** Deletes them; missing ones are fine. */
   drop(refs: readonly DetailsRef[]): Promise<void>;
 }
 
-/** What became of every request. Entries are added, never changed, and forgotten after their time. */
+/** What became of every request. Entries are added, never changed, and deleted after their time. */
 export interface Audit {
-  /** Resolves when it is on disk. The same `id` and `at` again change nothing. */
+  /** Resolves when it is on disk. An entry whose `id` and `at` are stored already changes nothing. */
   append(entry: AuditEntry): Promise<void>;
-  /** The newest that `wanted` takes, at most `limit`, newest first. */
+  /** The newest entries that `wanted` accepts, at most `limit`, newest first. */
   listLatest(limit: number, wanted: (entry: AuditEntry) => boolean): Promise<AuditEntry[]>;
 }
 
-/** What was chosen once and must not change by itself: the agent, the device (docs/design.md, Letta side). */
+/** Small values that are stored under a name, such as the chosen agent and device (docs/design.md, Letta side). */
 export interface Choices {
   get(name: string): Promise<string | null>;
   set(name: string, value: string): Promise<void>;

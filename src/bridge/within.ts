@@ -1,6 +1,6 @@
 import type { Clock } from './ports.ts';
 
-/** Whether `work` has settled in time: its value, or `late`. Rejects as `work` does. @param ms how long is waited */
+/** The value of `work`, or `late` when it takes longer than `ms`. Rejects as `work` does. */
 export function within<Value>(clock: Clock, ms: number, work: Promise<Value>): Promise<Value | 'late'> {
   return new Promise((resolve, reject) => {
     const timer = clock.after(ms, () => resolve('late'));

@@ -132,8 +132,8 @@ export class MessageIntake {
       (relevance === 'speak' || command !== null) && !caughtUp,
     );
     // Whoever may press Stop may also write "stop", even where they may not write to the agent.
-    const stops = command?.kind === 'command' && command.name === 'stop';
-    const mayStop = stops && can(this.#parts.policies.current(), person, { do: 'stop' }, place).allowed;
+    const isStop = command?.kind === 'command' && command.name === 'stop';
+    const mayStop = isStop && can(this.#parts.policies.current(), person, { do: 'stop' }, place).allowed;
     if (!verdict.allowed && !mayStop) {
       // Do not refuse what catch-up found: the refusal may have been told in its time, and nothing of it is on disk. A bot
       // sees no ephemeral message.
@@ -172,7 +172,8 @@ export class MessageIntake {
     const typed = this.#queue.isStale({ ts: message.ts, askedAt })
       ? 'nothing'
       : await this.#passToApprovals(key, record, message, relevance, person);
-    if (typed === 'answers' || typed === 'points') return { outcome: typed === 'answers' ? 'answered' : 'pointed' };
+    if (typed === 'answers' || typed === 'points')
+      return { outcome: typed === 'answers' ? 'answered' : 'yes_needs_click' };
     if (typed === 'unreachable') return { outcome: 'refused', reason: typed };
     const placed = this.#parts.inCurrentChannel(message);
     // When Slack changed the channel's id meanwhile, the message belongs to the thread under the new id.
@@ -187,11 +188,11 @@ export class MessageIntake {
   /**
    * Rejects while Slack does not say who the author is, so that the message is not acknowledged: Slack delivers it again,
    * and catch-up finds it when Slack gives up. The author is told once.
-   * @param waits whether the author expects a reaction
+   * @param expectsReaction whether the author expects a reaction
    */
-  async #judgeAuthor(message: InboundMessage, waits: boolean): Promise<Judgement & { place: Place }> {
+  async #judgeAuthor(message: InboundMessage, expectsReaction: boolean): Promise<Judgement & { place: Place }> {
     const tellToWait = () => {
-      if (!waits || message.bot || !isPlainlyOurs(message)) return;
+      if (!expectsReaction || message.bot || !isPlainlyOurs(message)) return;
       const { user, channel, threadTs } = message;
       if (!this.#waitNotices.mayPost(`${user} ${channel} ${threadTs}`, this.#parts.clock.monotonic())) return;
       this.#parts.notices.whisper(placeOf(message), user, TRIES_ON);

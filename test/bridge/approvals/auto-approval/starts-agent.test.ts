@@ -129,7 +129,7 @@ describe('a request to start a subagent', () => {
   it("its requester's reply can deny it, not approve it", async () => {
     const middle = await createRunning(places({}));
     await ask(middle, agent());
-    expect(await reply(middle, 'yes')).toMatchObject({ outcome: 'pointed' });
+    expect(await reply(middle, 'yes')).toMatchObject({ outcome: 'yes_needs_click' });
     await reply(middle, 'count them yourself');
     const { view } = middle.surface.offers.at(-1) ?? {};
     expect(await click(middle, 'deny_with_this', { token: view?.token as never })).toEqual({ result: 'decided' });

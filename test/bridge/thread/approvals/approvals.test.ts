@@ -314,7 +314,7 @@ describe('a message written while a request waits for its author', () => {
     const middle = await createRunning();
     await ask(middle, bash('touch x'));
     for (const text of ['yes', 'Ok!', 'approve', '👍', 'go ahead', 'lgtm']) {
-      expect(await reply(middle, text)).toEqual({ outcome: 'pointed' });
+      expect(await reply(middle, text)).toEqual({ outcome: 'yes_needs_click' });
     }
     expect(middle.surface.said.at(-1)?.text).toContain('use the buttons on the card');
     expect(told(middle)).toEqual([]);
