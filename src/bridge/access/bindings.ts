@@ -10,7 +10,7 @@ import {
   settingsOf,
 } from './policy.ts';
 
-/** What admins set for a channel by command; what is not there is as the policy says. */
+/** What admins set for a channel by command; for the fields that are left out, the policy counts. */
 export interface Bound {
   permissions?: Permissions;
   agentId?: string;
@@ -20,13 +20,13 @@ export interface Bound {
 
 /** Under this name the store keeps what channels are bound to. */
 export const BINDINGS = 'bindings';
-/** The one bound first is forgotten when there are more. */
+/** How many channels can be bound; the one that was bound first is forgotten when there are more. */
 const CHANNELS_KEPT = 500;
 const PERMISSIONS: ReadonlySet<string> = new Set<Permissions>(['guarded', 'standard', 'acceptEdits', 'strict']);
 
 /**
- * The policy with what admins have bound channels to by command, which is stored. The policy is the base: a command
- * changes agent, device, directory and permissions of a channel, nothing else, until it is taken back.
+ * The policy, merged with the bindings that admins made by command, which are stored. A binding changes only the agent,
+ * device, directory and permissions of a channel, until an admin takes it back.
  */
 export class Bindings implements PolicyBook {
   readonly #policies: PolicyBook;
@@ -41,7 +41,7 @@ export class Bindings implements PolicyBook {
     this.#log = log;
   }
 
-  /** Before anything is taken up or taken in. Rejects when the disk fails. */
+  /** Call it before threads are resumed and messages accepted. Rejects when the disk fails. */
   async load(): Promise<void> {
     this.#bound = readBindings(await this.#choices.get(BINDINGS));
     this.#merged = null;
@@ -57,7 +57,7 @@ export class Bindings implements PolicyBook {
     return this.#bound.get(channel) ?? {};
   }
 
-  /** @param change `undefined` takes back what was set. Resolves when it is on disk; until then all is as before. */
+  /** Takes effect, and resolves, once it is on disk. @param change `undefined` takes back what was set */
   async bindChannel(channel: ChannelId, change: { [Name in keyof Bound]: Bound[Name] | undefined }): Promise<void> {
     const next = new BoundedMap(CHANNELS_KEPT, this.#bound);
     const bound: Bound = {};
@@ -92,7 +92,7 @@ function settingsWith(bound: Bound, base: Binding | null): Partial<PlaceSettings
   return { ...(permissions !== undefined && { permissions }), binding };
 }
 
-/** What is stored, by channel. What does not fit is left out: it was written by another version, or by hand. */
+/** The stored bindings by channel, without entries that do not parse: another version, or a person, wrote them. */
 export function readBindings(stored: string | null): Map<ChannelId, Bound> {
   const bound = new Map<ChannelId, Bound>();
   for (const entry of parseList(stored ?? '[]')) {

@@ -6,33 +6,33 @@ import { type GroupId, mayApproversStartAgents, type PeopleList, type Policy, se
 export interface Subject {
   id: UserId;
   kind: PersonKind;
-  /** Those user groups of the policy that they are in; left out: none. */
+  /** The user groups of the policy that they are in; left out: none. */
   groups?: readonly GroupId[];
-  /** User groups of the policy of which nobody knows now whether they are in them. */
+  /** User groups of the policy whose members Slack does not tell right now. */
   unconfirmedGroups?: readonly GroupId[];
-  /** Of a bot: the user that it is, too. */
+  /** Of a bot: its user id, besides its bot id. */
   botUser?: UserId;
 }
 
 export interface Place {
   channel: ChannelId;
   channelKind: ChannelKind;
-  /** Shared with another organisation. */
+  /** Whether the channel is shared with another organisation. */
   external: boolean;
 }
 
 export type Doing =
-  /** Write to the agent. All that a bot may ever do. */
+  /** Write to the agent. A bot may do nothing else. */
   | { do: 'speak' }
   /** Use a command, open the home tab, hand over a file. */
   | { do: 'command' | 'home' | 'file' }
-  /** See a request or what a turn did in full; stop a turn. Approvers may, though they may not speak. */
+  /** See a request or a turn's details in full; stop a turn. Approvers may, even if they may not write to the agent. */
   | { do: 'look' | 'stop' }
-  /** Answer a question, or decide about messages: what a turn asks of `requester` alone. */
+  /** Answer a question or decide about messages: only `requester` may. */
   | { do: 'answer'; requester: UserId }
   /**
-   * Decide whether a turn that `requester` started may use a tool. `startsAgent`: approve one that sets another agent to
-   * work, which asks nothing. `author`: who wrote the command, where it is not the agent's.
+   * Decide whether a turn that `requester` started may use a tool. `startsAgent`: the tool starts another agent, which
+   * never asks for approval. `author`: the person who wrote the command, if not the agent.
    */
   | { do: 'decide'; requester: UserId; startsAgent?: boolean; author?: UserId }
   /** Bind places to agents, change permissions, pause everything. */
@@ -49,13 +49,13 @@ function denied(reason: string, notice: string): Verdict {
   return { allowed: false, reason, notice };
 }
 
-/** The reason of a refusal that may be a yes as soon as Slack tells again who is in a user group. */
+/** The reason of a refusal that may become a yes once Slack tells again who is in a user group. */
 export const UNCONFIRMED = 'membership_unconfirmed';
 
 /**
- * The one answer to "may they?", asked for every message, click, modal, command, file and home tab at the moment it
- * happens, and again when it takes effect. Where the answer hangs on a user group whose members nobody knows now, it is
- * no, with the reason {@link UNCONFIRMED}.
+ * The only answer to "may they?": asked for every message, click, modal, command, file and home tab when it happens, and
+ * again when it takes effect. When the answer depends on a user group whose members Slack does not tell, it is no, with
+ * the reason {@link UNCONFIRMED}.
  * @param place `null` for what happens nowhere in particular (the home tab).
  */
 export function can(policy: Policy, subject: Subject, doing: Doing, place: Place | null): Verdict {
@@ -78,7 +78,7 @@ function judge(policy: Policy, subject: Subject, doing: Doing, place: Place | nu
   const settings = place ? settingsOf(policy, place.channel) : policy.defaults;
   const isApprover = CLICKS.has(doing.do) && includes(settings.approvers, subject);
   if (!isAdmin && !isApprover && !isUser(policy, subject)) return notAdmitted(policy, subject);
-  // Where an admin is makes no difference to an answer that only they see.
+  // Admins may do this in any channel, because only they see the answer.
   if (place && !(isAdmin && BY_ADMINS.has(doing.do))) {
     const verdict = canUsePlace(policy, place);
     if (!verdict.allowed) return verdict;
@@ -102,12 +102,12 @@ function judge(policy: Policy, subject: Subject, doing: Doing, place: Place | nu
 const CLICKS: ReadonlySet<Doing['do']> = new Set(['look', 'stop', 'decide']);
 const BY_ADMINS: ReadonlySet<Doing['do']> = new Set(['command', 'administer']);
 
-/** User groups stand for full members only: a guest whom somebody puts into one is not named by that. */
+/** A user group admits its full members only: putting a guest into it does not admit the guest. */
 function includes(list: PeopleList, { id, kind, groups = [] }: Subject): boolean {
   return list.ids.includes(id) || (kind === 'member' && list.groups.some((group) => groups.includes(group)));
 }
 
-/** Whether an id is a bot's or an app's. It decides nothing: what its turns ask, admins decide in its place. */
+/** Whether an id is a bot's or an app's. Bots decide nothing, so admins decide what their turns ask. */
 export function isBot(requester: UserId): boolean {
   return /^[AB]/.test(requester);
 }
@@ -137,7 +137,7 @@ function canDecide(
   const isOwn = requester === subject.id;
   const isForBot = approvers.requester && isBot(requester);
   if (isForBot && includes(policy.admins, subject)) return allowed;
-  // Nobody is sent to somebody who may not decide it either.
+  // Do not name people who may not decide it either.
   const may = (id: string) => selfApproval || (id !== requester && id !== author);
   const named = [
     ...(isForBot ? mentions(policy.admins, may) : approvers.requester && may(requester) ? [`<@${requester}>`] : []),
@@ -165,7 +165,7 @@ function canDecide(
 const NOBODY_MAY =
   'No one can decide this here: the person who asked may not (self_approval), and no other approvers are named.';
 
-/** As {@link canDecide} where the place allows it; else an admin, who decides for others in the approvers' place. */
+/** As {@link canDecide} where the channel lets approvers start agents; elsewhere only admins may approve. */
 function canStartAgent(policy: Policy, subject: Subject, requester: UserId, place: Place | null): Verdict {
   const usual = canDecide(policy, subject, { requester }, place);
   if (place && mayApproversStartAgents(policy, place.channel)) return usual;

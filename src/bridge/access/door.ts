@@ -9,18 +9,18 @@ import { groupsOf, type Policy, type PolicyBook } from './policy.ts';
 
 export interface DoorParts {
   people: People;
-  /** Left out: user groups have nobody in them. */
+  /** Left out: user groups have no members. */
   groups?: UserGroups | undefined;
   policies: PolicyBook;
 }
 
-/** Who wrote or decided something that takes effect later. */
+/** The author of a message or decision that takes effect later. */
 export type Author = Pick<InboxItem, 'user' | 'bot' | 'botUser'>;
 
-/** What is asked again counts for so long: a queued message of a second ago needs no second look. */
+/** How old a person's data may be when they are judged again: a message that waited only a second needs no new look-up. */
 const AGAIN_MS = 10_000;
 
-/** Who asked, where, and whether they may, by the policy of that moment. */
+/** Who acts, where, and whether they may, by the policy of that moment. */
 export interface Judgement {
   person: Person;
   place: Place | null;
@@ -28,8 +28,8 @@ export interface Judgement {
 }
 
 /**
- * Everybody who comes in passes here: finds out who they are and what kind of place it is, and asks `can`. Rejects with
- * a retryable BridgeError when Slack cannot be asked.
+ * Judges everybody who writes, clicks or gives a command: finds out who they are and what kind of place it is, and asks
+ * `can`. Rejects with a retryable BridgeError when Slack cannot be asked.
  */
 export class Door {
   readonly #parts: DoorParts;
@@ -38,7 +38,7 @@ export class Door {
     this.#parts = parts;
   }
 
-  /** Rejects, too, while nobody knows whether the author is in the user group that it hangs on. */
+  /** Also rejects while the verdict depends on a user group whose members Slack does not tell. */
   async judgeMessage(message: InboundMessage, doing: Doing = { do: 'speak' }): Promise<Judgement & { place: Place }> {
     const { team, channel, channelKind, external } = message;
     const [known, place] = await Promise.all([
@@ -65,14 +65,14 @@ export class Door {
     const { users, bots } = this.#parts.policies.current();
     if (!bots.ids.includes(bot.user)) {
       if (!users.ids.includes(bot.user)) return known;
-      // An app that posts with a person's token is not that person.
+      // An app that posts with a person's token does not get that person's rights.
       const { kind } = await this.#parts.people.getPerson(bot.user, team);
       if (kind !== 'bot') return known;
     }
     return { ...known, botUser: bot.user };
   }
 
-  /** For clicks and modals: they come from the thread's messages, wherever Slack says that they were shown. */
+  /** For clicks and modals: judged for the thread's own channel, whichever channel Slack reports. */
   async judgeClick(key: ThreadKey, user: UserId, doing: Doing): Promise<Judgement> {
     const { team, channel } = parseThreadKey(key);
     const kind = isDirect(channel) ? 'im' : 'channel';
@@ -92,9 +92,8 @@ export class Door {
   }
 
   /**
-   * Asked once more when something takes effect that was let in before: whoever wrote or decided it may have lost the
-   * right to since. Where Slack does not answer in between, what it said at most ten minutes ago counts; rejects when
-   * there is nothing of that age.
+   * Judges an author again when their message or decision takes effect, because they may have lost the right since. When
+   * Slack does not answer, what it said at most ten minutes ago counts; rejects when nothing is that young.
    */
   async judgeAgain(key: ThreadKey, who: Author, doing: Doing): Promise<Judgement> {
     const { team, channel } = parseThreadKey(key);
@@ -117,7 +116,7 @@ export class Door {
   }
 
   async #judge(known: Person, doing: Doing, place: Place | null): Promise<Judgement> {
-    // One policy for both questions: it may be another one after the groups were looked up.
+    // One policy for both questions, because it may change while the groups are looked up.
     const policy = this.#parts.policies.current();
     const person = await this.#addGroups(known, policy);
     return { person, place, verdict: can(policy, person, doing, place) };
@@ -135,7 +134,7 @@ export class Door {
     };
   }
 
-  /** Slack says only of messages whether their channel is shared. It is asked where that makes a difference. */
+  /** Asks Slack whether the channel is shared, only if the answer matters: only message events say it. */
   async #getPlace(team: TeamId, channel: ChannelId, channelKind: ChannelKind): Promise<Place> {
     const { channels } = this.#parts.policies.current();
     const mustAskSlack = channelKind !== 'im' && channels.everywhere && !channels.ids.includes(channel);
@@ -144,8 +143,8 @@ export class Door {
 }
 
 /**
- * The event itself may know better than the directory that somebody is from outside; but not of somebody whom the
- * directory knows as one of our organisation.
+ * Treats a member as external when the event names another team, unless the directory knows them as a colleague: the
+ * directory may not know yet that a person is from outside.
  */
 function withTeamOfEvent(person: Person, team: TeamId, userTeam: TeamId | null): Person {
   const isOutsider = userTeam !== null && userTeam !== team && person.kind === 'member' && person.colleague !== true;

@@ -2,7 +2,7 @@ import type { UserId } from '../ids.ts';
 import type { Choices, Clock, Log } from '../ports.ts';
 import { moment } from '../text/moment.ts';
 
-/** Who stopped everything, and when (ms since 1970). */
+/** Who paused the agent, and when (ms since 1970). */
 export interface Paused {
   by: UserId;
   at: number;
@@ -11,7 +11,7 @@ export interface Paused {
 const NAME = 'paused';
 const PAUSED = /^([A-Z0-9]{1,32}) (\d{1,15})$/;
 
-/** Whether the agent may work at all. Stored, so that a restart does not wake what somebody has stopped. */
+/** Whether an admin paused the agent. Stored, so that a restart does not resume it. */
 export class KillSwitch {
   readonly #choices: Choices;
   readonly #clock: Clock;
@@ -28,14 +28,14 @@ export class KillSwitch {
     return this.#paused;
   }
 
-  /** Before anything is taken up or taken in. Rejects when the disk fails: then nothing may start. */
+  /** Call it before threads are resumed and messages accepted. Rejects when the disk fails: then nothing may start. */
   async load(): Promise<void> {
     const found = PAUSED.exec((await this.#choices.get(NAME)) ?? '');
     this.#paused = found?.[1] ? { by: found[1], at: Number(found[2]) } : null;
     if (this.#paused) this.#log.warn({ ...this.#paused }, 'the agent is paused');
   }
 
-  /** Holds from this moment on; resolves when it is on disk. */
+  /** Takes effect at once; resolves when it is on disk. */
   async pause(by: UserId): Promise<void> {
     this.#paused ??= { by, at: this.#clock.now() };
     this.#log.warn({ ...this.#paused }, 'the agent is paused');
@@ -49,7 +49,7 @@ export class KillSwitch {
     this.#log.warn({ by }, 'the agent is no longer paused');
   }
 
-  /** One line for whoever wants something of the agent; `null` while it works. */
+  /** One line for people who write while the agent is paused; `null` while it is not. */
   get notice(): string | null {
     const paused = this.#paused;
     return (

@@ -4,7 +4,7 @@ import { type ChannelId, isDirect, type UserId } from '../ids.ts';
 /** Id of a Slack user group, `S…`. */
 export type GroupId = string;
 
-/** Which messages are for the agent: those that mention it; replies of people who did so in that thread, too; all. */
+/** Which messages are for the agent: those that mention it; also replies of people who did so in that thread; all. */
 export type Listening = 'mention' | 'thread' | 'all';
 
 /**
@@ -15,7 +15,7 @@ export type Listening = 'mention' | 'thread' | 'all';
  */
 export type Verbosity = 'quiet' | 'compact' | 'verbose';
 
-/** What the agent may do unasked: a mode of Letta's, or `guarded`, which is `strict` there and a preset of ours. */
+/** What the agent may do without asking: a mode of Letta's, or `guarded`: Letta's `strict` with a preset of ours. */
 export type Permissions = PermissionMode | 'guarded';
 
 /** People by id, and full members by user group. */
@@ -46,9 +46,9 @@ export interface PlaceSettings {
   approvers: Approvers;
   /** Whether an approver may decide what a turn of their own asks. */
   selfApproval: boolean;
-  /** Whether those who approve may also let the agent start others, which ask nothing; else admins alone may. */
+  /** Whether approvers may approve that the agent starts another agent, which never asks; else only admins may. */
   subagents: boolean;
-  /** Rules under which requests are approved without a person. */
+  /** Rules that approve requests without a person. */
   autoApprove: readonly string[];
   binding: Binding | null;
 }
@@ -59,7 +59,7 @@ export interface TurnLimits {
   atOnce: number | null;
 }
 
-/** Who may do what, where and how often. A value: a changed policy is another one. */
+/** Who may do what, where and how often. A value: a changed policy is a new object. */
 export interface Policy {
   users: PeopleList & {
     /** `*` and `members` admit the same people: full members. Everybody else must be named by id. */
@@ -77,9 +77,9 @@ export interface Policy {
   /** They alone change what a place is bound to, and stop everything. */
   admins: PeopleList;
   bots: {
-    /** Bots and workflows by user id or bot id (`B…`); none is served that is not here. */
+    /** Bots and workflows by user id or bot id (`B…`); the agent answers no others. */
     ids: readonly string[];
-    /** How many messages of theirs a thread takes before a person has written there again. */
+    /** How many messages of bots a thread accepts in a row before a person must write there again. */
     inARow: number;
   };
   limits: { user: TurnLimits; channel: TurnLimits };
@@ -88,14 +88,14 @@ export interface Policy {
   places: ReadonlyMap<ChannelId | 'dm', Partial<PlaceSettings>>;
 }
 
-/** The policy as it is now: it may be another one the next time, so nobody keeps what they got. */
+/** Gives the current policy. It can change at any time, so callers must not keep it. */
 export interface PolicyBook {
   current(): Policy;
-  /** What is stored of it is read; before anything is taken up or taken in. */
+  /** Loads what is stored of it; call it before threads are resumed and messages accepted. */
   load?(): Promise<void>;
 }
 
-/** Nobody, nowhere. */
+/** Admits no one anywhere. */
 export const closedPolicy: Policy = {
   users: { everyone: false, members: false, ids: [], groups: [] },
   channels: { everywhere: false, directMessages: false, ids: [] },
@@ -117,7 +117,7 @@ export const closedPolicy: Policy = {
   places: new Map(),
 };
 
-/** What holds in a channel: the defaults, under what is said of all direct messages, under what is said of this one. */
+/** The settings of a channel: its own, over those of all direct messages (`dm`), over the defaults. */
 export function settingsOf(policy: Policy, channel: ChannelId): PlaceSettings {
   const direct = isDirect(channel) ? policy.places.get('dm') : undefined;
   const settings = { ...policy.defaults, ...direct, ...policy.places.get(channel) };
@@ -125,13 +125,13 @@ export function settingsOf(policy: Policy, channel: ChannelId): PlaceSettings {
   return isPermitted ? settings : { ...settings, permissions: 'guarded' };
 }
 
-/** Whether an agent may do everything unasked there: that is allowed by name, or not at all. @param channel or `dm` */
+/** Whether the configuration allows the permissions `unrestricted` there. @param channel or `dm` */
 export function mayBeUnrestricted({ unrestricted }: Policy, channel: ChannelId | 'dm'): boolean {
   const direct = unrestricted.directMessages && (channel === 'dm' || isDirect(channel));
   return unrestricted.everywhere || direct || unrestricted.ids.includes(channel);
 }
 
-/** Whether those who approve there may let the agent start others, of which nothing is asked; else admins alone may. */
+/** Whether approvers there may approve that the agent starts another agent; else only admins may. */
 export function mayApproversStartAgents(policy: Policy, channel: ChannelId): boolean {
   return mayBeUnrestricted(policy, channel) || settingsOf(policy, channel).subagents;
 }

@@ -12,14 +12,14 @@ export function digestOf(input: Record<string, unknown>): string {
   return createHash('sha256').update(canonicalJson(input)).digest('hex');
 }
 
-/** What a request is about, in one line that stays readable after the decision. Secrets are not in it. */
+/** What a request is about, in one line without secrets that the card shows after the decision. */
 export function approvalTitle(request: ApprovalRequest): string {
   if (request.questions) return oneLine(request.questions.map((question) => question.question).join(' '));
   const { subject, files, rest } = shownRequest(request);
   return oneLine([subject, files.join(', '), rest].find((text) => text !== '') ?? '');
 }
 
-/** What a click or a modal decides; `null` when it does not fit the request (an option that does not exist). */
+/** What a click or a modal decides. */
 export interface Decided {
   decision: ApprovalDecision;
   /** The reason or the answer, for the card. */
@@ -32,7 +32,8 @@ export function approve(): Decided {
 }
 
 /**
- * Approves what its card shows: the agent's command, or what a person put in its place. @param request as it would run
+ * Approves what the card shows: the agent's command, or the one that a person put in its place.
+ * @param request as it would run
  */
 export function approveShown(request: ApprovalRequest, record: Pick<ApprovalRecord, 'edit'>): Decided {
   return record.edit ? approveCommand(request, record.edit.command) : approve();
@@ -47,15 +48,15 @@ function approveCommand({ input }: ApprovalRequest, command: string): Decided {
   };
 }
 
-/** Deeper input is not sent back to Letta: writing it would take more stack than there is. */
+/** How deep an input may be nested to be sent back to Letta: serialising a deeper one could overflow the stack. */
 const SENT_BACK = 200;
 
 /** The longest command that can be edited: what a modal's input takes (docs/slack.md, Size limits). */
 const EDITABLE = 3_000;
 
 /**
- * The command that a person may change before it runs; `null` where they may not: it is no command, it does not fit, or
- * something of the input is not shown on the card.
+ * The command that a person may edit before it runs; `null` when it is no command, is too long for a modal, or the card
+ * does not show all of the input.
  */
 export function editableCommand(request: ApprovalRequest): string | null {
   const { command } = request.input;
@@ -69,7 +70,7 @@ function isTooDeep({ input }: ApprovalRequest): boolean {
   return sizeOf(input, { depth: SENT_BACK, letters: Number.POSITIVE_INFINITY }).depth > SENT_BACK;
 }
 
-/** Why a request cannot be decided by anybody here, in words for people and for the agent; `null`: it can. */
+/** Why no one can decide a request in Slack, in words for people and for the agent; `null`: they can. */
 export function refusalOf(request: ApprovalRequest): string | null {
   const { refusal } = shownRequest(request);
   // Answers go back with the whole input.
@@ -77,7 +78,7 @@ export function refusalOf(request: ApprovalRequest): string | null {
   return refusal;
 }
 
-/** @returns `null` when the command cannot be changed, or nothing is left of it. */
+/** @returns `null` when the command may not be edited, or the new text is empty */
 export function approveChanged(request: ApprovalRequest, text: string): Decided | null {
   const before = editableCommand(request);
   const command = text.replaceAll('\r\n', '\n').trim();
@@ -86,10 +87,10 @@ export function approveChanged(request: ApprovalRequest, text: string): Decided 
 }
 
 const RULE_SAVED = 'rule saved: ';
-/** What the window in which it is saved can show whole. */
+/** How long a rule may be for the modal to show all of it. */
 const RULE = 2_000;
 
-/** Approved, and Letta writes the rule that it offers: it holds for everybody who works in that directory. */
+/** Approves, and lets Letta save the rule that it offers, which holds for everybody who works in that directory. */
 export function approveWithRule(request: ApprovalRequest): Decided | null {
   const suggestion = ruleOf(request);
   if (!suggestion) return null;
@@ -101,13 +102,13 @@ export function approveWithRule(request: ApprovalRequest): Decided | null {
 }
 
 /**
- * The rule that Letta offers to save; none for questions (docs/letta-protocol.md, Approvals), nor for what starts an
- * agent that asks nothing.
+ * The rule that Letta offers to save; none for questions (docs/letta-protocol.md, Approvals) nor for tools that start
+ * another agent.
  */
 export function ruleOf(request: ApprovalRequest): { id: string; text: string } | null {
   const [suggestion] = request.suggestions;
   if (!suggestion || request.questions || startsAgent(request.tool) || suggestion.text.length > RULE) return null;
-  // Letta quotes the command in it, and everybody reads the decision.
+  // Letta quotes the command in the rule, and everybody in the thread reads the decision.
   return { id: suggestion.id, text: redactCommand(suggestion.text).text };
 }
 
@@ -150,7 +151,7 @@ export interface FormAnswers {
   texts: readonly string[];
 }
 
-/** @returns what is wrong, by question, or the decision. Several choices, and words beside them, become one text. */
+/** @returns the errors by question, or the decision. Several choices, and words beside them, are joined to one text. */
 export function answerWithForm(
   request: ApprovalRequest,
   { choices, texts }: FormAnswers,
@@ -172,7 +173,7 @@ export function answerWithForm(
   return answerQuestions(request, Object.fromEntries(answers));
 }
 
-/** A plain reply: to every question that was asked. `null` when there is nothing to answer. */
+/** Takes a plain reply as the answer to every question. `null` when there is no question or no text. */
 export function answerWithReply(request: ApprovalRequest, text: string): Decided | null {
   const questions = request.questions ?? [];
   const words = text.trim();
@@ -181,8 +182,8 @@ export function answerWithReply(request: ApprovalRequest, text: string): Decided
 }
 
 /**
- * What was decided, as it was said or is to be said to Letta, from what the record has of it. `null` where the record
- * has not all of it: then it must be decided anew.
+ * Rebuilds from the record what was decided, as it is sent to Letta. `null` when the record does not hold all of it: then
+ * people must decide again.
  */
 export function rebuildDecision(
   request: ApprovalRequest,
@@ -212,7 +213,7 @@ export function rebuildDecision(
   }
 }
 
-/** What somebody is told who comes too late. */
+/** The notice for a person who decides too late. */
 export function lateNotice(record: ApprovalRecord): string {
   const { state } = record;
   if (state.state === 'decided') return `Already ${state.decision.replaceAll('_', ' ')} by <@${state.by}>.`;

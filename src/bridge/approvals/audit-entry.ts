@@ -10,9 +10,9 @@ export interface AuditEntry {
   /** Letta's id of the request, unique only in its conversation (docs/letta-protocol.md, Approvals). */
   requestId: string;
   tool: string;
-  /** What it was about, in one line without secrets. */
+  /** What the request was about, in one line without secrets. */
   title: string;
-  /** SHA-256 of the input that was asked about: of the true one, secrets and all. */
+  /** SHA-256 of the whole input that was asked about, secrets included. */
   digest: string;
   /**
    * What the one who decides was shown of it, or of what was run instead; without keys, its middle left out where it is
@@ -21,32 +21,32 @@ export interface AuditEntry {
   input?: string | undefined;
   /** Whose turn asked. */
   requester: UserId;
-  /** Who wrote the command, where it is not the agent's. */
+  /** The person who wrote the command; left out: the agent. */
   editedBy?: UserId | undefined;
   /** ms since 1970 */
   askedAt: number;
-  /** Who decided; `null`: nobody, but a rule or the passing of time. */
+  /** Who decided; `null`: a rule, or the passing of time. */
   by: UserId | null;
   /** ms since 1970, when it was decided. */
   at: number;
-  /** `refused`: `by` wanted to decide it and may not, for `reason`; what becomes of the request is another entry. */
+  /** `refused`: `by` tried to decide and may not, for `reason`; the request's own outcome is another entry. */
   outcome: ApprovalDecision | ApprovalClosed | 'refused';
   reason?: string | undefined;
   /**
-   * From where: a click, a window, a command, a reply; what was allowed before; a rule; nothing but reading; a Stop
-   * that it carries out.
+   * How it was decided: by a click, a modal, a command, a reply, an earlier consent (`grant`), a rule, as a plain read
+   * (`guarded`), or because a Stop ends the task (`stop`).
    */
   via: DecidedVia | 'rule' | 'guarded' | 'stop' | null;
 }
 
-/** Of a request that was shown and is over; `null` while it is open. */
+/** The audit entry of a request that is over; `null` while it is open. */
 export function entryOf(thread: ThreadKey, record: ApprovalRecord): AuditEntry | null {
   const { token, turn, requestId, tool, title, digest, input, requester, edit, askedAt, state } = record;
   if (state.state === 'open') return null;
   const asked = { id: token, thread, turn, requestId, tool, title, digest, requester, askedAt, at: state.at };
   const shared = { ...asked, ...(input !== undefined && { input }), ...(edit && { editedBy: edit.by }) };
   if (state.state === 'closed') return { ...shared, by: null, outcome: state.why, via: null };
-  // An editor's own version is approved in one step.
+  // Without `edit`, the person who decided also wrote the command: they edited and approved it in one step.
   const own = state.decision === 'approved_with_changes' && !edit && { editedBy: state.by };
   return { ...shared, ...own, by: state.by, outcome: state.decision, via: state.via ?? 'click' };
 }

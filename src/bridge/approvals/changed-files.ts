@@ -54,10 +54,10 @@ export function noteOutside({ input }: ApprovalRequest, folder: string | null): 
   return path === undefined ? null : `${OUTSIDE}: ${describePath(path, folder)}`;
 }
 
-/** What Letta’s tools expand in a path: nobody here knows where that leads. */
+/** What Letta’s tools expand in a path, so that the bridge cannot know where it leads. */
 const EXPANDS = /^~|\$/;
 
-/** Judged by letters alone; where the working directory is not known, nothing lies outside of it. */
+/** Judged by the path’s letters alone. While the working directory is unknown, no path counts as outside. */
 function isOutsideOf(path: string, folder: string | null): boolean {
   if (folder === null || path === '') return false;
   if (EXPANDS.test(path)) return true;
@@ -65,7 +65,7 @@ function isOutsideOf(path: string, folder: string | null): boolean {
   return resolveParts(folder, '').some((part, at) => parts[at] !== part);
 }
 
-/** The path as it is written, and where it leads if its letters do not say so. */
+/** The path as it is written, with the whole path it leads to when that lies outside. */
 function describePath(path: string, folder: string | null): string {
   if (folder === null || !isOutsideOf(path, folder) || EXPANDS.test(path)) return quotePath(path);
   const parts = resolveParts(path, folder);
@@ -75,7 +75,7 @@ function describePath(path: string, folder: string | null): string {
 
 const isWindows = (folder: string) => /^(?:[A-Za-z]:[\\/]|\\\\)/.test(folder);
 
-/** The parts of the whole path, `..` taken back as Letta does it: by its letters, before the disk is asked. */
+/** The parts of the whole path, with `..` resolved by letters alone, as Letta does it. */
 function resolveParts(path: string, folder: string): string[] {
   const windows = isWindows(folder || path);
   const letters = (text: string) => (windows ? text.replaceAll('\\', '/') : text);
@@ -88,7 +88,7 @@ function resolveParts(path: string, folder: string): string[] {
   return parts;
 }
 
-/** Blanks at an end, or what a line of this list consists of, are no part of an ordinary name. */
+/** Quotes a name that could be misread in the list: with blanks at an end, or characters that the list itself uses. */
 function quotePath(path: string): string {
   return path !== path.trim() || /[→()⚠]|\s{2}/u.test(path) ? JSON.stringify(path) : path;
 }

@@ -1,7 +1,7 @@
 import type { ApprovalRequest, FileDiff } from '../agent-event.ts';
 
 export interface Covered {
-  /** Fields of the input of which the diff shows every character. */
+  /** Fields of the input whose every character the diff shows. */
   fields: ReadonlySet<string>;
   /** What the diff of such a field does not show, in words; `null`: nothing. */
   note: string | null;
@@ -10,9 +10,8 @@ export interface Covered {
 const NOTHING: Covered = { fields: new Set(), note: null };
 
 /**
- * What may be left out because the diff beside it shows it: proven by finding it there, letter by letter. Letta makes
- * diffs from the file as it is now and gives base names only (docs/letta-protocol.md, Approvals), so that a diff alone
- * proves nothing.
+ * The fields that a card may leave out, because they were found in the diff letter by letter. The diff alone proves
+ * nothing: Letta makes it from the current file and gives base names only (docs/letta-protocol.md, Approvals).
  */
 export function coveredByDiff({ input, diffs }: ApprovalRequest): Covered {
   const [diff, ...others] = diffs;

@@ -4,7 +4,7 @@ import { jsonText } from '../text/json.ts';
 import type { ToolCall } from '../turn/steps.ts';
 import { isProject } from './auto-approval/paths.ts';
 
-/** A tool call: as Letta asks about it, or as it was heard. */
+/** A tool call: one that Letta asks about, or one that the bridge heard. */
 interface Call {
   tool: string;
   input: Readonly<Record<string, unknown>>;
@@ -29,20 +29,20 @@ function mayMoveByShell({ input }: Call): boolean {
   return SHELL_FIELDS.some((field) => input[field] !== undefined && SHELL_MOVE.test(jsonText(input[field])));
 }
 
-/** What is known of a turn's moves of the working directory. */
+/** What the bridge heard of a turn, to find its moves of the working directory. */
 export interface MovesHeard {
-  /** Every request of the turn, those that were let pass without a card included. */
+  /** Every request of the turn, including those that passed without a card. */
   requests: readonly ApprovalRequest[];
   /** The turn's records: after a restart they are all that is left of its requests. */
   records: readonly ApprovalRecord[];
-  /** The turn's calls as they were heard. */
+  /** The turn's tool calls. */
   tools: readonly ToolCall[];
 }
 
 /**
- * Calls that may yet move the working directory: they wait for a decision, may still run, or nobody knows whether they
- * ran. Letta runs the calls of a batch side by side once all of them are decided, so a call that stands *behind* another
- * moves the directory for it, too; and only the device's word that comes once it ran says where the directory is then.
+ * Calls that may still move the working directory: they wait for a decision, may run, or may have run. Letta runs the
+ * calls of a batch side by side once all are decided, so a *later* call can move the directory for an earlier one, too;
+ * and only after the move does the device report the new directory.
  * @returns their ids: of the call where it is known, else of the request
  */
 export function pendingMoves({ requests, records, tools }: MovesHeard): string[] {
@@ -60,7 +60,7 @@ export function pendingMoves({ requests, records, tools }: MovesHeard): string[]
   return [...new Set(ids)].filter((id) => !over.has(id));
 }
 
-/** Of a request that only the record is left of: by its tool, or by the line that it was shown with. */
+/** Whether a request of which only the record is left may be a move: judged by its tool and its title. */
 function isMove(record: ApprovalRecord): boolean {
   return !isRefused(record) && (MOVERS.test(record.tool) || SHELL_MOVE.test(record.title));
 }
@@ -71,12 +71,15 @@ function isRefused(record: ApprovalRecord | undefined): boolean {
   return record?.state.state === 'closed' && record.state.why !== 'answered_elsewhere';
 }
 
-/** Letta tells where the directory is before it says that the tool has ended; what a shell made it finds later. */
+/**
+ * Whether the directory after the call is known: Letta reports it before the tool's end, except for a worktree that a
+ * shell command made.
+ */
 function isOver(call: ToolCall): boolean {
   return call.status === 'failed' || (call.status === 'ok' && !mayMoveByShell(call));
 }
 
-/** What is approved without asking in a place. */
+/** What is approved without asking in a channel. */
 export interface PassedUnasked {
   /** Reads inside of the working directory (`guarded`). */
   hasReads: boolean;
@@ -84,7 +87,7 @@ export interface PassedUnasked {
   hasRules: boolean;
 }
 
-/** What an approval of this call widens, in one line for its card; `null`: nothing. */
+/** What an approval of this call additionally permits, in one line for its card; `null`: nothing. */
 export function describeWidening(call: Call, { hasReads, hasRules }: PassedUnasked): string | null {
   if (!mayMoveDirectory(call)) return null;
   const { path } = call.input;

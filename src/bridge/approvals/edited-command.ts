@@ -6,8 +6,8 @@ import type { ApprovalRecord } from '../record/thread-record.ts';
 const known = new WeakMap<ApprovalRequest, Map<string, ApprovalRequest>>();
 
 /**
- * The request as it would run: with the command that a person put in the place of the agent's. The same request and
- * record give the same object.
+ * The request as it would run: with the command by which a person replaced the agent's. The same request and command give
+ * the same object.
  */
 export function withEditedCommand(request: ApprovalRequest, { edit }: Pick<ApprovalRecord, 'edit'>): ApprovalRequest {
   if (!edit) return request;
@@ -24,13 +24,13 @@ export function withEditedCommand(request: ApprovalRequest, { edit }: Pick<Appro
   return version;
 }
 
-/** Whether an edited command needs the approval of somebody else. */
+/** Whether an edited command needs the approval of another person. */
 export function needsAnotherApprover(policy: Policy, channel: string): boolean {
   return !settingsOf(policy, channel).selfApproval;
 }
 
 /**
- * Who may be able to approve what `editor` made of a command: neither they, nor the one whose turn it is.
+ * Who may be able to approve a command that `editor` edited: neither the editor, nor the person whose turn it is.
  * @returns people and user groups, as they are mentioned
  */
 export function listOtherApprovers(

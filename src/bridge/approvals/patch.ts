@@ -6,7 +6,7 @@ export interface FileChange {
   to: string | null;
 }
 
-/** @returns every file that the patch touches; `null` when it cannot be read as a patch: then nobody knows. */
+/** @returns every file that the patch touches; `null` when the text cannot be read as a patch, so the files are unknown */
 export function readPatch(text: string): FileChange[] | null {
   return readEnvelope(text) ?? readUnifiedDiff(text);
 }
@@ -74,7 +74,7 @@ function endOfHunks(lines: readonly string[], from: number): number | null {
 
 const NOWHERE = '/dev/null';
 
-/** What `diff -u` and `git diff` write. Lines of a hunk are counted, so that none of them is taken for a header. */
+/** Reads what `diff -u` and `git diff` write. Counts the lines of a hunk, so that none of them is taken for a header. */
 function readUnifiedDiff(text: string): FileChange[] | null {
   const changes: FileChange[] = [];
   const lines = text.split(/\r?\n/);
@@ -105,7 +105,7 @@ function readUnifiedDiff(text: string): FileChange[] | null {
   return changes.length === 0 ? null : changes;
 }
 
-/** A file is named once, though a diff names it in several lines. */
+/** Adds a file once, although a diff names it in several lines. */
 function addChange(changes: FileChange[], change: FileChange): void {
   const last = changes.at(-1);
   if (last?.action === change.action && last.path === change.path && last.to === change.to) return;

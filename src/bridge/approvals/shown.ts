@@ -6,36 +6,37 @@ import { hideSecrets } from '../text/secrets/hide.ts';
 import { changedFiles, changeLines, noteOutside } from './changed-files.ts';
 import { coveredByDiff } from './covered-by-diff.ts';
 
-/** What people are shown of a request: every word of it, except for secrets. Foreign text, not neutralised. */
+/** What people see of a request: every word of it, except for secrets. Foreign text, not escaped yet. */
 export interface ShownRequest {
-  /** What will run or be touched, whole: the command, the path. Empty where the tool has neither, or more than one. */
+  /** What will run or be touched, whole: the command or the path. Empty when the tool has none, or several. */
   subject: string;
   /** Of a patch: what happens to which file, one line each, with whole paths. */
   files: string[];
-  /** What people should know of it that no field says. */
+  /** Warnings and hints that no field contains. */
   notes: string[];
-  /** Every other field of the input, but for what the diff shows letter by letter; empty when there is none. */
+  /** Every other field of the input, except those that the diff shows letter by letter. */
   rest: string;
   diff: { files: string[]; added: number; removed: number; lines: string } | null;
-  /** Why a diff that should be there is not, one line a file. */
+  /** Why Letta made no diff, one line per file. */
   noDiff: string[];
-  /** The model's own account of the call, where it is short; else it is a field like others. */
+  /** The model's description of the call, if it is short; else it is a field like others. */
   description: string | null;
-  /** Whether something above is not shown because it looks like a secret. */
+  /** Whether something above is hidden because it looks like a secret. */
   isRedacted: boolean;
-  /** Whether some of that is shown to the one who decides: it may be no secret. */
+  /** Whether the person who decides sees some of that, because it may be no secret. */
   isWithheld: boolean;
-  /** Whether a card cannot hold all of it. */
+  /** Whether it is too long for a card. */
   isClipped: boolean;
-  /** Why nobody can be shown it: it must be denied then. `null`: they can. */
+  /** Why it cannot be shown to anyone, so that the bridge must deny it. `null`: it can. */
   refusal: string | null;
   /**
-   * Whether the card shows less than the one who decides must see, by either: then only the full view can be approved.
+   * Whether the card shows less than the person who decides must see, because it is withheld or clipped: then only the full
+   * view can be approved.
    */
   isPartlyShown: boolean;
 }
 
-/** Everybody who reads the thread, or the one who decides alone, in a window of theirs. */
+/** Who reads it: everybody in the thread (`all`), or only the person who decides, in a modal (`own`). */
 export type Eyes = 'all' | 'own';
 
 /**
@@ -43,18 +44,18 @@ export type Eyes = 'all' | 'own';
  * the card.
  */
 const CARD_TEXT = 6_000;
-/** What a card shows of the model's account of a call, whole. */
+/** The longest description by the model that a card shows as such. */
 const ACCOUNT = 300;
-/** What the place of a file adds to its path on a card, at most, but for a very long working directory. */
+/** How much the note about a file's place adds to its path on a card, unless the working directory is very long. */
 const PLACE = 200;
-/** What a card shows of a tool's name, whole. */
+/** The longest tool name that a card's head shows whole. */
 const TOOL_NAME = 80;
 const SUBJECTS = ['command', 'cmd', 'file_path', 'path', 'notebook_path', 'url'];
 
 const known = new WeakMap<ApprovalRequest, Map<string, ShownRequest>>();
 
 /**
- * What people are shown of a request. The same request gives the same object: inputs may be big.
+ * What people see of a request. The same request gives the same object, because inputs may be big.
  * @param folder the working directory; `null`: not known
  */
 export function shownRequest(request: ApprovalRequest, folder: string | null = null, eyes: Eyes = 'all'): ShownRequest {
@@ -65,7 +66,7 @@ export function shownRequest(request: ApprovalRequest, folder: string | null = n
   return shown;
 }
 
-/** Takes secrets out of one text after the other, and remembers whether there were some. */
+/** Hides the secrets in one text after another, and remembers whether there were some. */
 class Cleaner {
   readonly #eyes: Eyes;
   isRedacted = false;
@@ -84,11 +85,11 @@ class Cleaner {
   };
 }
 
-/** Letters that people can be asked to read in one request: to look through more would hold up everybody else. */
+/** The longest input that is shown: searching a longer one for secrets would block the process for everybody else. */
 const LETTERS = 200_000;
-/** With the diffs, which show most of an input a second time. */
+/** The longest input with its diffs, which repeat most of the input. */
 const WITH_DIFFS = 2 * LETTERS;
-/** Levels of an input that anybody can make out. */
+/** The deepest input that is shown. */
 const LEVELS = 10_000;
 
 function refusalOf({ input, diffs }: ApprovalRequest): string | null {
@@ -119,7 +120,7 @@ function showAll(request: ApprovalRequest, folder: string | null, cleaner: Clean
   const covered = coveredByDiff(request);
   for (const field of covered.fields) taken.add(field);
   const patched = changedFiles(request);
-  // The diffs that Letta makes of a patch leave out what is deleted: the patch itself is shown.
+  // Letta's diffs of a patch leave out deleted files, so the patch itself is shown instead.
   const changes = patched.changes.length > 0 || patched.isUnreadable ? null : diffOf(diffs);
   const place = noteOutside(request, folder);
   const content = {
@@ -140,14 +141,14 @@ function showAll(request: ApprovalRequest, folder: string | null, cleaner: Clean
     description: account === null ? null : clean(account),
   };
   const { isRedacted, isWithheld } = cleaner;
-  // Whatever the working directory is, the same requests fit: a click is judged by what its card showed.
+  // Measured without the working directory, so that a request fits or not whatever the directory is when it is clicked.
   const places = changeLines(request, patched.changes, null).map((line) => 2 * visibleLength(line) + PLACE);
   const isClipped = sum([widthOf(content), ...places]) > CARD_TEXT;
   return { ...content, isRedacted, isWithheld, isClipped, refusal: null, isPartlyShown: isClipped || isWithheld };
 }
 
 /**
- * The field that says what will run or be touched. Where several could, none is put in front: all are shown by name.
+ * The field that says what will run or be touched. When several could be it, none is the subject: all are shown by name.
  */
 function subjectOf(input: Record<string, unknown>): string | null {
   const names = SUBJECTS.filter((field) => Object.hasOwn(input, field) && input[field] !== '');
@@ -155,13 +156,13 @@ function subjectOf(input: Record<string, unknown>): string | null {
   return name !== undefined && names.length === 1 && typeof input[name] === 'string' ? name : null;
 }
 
-/** What the model says of the call, where it is one short line and not the only thing that the call says. */
+/** The model's description of the call, if it is one short line and the call has a subject besides. */
 function accountOf({ description, ...others }: Record<string, unknown>): string | null {
   if (typeof description !== 'string' || description.trim() === '' || subjectOf(others) === null) return null;
   return /[\n\r\u2028\u2029]/.test(description) || visibleLength(description) > ACCOUNT ? null : description;
 }
 
-/** Of everything on the card that does not depend on the working directory. */
+/** The length of everything on the card that does not depend on the working directory. */
 function widthOf({ subject, rest, diff, noDiff }: Pick<ShownRequest, 'subject' | 'rest' | 'diff' | 'noDiff'>): number {
   return sum([subject, rest, diff?.lines ?? '', ...noDiff].map(visibleLength));
 }
@@ -178,10 +179,10 @@ export function fullText(request: ApprovalRequest, folder: string | null = null,
   return all.filter((part) => part !== '').join('\n\n') || '(no input)';
 }
 
-/** Of one input, for the audit. */
+/** How much of one input the audit keeps. */
 const KEPT = 8_000;
 
-/** What is kept of a request: as the one who decides is shown it, its middle left out where it is long. */
+/** What the audit keeps of a request: what the person who decides sees, without its middle when it is long. */
 export function auditText(request: ApprovalRequest, folder: string | null): string {
   const text = fullText(request, folder, 'own');
   if (text.length <= KEPT) return text;

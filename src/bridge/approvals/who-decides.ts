@@ -2,7 +2,7 @@ import type { Doing } from '../access/can.ts';
 import type { UserId } from '../ids.ts';
 import { startsAgent } from './auto-approval/starts-agent.ts';
 
-/** What somebody does who approves this request, for `can()`. */
+/** What a person who approves this request does, for `can()`. */
 export function whoDecides({
   tool,
   requester,

@@ -1,18 +1,18 @@
 import type { Bound } from '../access/bindings.ts';
 import type { Permissions } from '../access/policy.ts';
 
-/** What somebody wants a channel bound to; `undefined` takes back what was set. */
+/** What an admin wants a channel bound to; `undefined` takes back what was set. */
 export type BindingRequest =
   | { kind: 'show' }
   | { kind: 'bind'; change: { [Name in keyof Bound]: Bound[Name] | undefined } }
-  /** One line for the one who asked. */
+  /** `notice`: one line for the person who asked. */
   | { kind: 'wrong'; notice: string };
 
 /** `unrestricted` is not among them: that takes a decision in the configuration, not a line in a chat. */
 const MODES: readonly Permissions[] = ['guarded', 'standard', 'acceptEdits', 'strict'];
 const LONGEST = 400;
 
-/** What stands behind `mode`. */
+/** Parses what follows `mode`. */
 export function parseMode(args: string): BindingRequest {
   const word = args.trim();
   if (word === '') return { kind: 'show' };
@@ -24,7 +24,7 @@ export function parseMode(args: string): BindingRequest {
   return { kind: 'wrong', notice: `Write \`mode\` and one of ${MODES.join(', ')} or default.` };
 }
 
-/** What stands behind `agent`: `agent-…`, `on <device>`, `in <directory>`; each may be `default`. */
+/** Parses what follows `agent`: `agent-…`, `on <device>`, `in <directory>`; each may be `default`. */
 export function parseAgent(args: string): BindingRequest {
   const words = args.trim();
   if (words === '') return { kind: 'show' };

@@ -27,22 +27,22 @@ export interface CommandParts {
   botUser: UserId;
 }
 
-/** A command as somebody gave it who may speak to the agent. */
+/** Who gave a command and where; the door has let them in already. */
 export interface CommandContext {
   person: Person;
   team: TeamId;
   place: Place;
-  /** `null`: by `/agent` in a channel, where Slack does not say in which thread. */
+  /** `null` for `/agent` in a channel, because Slack does not say in which thread it was typed. */
   thread: ThreadKey | null;
-  /** As typed: `!` or nothing. */
+  /** What was typed before the command: `!` or nothing. */
   mark: '!' | '';
-  /** What must be on disk together with what a command changes in the thread's record. */
+  /** A further change of the thread's record, stored together with the command's own. */
   also?: (record: ThreadRecord) => ThreadRecord;
 }
 
 type Order = CommandContext & { name: CommandName; args: string };
 
-/** Carries out commands. The answers are Markdown for the caller's eyes only. */
+/** Runs commands. The answers are Markdown that only the caller sees. */
 export class CommandRunner {
   readonly #parts: CommandParts;
 
@@ -63,7 +63,7 @@ export class CommandRunner {
     return this.#runInOwnThreads(order);
   }
 
-  /** In the caller's running threads, as it is not said in which one; what changes something only when there is no choice. */
+  /** Runs the command in all threads that run for the caller; Stop only if there is exactly one, so that none is guessed. */
   async #runInOwnThreads(order: Order): Promise<string> {
     const mine = this.#parts.workers.ofRequester(order.person.id);
     const notice = order.name === 'status' ? this.#parts.killSwitch.notice : null;
@@ -125,7 +125,7 @@ export class CommandRunner {
     }
   }
 
-  /** Of requests that the caller could have decided, or caused, only: not everybody may know what runs elsewhere. */
+  /** Lists only requests that the caller could decide or caused, because others must not see what runs elsewhere. */
   async #listAudit({ args, person }: Order): Promise<string> {
     const { audit, policies } = this.#parts;
     const wanted = args === '' ? AUDIT_SHOWN : Number(args);
@@ -139,7 +139,7 @@ export class CommandRunner {
     return entries.length === 0 ? 'No requests yet.' : entries.map(auditLine).join('\n');
   }
 
-  /** Of messages elsewhere only their author is told: not everybody may know what is said there. */
+  /** Explains a message of another channel only to its author, because others must not learn what is said there. */
   async #explainMessage({ args, team, place, person }: Order): Promise<string> {
     const linked = linkedMessage(team, args);
     if (!linked) return 'Which message? Choose *Copy link* in its menu, then write `why` and the link.';

@@ -14,13 +14,13 @@ export interface HomeParts {
   policies: PolicyBook;
   killSwitch: KillSwitch;
   botUser: UserId;
-  /** What must be well for the bridge to hear and answer; left out: nothing is said of it. */
+  /** The state of Slack, Letta and the store; left out: not shown. */
   checks?: (() => readonly HomeCheck[]) | undefined;
-  /** Which agents answered of late. */
+  /** The agents that answered recently. */
   agents?: (() => readonly HomeAgent[]) | undefined;
 }
 
-/** What a person sees in the app's Home tab: theirs only, out of the threads in which something happens. */
+/** The app's Home tab: a person's own running threads, and the requests that they may decide. */
 export class HomeTab {
   readonly #parts: HomeParts;
 

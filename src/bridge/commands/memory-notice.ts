@@ -2,8 +2,8 @@ import { type Policy, settingsOf } from '../access/policy.ts';
 import { isDirect } from '../ids.ts';
 
 /**
- * What people must know before they tell the agent something in private; Markdown of ours.
- * @param direct the channel of a direct message, where it is said there
+ * Tells people that direct messages share the agent's memory with other conversations; Markdown of ours.
+ * @param direct the direct message's channel, when the notice is posted in one
  */
 export function memoryNotice(policy: Policy, direct = 'D'): string {
   const own = settingsOf(policy, direct).binding?.agentId ?? null;

@@ -1,10 +1,10 @@
 import { BoundedMap } from '../../bounded-map.ts';
 import type { MessageKey, UserId } from '../ids.ts';
 
-/** What became of a message when it came in. */
+/** What became of a message when it arrived. */
 export interface NotedOutcome {
   key: MessageKey;
-  /** `null` for what was not even read as a message of somebody. */
+  /** `null` when the bridge did not read it as a message of a person. */
   user: UserId | null;
   /** ms since 1970 */
   at: number;
@@ -14,20 +14,20 @@ export interface NotedOutcome {
   reason: string | null;
 }
 
-/** Later ones push out the oldest. No text of anybody is kept. */
+/** How many outcomes are kept; the oldest are dropped first. They hold no texts. */
 const KEPT = 5_000;
 
-/** The last decisions about messages, so that people can be told why one was or was not answered. Ends with the process. */
+/** The latest outcomes of messages, so that `!why` can tell why one was or was not answered. Not stored. */
 export class OutcomeLog {
   readonly #outcomes = new BoundedMap<MessageKey, NotedOutcome>(KEPT);
-  /** ms since 1970: before it nothing is known. */
+  /** ms since 1970: the log knows nothing from before. */
   readonly since: number;
 
   constructor(now: number) {
     this.since = now;
   }
 
-  /** The first word about a message counts, unless a later one did something with it: twins and repeats say little. */
+  /** Keeps the first outcome of a message; a later one replaces it unless it is a repeat or ignored, as twins are. */
   noteOutcome(decision: NotedOutcome): void {
     const known = this.#outcomes.get(decision.key);
     if (known && (decision.outcome === 'repeated' || decision.outcome === 'ignored')) return;

@@ -1,24 +1,24 @@
 import type { UserId } from '../ids.ts';
 import type { Span } from '../inbound.ts';
 
-/** What stops a turn, said alone. Also the aliases of the command. */
+/** A message that consists of one of these words stops the turn. Also the aliases of the command. */
 export const STOP_WORDS = ['stop', 'cancel', 'abort', 'halt'] as const;
 
 const WORD = `(?:${STOP_WORDS.join('|')})`;
 const PLEASE = '(?:please|pls|plz)';
-/** The word, said up to five times, with a courtesy before or behind it. */
+/** The word, up to five times, with a courtesy before or after it. */
 const STOP = new RegExp(`^(?:${PLEASE} )?(${WORD})(?: \\1){0,4}(?: (?:${PLEASE}|thanks|thank you))?$`, 'u');
-/** Far longer than anybody says it, so that no long text is taken apart. */
+/** Longer texts are no stop, so that a long text is never normalised and split. */
 const LONGEST = 200;
 const EMOJI = /:[a-z0-9_+'-]{1,60}:|[\p{Extended_Pictographic}\p{Emoji_Modifier}]/giu;
 
 /**
- * Whether somebody says nothing but "stop": any case, with punctuation, emphasis, quotes, emoji and invisible characters
- * around it, and politely. "stop the deploy" is a prompt.
+ * Whether a text says nothing but "stop": in any case, politely or not, with punctuation, emphasis, quotes, emoji and
+ * invisible characters around it. "stop the deploy" is a prompt.
  */
 export function isStopWord(text: string): boolean {
   if (text.length > LONGEST) return false;
-  // Marks between letters stay: "s-t-o-p" and "stop/cancel" are something else.
+  // Marks between letters stay, because "s-t-o-p" and "stop/cancel" are no stop.
   const words = text
     .normalize('NFKC')
     .replace(/[\p{Cf}\p{Mn}]/gu, '')
@@ -30,7 +30,7 @@ export function isStopWord(text: string): boolean {
   return STOP.test(words.join(' '));
 }
 
-/** The same of a message, whoever it addresses the bot: "@agent stop!", "stop, @agent". To somebody else it is talk. */
+/** Whether a message says only "stop", with or without a mention of the bot. With a mention of a person it does not count. */
 export function saysStop(spans: readonly Span[], botUser: UserId): boolean {
   const texts = spans.map((span) => {
     if (span.kind === 'text') return span.text;

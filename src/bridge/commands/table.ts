@@ -4,12 +4,12 @@ export interface Command {
   name: string;
   /** Other words for it. */
   aliases: readonly string[];
-  /** What may stand behind the name, for people; `null`: nothing, then a longer line is a prompt. */
+  /** The arguments, in words for people; `null`: it takes none, so a longer line is a prompt. */
   args: string | null;
   help: string;
-  /** What it is about. By `/agent` Slack does not say in which thread it was given. */
+  /** What it acts on. For `/agent` Slack does not say in which thread it was typed. */
   about: 'thread' | 'running' | 'anything';
-  /** Left out: whoever may speak to the agent. `admins_to_change`: what stands behind the name is for admins only. */
+  /** Left out: whoever may write to the agent. `admins_to_change`: only admins may give arguments. */
   who?: 'admins' | 'admins_to_change';
 }
 
@@ -122,20 +122,20 @@ function findCommand(word: string): (Command & { name: CommandName }) | undefine
   return TABLE.find(({ name, aliases }) => name === lower || aliases.includes(lower));
 }
 
-/** Whether only admins may give it so. */
+/** Whether only admins may give the command with these arguments. */
 export function isForAdmins(name: CommandName, args: string): boolean {
   const who = findCommand(name)?.who;
   return who === 'admins' || (who === 'admins_to_change' && args !== '');
 }
 
-/** What a command is about. */
+/** What a command acts on. */
 export function aboutOf(name: CommandName): Command['about'] {
   return findCommand(name)?.about ?? 'anything';
 }
 
 /**
- * `!word`, with what stands behind it where the command takes that, or a stop word alone. "!stop the deploy" and
- * "stop the deploy" are prompts: `null`.
+ * Parses `!word`, with arguments if the command takes any, or a stop word alone. `null` for prompts, such as
+ * "!stop the deploy" and "stop the deploy".
  */
 export function parseBang(text: string): ParsedCommand | null {
   if (isStopWord(text)) return { kind: 'command', name: 'stop', args: '' };
@@ -147,7 +147,7 @@ export function parseBang(text: string): ParsedCommand | null {
   return args === '' || command.args !== null ? { kind: 'command', name: command.name, args } : null;
 }
 
-/** What stands behind `/agent`; nothing at all asks for help. */
+/** Parses what follows `/agent`; an empty text asks for help. */
 export function parseSlash(text: string): ParsedCommand {
   if (isStopWord(text)) return { kind: 'command', name: 'stop', args: '' };
   const found = /^(\S+)(?:\s+(\S[\s\S]*))?$/.exec(text.trim());

@@ -31,7 +31,7 @@ export function linkedMessage(team: string, text: string): Linked | null {
   return { key: makeMessageKey({ team, channel, ts }), thread: makeThreadKey({ team, channel, root }) };
 }
 
-/** What the reasons of the log mean; the ones that are not here are named as they are. */
+/** The reasons of the log in words for people; a reason that is not here is shown as it is. */
 const BECAUSE: Readonly<Record<string, string>> = {
   not_for_the_bot: 'its author had not mentioned the agent in that thread',
   not_a_thread_of_ours: 'no one had mentioned the agent in that thread',

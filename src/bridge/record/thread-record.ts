@@ -16,11 +16,11 @@ export interface Ending {
   durationMs: number;
   /** Of the button that shows what it did. */
   details?: Token | undefined;
-  /** Who is told of it by a message of its own. */
+  /** Who is notified of the end by a new message. */
   notify?: UserId | undefined;
 }
 
-/** By this a thread finds the details of one of its turns; the token is the button's. */
+/** Names the details of one turn of a thread; the token is that of its Details button. */
 export interface DetailsRef {
   token: Token;
   turn: TurnId;
@@ -37,9 +37,9 @@ export interface InboxItem {
   files: FileRef[];
   /** ms since 1970, when the bridge accepted it */
   receivedAt: number;
-  /** ms since 1970, when a person last asked for it to be run although it was old or may have run. */
+  /** ms since 1970, when a person last asked to run it although it was old or may have run before. */
   askedAt?: number | undefined;
-  /** How often it was sent again: each time Letta gets it under another id. */
+  /** How often it was sent again; each time Letta receives it under another id. */
   again?: number | undefined;
   /** A bot or a workflow wrote it; `user` is its bot id then. */
   bot?: true | undefined;
@@ -56,20 +56,20 @@ export interface PostRecord {
   ts: SlackTs;
   /** Of the content that Slack confirmed last. */
   hash: string;
-  /** Whether it says that the turn goes on, and has a button for as long. */
+  /** Whether it says that the turn runs, and has its Stop button. */
   live?: true | undefined;
   /** Whether it says how the turn ended. */
   ends?: true | undefined;
   /**
-   * What Slack lets us do with it no more. `edit`: it is shown anew below, and this one is to be deleted. `delete`: it
-   * can only be marked as replaced.
+   * What Slack does not let us do with it any more. `edit`: its content is posted anew below, and this one is deleted.
+   * `delete`: it can only be marked as replaced.
    */
   refuses?: 'edit' | 'delete' | undefined;
 }
 
 export interface OpenTurn {
   id: TurnId;
-  /** The one person whose messages it carries; for turns that nobody asked for, the thread's starter. */
+  /** The one person whose messages it carries; of a turn that Letta began by itself, the thread's starter. */
   requester: UserId;
   /** `people`: from the inbox. `agent`: Letta started it by itself (task notification, cron, another client). */
   origin: 'people' | 'agent';
@@ -78,53 +78,53 @@ export interface OpenTurn {
   /** Replies of others that go along as marked context. */
   context: InboxItem[];
   clientMessageId: string | null;
-  /** What Letta began it with, where it began it by itself and that was heard: by this the history knows it. */
+  /** Id of the input with which Letta began it by itself, if the bridge heard it: it identifies the turn in the history. */
   input?: string | undefined;
   /** `submitted` is written before the input leaves; `prepared` was certainly never sent. */
   state: 'prepared' | 'submitted';
-  /** What was not handed to the agent, in words for people ("2 files: a.png, b.pdf"). */
+  /** What the agent did not get, in words for people ("2 files: a.png, b.pdf"). */
   notPassedOn: string[];
   startedAt: number;
   stopToken: Token;
   /** Who pressed Stop. */
   stoppedBy: UserId | null;
   posts: PostRecord[];
-  /** What is answered without asking again until it ends. */
+  /** Consents of people that approve requests without another click until the turn ends. */
   grants?: Grant[] | undefined;
-  /** Processes that the agent is asked to end in this turn, and nothing else: it carries no message. */
+  /** The processes that this turn asks the agent to end; such a turn carries no message. */
   ends?: string[] | undefined;
-  /** How it ended, once that is known: what is left to do is to show it. */
+  /** How it ended, once that is known and until Slack shows it. */
   ended?: Ending | undefined;
-  /** What the agent had said when text of it was shown last: people may have seen all of it. Left out: not known. */
+  /** What the agent had said when its text was last shown, so people may have seen all of it. Left out: not known. */
   said?: SaidText[] | undefined;
-  /** Its requester got the answer as a direct message, because it cannot be shown in the thread. */
+  /** Set when its requester got the answer as a direct message, because Slack refused it in the thread. */
   told?: true | undefined;
-  /** Its messages were deleted before they went to the agent. */
+  /** Set when its messages were deleted before they were sent to the agent. */
   withdrawn?: true | undefined;
   /** In how many other threads the agent was at work in the same directory when it began. */
   alongside?: number | undefined;
 }
 
-/** A message of the agent, as far as it was heard. */
+/** A message of the agent, as far as the bridge heard it. */
 export interface SaidText {
   runId: string;
   messageId: string;
   text: string;
 }
 
-/** `edited`: another command was put in its place, and somebody else is asked about that. */
+/** `edited`: a person replaced the command, and another person is asked about the new one. */
 export type ApprovalDecision = 'approved' | 'approved_with_changes' | 'edited' | 'denied' | 'answered';
 
 /**
  * - `answered_elsewhere`: another client of Letta answered.
  * - `turn_over`: the turn ended, or was stopped.
  * - `link_lost`: Letta does not know of it any more (docs/letta-protocol.md, Loss and restart).
- * - `expired`: nobody decided in time, so it was denied.
- * - `not_shown`: Slack took it in no form, so it was denied.
+ * - `expired`: no one decided in time, so it was denied.
+ * - `not_shown`: Slack refused its card in every form, so it was denied.
  */
 export type ApprovalClosed = 'answered_elsewhere' | 'turn_over' | 'link_lost' | 'expired' | 'not_shown';
 
-/** How a person decided. `grant`: by what they had allowed before, until the turn ends. Left out: by a click. */
+/** How a person decided. `grant`: by an earlier consent that holds until the turn ends. Left out: by a click. */
 export type DecidedVia = 'click' | 'modal' | 'command' | 'reply' | 'grant';
 
 export type ApprovalState =
@@ -142,14 +142,14 @@ export type ApprovalState =
 /** `command`: exactly the same command again. `edits`: changes of files in the working directory. */
 export type GrantKind = 'command' | 'edits';
 
-/** What somebody who may decide has allowed until the turn ends. */
+/** A consent of a person who may decide, for similar requests until the turn ends. */
 export interface Grant {
   kind: GrantKind;
   /** Of `command`: the digest of what may run again. */
   digest: string | null;
-  /** The working directory that it was given for; left out: not known, and nothing is covered. */
+  /** The working directory that it holds for; left out: not known, so it covers nothing. */
   directory?: string | undefined;
-  /** As they were known then: whether they still may is asked each time it is used. */
+  /** Who gave it, as known then; whether they still may is checked at each use. */
   by: { id: UserId; kind: PersonKind; groups: string[] };
   at: number;
 }
@@ -159,44 +159,44 @@ export interface ApprovalRecord {
   turn: TurnId;
   requestId: string;
   tool: string;
-  /** One line that says what it was about, for the card after the decision. */
+  /** What it was about in one line, for the card after the decision. */
   title: string;
   /** SHA-256 of the canonical JSON of the input that was shown. */
   digest: string;
   requester: UserId;
-  /** The command that a person put in the place of the agent's, and who: it is this that is asked about. */
+  /** The command with which a person replaced the agent's, and who: the card then asks about this one. */
   edit?: { command: string; by: UserId } | undefined;
-  /** Whose click is needed, users and user groups (`S…`); left out: the requester's. */
+  /** Whose click is needed: users and user groups (`S…`); left out: the requester's. */
   asks?: string[] | undefined;
-  /** Who alone may approve it, where that is not the place's approvers; denying it stays theirs, too. */
+  /** Who alone may approve it, instead of the channel's approvers, who may still deny it. */
   only?: 'admins' | 'nobody' | undefined;
-  /** Whether admins are offered to save a rule of Letta's. */
+  /** Whether the card offers admins to save a rule of Letta's. */
   rule?: boolean | undefined;
   askedAt: number;
   /**
-   * Id of the message of the agent that it was asked after, so that its card finds its place again after a restart;
-   * `null`: nothing was said before. Left out: not known.
+   * Id of the agent's message before the request, so that the card finds its place again after a restart; `null`: there
+   * was none. Left out: not known.
    */
   after?: string | null | undefined;
-  /** ms since 1970, when it is denied because nobody decided; left out: never. */
+  /** ms since 1970, when the bridge denies it if no one has decided; left out: never. */
   expiresAt?: number | undefined;
-  /** ms since 1970, when people were reminded of it; they are once. */
+  /** ms since 1970, when people were reminded of it; that happens once. */
   remindedAt?: number | undefined;
-  /** Whether the audit has how it ended. Left out in records of before there was an audit, and while it is open. */
+  /** Whether the audit has its outcome. Left out while it is open, and in records from before there was an audit. */
   audit?: 'due' | 'done' | undefined;
-  /** For the audit, until it has it: what the one who decides was shown of the input, or of what was run instead. */
+  /** What the person who decides was shown of the input, or of what ran instead; kept until the audit has it. */
   input?: string | undefined;
   state: ApprovalState;
 }
 
 /**
- * - `run_held`: messages that were too old to be run unasked.
- * - `send_again`: messages of which nobody knows whether they reached the agent, or which certainly did not.
- * - `start_new`: messages that could not be run, because the thread's conversation is gone at Letta.
+ * - `run_held`: messages that were too old to run without asking.
+ * - `send_again`: messages that did not reach the agent, or perhaps did not.
+ * - `start_new`: messages that could not run, because Letta no longer has the thread's conversation.
  * - `continue`: a turn was cut off.
- * - `ask_again`: a turn was cut off while it asked; the request is dead.
- * - `deny_or_keep`: a message came while a request waits for its author's decision.
- * - `background`: something goes on after its turn; whoever may stop a turn may stop it.
+ * - `ask_again`: a turn was cut off while an approval was open; Letta no longer knows the request.
+ * - `deny_or_keep`: a person wrote while a request waits for their decision.
+ * - `background`: a task outlives its turn; whoever may stop a turn may stop it.
  */
 export type OfferKind =
   | 'run_held'
@@ -212,10 +212,10 @@ export type OfferChoice = 'run' | 'dropped' | 'sent' | 'started' | 'continued' |
 export type OfferState =
   | { state: 'open' }
   | { state: 'decided'; choice: OfferChoice; at: number }
-  /** Nobody needs to decide it any more. */
+  /** A decision is not needed any more. */
   | { state: 'lapsed'; at: number };
 
-/** A line of the bridge with buttons, outside of any turn. It outlives restarts. */
+/** A message of the bridge with buttons that belongs to no turn. It outlives restarts. */
 export interface Offer {
   token: Token;
   kind: OfferKind;
@@ -228,11 +228,11 @@ export interface Offer {
   items: InboxItem[];
   /** Of `deny_or_keep`: the request that waits, and the message that came meanwhile. */
   about?: { approval: Token; message: MessageKey } | undefined;
-  /** Of `start_new`: the conversation that is gone; once the thread has another one, that goes on. */
+  /** Of `start_new`: the conversation that is gone; once the thread has another one, the messages go to that. */
   gone?: { agentId: string; conversationId: string } | undefined;
   /** How many messages, or tasks, it is or was about. */
   count: number;
-  /** Of `run_held`: the messages only seem late, as our clock was ahead of Slack's by so many ms. */
+  /** Of `run_held`: set when the messages are late only by our clock, which was this many ms ahead of Slack's. */
   clockAheadMs?: number | undefined;
   /** Of `background`: what runs, a line each, Markdown of ours. */
   lines?: string[] | undefined;
@@ -240,12 +240,13 @@ export interface Offer {
   /** The Slack message that shows it; as a turn's posts. */
   posts: PostRecord[];
   /**
-   * What Slack has: `wanted`: not what it should; `begun`: perhaps a message that `posts` does not know; `shown`: all.
+   * What Slack shows. `wanted`: nothing, or an older state. `begun`: perhaps a message that `posts` does not name.
+   * `shown`: the current state.
    */
   display: 'wanted' | 'begun' | 'shown';
 }
 
-/** What runs in the background, with whose turn began it, and since when that is known (ms since 1970). */
+/** A background task, with whose turn began it and since when the bridge knows it (ms since 1970). */
 export interface TaskRecord extends BackgroundTask {
   for: UserId;
   since: number;
@@ -258,8 +259,8 @@ export interface EndTasks {
   ids: string[];
   /**
    * - `wanted`: Letta is asked to end them.
-   * - `asked`: the agent is, as Letta had no way to.
-   * - `told`: they go on all the same, and whoever wanted their end knows.
+   * - `asked`: the agent is asked to, because Letta cannot.
+   * - `told`: they still run, and the person who pressed Stop was told.
    */
   step: 'wanted' | 'asked' | 'told';
 }
@@ -276,7 +277,7 @@ export interface ThreadRecord {
   createdAt: number;
   updatedAt: number;
   runtime: StoredRuntime | null;
-  /** Who mentioned the bot here: their plain replies count. */
+  /** Who mentioned the bot here: their plain replies are for the agent. */
   participants: UserId[];
   /** Messages that wait for their turn, in Slack's order. */
   inbox: InboxItem[];
@@ -291,27 +292,27 @@ export interface ThreadRecord {
   background: boolean;
   /** What that is, as Letta told last; left out: nothing, or not known. */
   tasks?: TaskRecord[] | undefined;
-  /** Somebody wants it to end, until it has. */
+  /** Set while a person wants the tasks to end and they still run. */
   endTasks?: EndTasks | undefined;
   /** Open ones, and the last decided ones so that a late click gets a true answer. */
   offers: Offer[];
-  /** How many messages of bots were taken since a person wrote here; one more than is allowed once that was said. */
+  /** How many messages of bots were accepted since a person wrote here; limit + 1 once the refusal was posted. */
   botsInARow?: number | undefined;
-  /** Only those are answered who mention the bot. */
+  /** Whether only messages that mention the bot are for the agent. */
   muted?: boolean | undefined;
-  /** Who muted it; left out in records of before that was kept. */
+  /** Who muted it; left out in older records. */
   mutedBy?: UserId | undefined;
-  /** Turns of which is kept what they did, the latest last. */
+  /** The turns whose details are stored, the latest last. */
   details?: DetailsRef[] | undefined;
 }
 
-/** Whether the process must look at the thread when it starts. An open offer that is shown only waits for a click. */
+/** Whether start-up must load the thread. An open offer that Slack shows does not count: it only waits for a click. */
 export function isActive(record: ThreadRecord): boolean {
   const unwritten = record.approvals.some(({ audit }) => audit === 'due');
   return needsLetta(record) || unwritten || record.offers.some((offer) => offer.display !== 'shown');
 }
 
-/** Whether something of the thread is to be done, or going on, at Letta. */
+/** Whether the thread has something to do, or running, at Letta. */
 export function needsLetta(record: ThreadRecord): boolean {
   return (
     record.turn !== null ||
