@@ -3,6 +3,7 @@ import type { StorageAdapter } from '../../src/storage/sqlite.ts';
 import type { VirtualClock } from './clock.ts';
 import type { Life } from './life.ts';
 import type { Chance } from './random.ts';
+import { parseRow } from './stored-row.ts';
 import type { Story } from './story.ts';
 
 export interface DiskFaults {
@@ -116,8 +117,12 @@ class SimAdapter implements StorageAdapter {
     return this.#disk.rowsOf(this.#namespace);
   }
 
-  async get<Value>(key: string): Promise<Value | string | undefined> {
-    return this.#disk.readRow(this.#life, `${this.#namespace}/${key}`, () => this.#rows.get(key));
+  /** keyv takes rows that are parsed already. */
+  async get<Value>(key: string): Promise<Value | undefined> {
+    return this.#disk.readRow(this.#life, `${this.#namespace}/${key}`, () => {
+      const text = this.#rows.get(key);
+      return text === undefined ? undefined : (parseRow(text) as Value);
+    });
   }
 
   async set(key: string, value: unknown): Promise<boolean> {

@@ -21,8 +21,25 @@ interface Row {
   background: boolean;
 }
 
-const read = new Map<string, { record: Row }>();
-const READ_KEPT = 100;
+const parsed = new Map<string, { value: Row }>();
+const PARSED_KEPT = 1_000;
+
+/**
+ * A stored row as it is on disk. An update reads its row twice and writes it once, and the invariants look at it again:
+ * the same text is parsed once, and frozen, as everybody gets the same object.
+ */
+export function parseRow(text: string): { value: Row } {
+  const known = parsed.get(text);
+  if (known) return known;
+  const row = freezeDeep(JSON.parse(text) as { value: Row });
+  if (parsed.size >= PARSED_KEPT) parsed.clear();
+  parsed.set(text, row);
+  return row;
+}
+
+export function readRecord(text: string): { record: Row } {
+  return { record: parseRow(text).value };
+}
 
 /** Whether something is open in a thread, by its row. */
 export function isActive(row: string): boolean {
@@ -31,12 +48,8 @@ export function isActive(row: string): boolean {
   return turn !== null || inbox.length > 0 || background || asks;
 }
 
-/** A stored row as it lies on disk; the same text is looked at again and again. */
-export function readRecord(value: string): { record: Row } {
-  const known = read.get(value);
-  if (known) return known;
-  const { value: record } = JSON.parse(value) as { value: Row };
-  if (read.size >= READ_KEPT) read.clear();
-  read.set(value, { record });
-  return { record };
+function freezeDeep<Value>(value: Value): Value {
+  if (typeof value !== 'object' || value === null) return value;
+  for (const inner of Object.values(value)) freezeDeep(inner);
+  return Object.freeze(value);
 }
