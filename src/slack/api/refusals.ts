@@ -16,7 +16,7 @@ const PASSING: ReadonlySet<string> = new Set([
   'team_added_to_org',
 ]);
 
-/** Whether a call that Slack refused with this `error` may go well later. */
+/** Whether a call that Slack refused with this `error` may succeed later. */
 export function isPassing(error: string): boolean {
   return PASSING.has(error);
 }
@@ -35,7 +35,7 @@ const LASTING: ReadonlySet<string> = new Set([
   'user_removed_from_team',
 ]);
 
-/** Whether no retry can heal a refusal with this `error`. */
+/** Whether a refusal with this `error` stays, however often the call is repeated. */
 export function isLasting(error: string): boolean {
   return LASTING.has(error);
 }

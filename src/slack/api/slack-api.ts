@@ -12,7 +12,7 @@ export interface SlackCall {
 
 export type SlackAnswer = Record<string, unknown> & { ok: true };
 
-/** One Web API call: the port through which everything leaves for Slack. Rejects with a SlackError. */
+/** All calls to Slack go through this port. Rejects with a SlackError. */
 export interface SlackApi {
   call(method: string, args: Record<string, unknown>, options: SlackCall): Promise<SlackAnswer>;
 }

@@ -4,7 +4,7 @@ import { readCommand } from '../inbound/interactions.ts';
 import { ownMrkdwn } from '../render/own-mrkdwn.ts';
 import { countIgnored, type ListenerContext, whisper } from './context.ts';
 
-/** Slack waits 3 s (docs/slack.md, Interactivity); an answer that takes longer follows as a message. */
+/** Slack waits 3 s (docs/slack.md, Interactivity), so a later answer is sent as a private message. */
 const ANSWER_MS = 2_300;
 
 /** Handles the app's slash command, whatever name the manifest gives it. */

@@ -45,7 +45,7 @@ export interface SurfaceOptions {
 
 /** A turn without content gets its first message after this time (docs/design.md, Slack side). */
 const SIGN_OF_LIFE_MS = 2_000;
-/** How long a shutdown waits for a slot to clear a status. */
+/** How long a shutdown waits until the budget lets it clear a status. */
 const CLOSING_MS = 2_000;
 /** How long the end of a turn waits for its session's end. */
 const SESSION_END_MS = 5_000;
@@ -65,8 +65,8 @@ export interface SlackSurface extends Surface {
 }
 
 /**
- * Where turns are shown in Slack. `close` makes no further call and waits for those on their way to be stored;
- * a `finish` that is still open then never resolves: the turn is not settled, the next start goes on with it.
+ * Shows turns in Slack. `close` makes no more calls and waits until the answers to those made are stored. A `finish`
+ * that is still open then never resolves, so the turn stays in its record and the next start goes on with it.
  */
 export function createSurface(options: SurfaceOptions): SlackSurface {
   const { api, createRenderer, fallback, renderNotice, renderOffer, uploadFile = null, clock, random, log } = options;

@@ -52,7 +52,7 @@ export interface MarkdownLimits {
   reopening: number;
 }
 
-/** What a text is cut to, in one place so that a caller may ask for less. */
+/** The limits that a caller may lower. */
 export interface RenderLimits extends MarkdownLimits {
   smallerMarkdown: number;
   text: number;

@@ -13,7 +13,7 @@ import { summary } from './summary.ts';
 /**
  * The forms that are tried when Slack refuses a post, best first:
  * - `smaller`: the same blocks in more messages, in case Slack's limits are lower than we know.
- * - `mrkdwn`: section blocks instead of Markdown and rich text.
+ * - `mrkdwn`: section blocks instead of Markdown and rich text, in case Slack does not accept those.
  */
 export type SimplerForm = 'smaller' | 'mrkdwn';
 

@@ -13,7 +13,7 @@ export interface Tail {
   blocks: KnownBlock[];
   /** The same without blocks, for notifications. Foreign text in it is not neutralised. */
   words: string;
-  /** Whether it still waits for more. */
+  /** Whether it will change. */
   isLive: boolean;
 }
 

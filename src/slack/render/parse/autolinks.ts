@@ -106,7 +106,7 @@ export class BareLinks {
     return end;
   }
 
-  /** Whether only punctuation is left until the address isAtEnd: it does not belong to the address. */
+  /** Whether only punctuation is left until the address ends: it does not belong to the address. */
   #isTrailing(at: number): boolean {
     if (this.#trail.from <= at && at < this.#trail.end) return this.#trail.isAtEnd;
     const text = this.#text;
