@@ -1,4 +1,4 @@
-/** Text of others in Markdown of ours: shown as it is, whatever it holds. Empty stays empty. */
+/** Puts foreign text into our Markdown as code, so that nothing in it is formatted. Empty stays empty. */
 export function asCode(text: string): string {
   const shown = text.replace(/[`<>]/g, ' ').trim();
   return shown === '' ? '' : `\`${shown}\``;

@@ -2,10 +2,10 @@
 export interface JsonStyle {
   /** A text in quotes. @param name the key that holds it, or holds the list that holds it; `null`: it is a key itself */
   text(text: string, name: string | null): string;
-  /** What stands before each member of a list or object so deep, and before its end. */
+  /** What is written before each member of a list or object at this depth, and before its end. */
   line(depth: number): string;
   colon: string;
-  /** Whether members stand in the order of their keys, not as they were given. */
+  /** Whether members are sorted by their keys. */
   isSorted: boolean;
 }
 
@@ -16,7 +16,7 @@ interface Level {
   name: string;
 }
 
-/** JSON of what was read from JSON, without recursion: a model may nest deeper than a stack holds. */
+/** Writes a value that was read from JSON, without recursion, because a model may nest deeper than the stack allows. */
 export function writeJson(root: unknown, rootName: string, { text, line, colon, isSorted }: JsonStyle): string {
   const out: string[] = [];
   const levels: Level[] = [];
@@ -50,7 +50,7 @@ export function writeJson(root: unknown, rootName: string, { text, line, colon, 
 
 const COMPACT: JsonStyle = { text: (text) => JSON.stringify(text), line: () => '', colon: ':', isSorted: false };
 
-/** As `JSON.stringify`, of what was read from JSON, however deep. */
+/** As `JSON.stringify`, for a value that was read from JSON, however deep. */
 export function jsonText(value: unknown): string {
   return writeJson(value, '', COMPACT);
 }
@@ -60,7 +60,7 @@ export function canonicalJson(value: unknown): string {
   return writeJson(value, '', { ...COMPACT, isSorted: true });
 }
 
-/** How deep a value is nested, and how many letters its texts and keys have; both are counted up to their bounds only. */
+/** How deep a value is nested and how many letters its texts and keys have; counting stops once a bound is passed. */
 export function sizeOf(root: unknown, bounds: { depth: number; letters: number }): { depth: number; letters: number } {
   const size = { depth: 0, letters: 0 };
   const open: { value: unknown; depth: number }[] = [{ value: root, depth: 0 }];

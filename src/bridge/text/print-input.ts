@@ -1,14 +1,14 @@
 import { writeJson } from './json.ts';
 
-/** What is shown of one text of an input. @param name the field that holds it, or holds the list that holds it */
+/** Hides secrets in one text of an input. @param name the field that holds it, or that holds the list that holds it */
 export type CleanText = (text: string, name: string) => string;
 
-/** Deeper than that a value is printed on one line: indenting it would take the square of its depth. */
+/** Deeper values are printed on one line, because indenting them would take space in the square of their depth. */
 const INDENTED = 20;
 
 /**
- * Fields under their names, texts as they are, everything else as JSON. Lines of a text carry a mark, so that no text
- * can pass itself off as another field. Nothing is left out, however deep it lies.
+ * Prints fields under their names: texts as they are, everything else as JSON. Each line of a text gets a mark, so that no
+ * text can pose as another field. Nothing is left out, however deep it is.
  */
 export function printFields(fields: readonly (readonly [string, unknown])[], clean: CleanText): string {
   return fields
@@ -27,7 +27,7 @@ function printName(field: string): string {
   return /^[\w.-]{1,80}$/.test(field) ? field : JSON.stringify(field);
 }
 
-/** As JSON with two blanks a level. */
+/** JSON with an indent of two blanks. */
 function printValue(root: unknown, rootName: string, clean: CleanText): string {
   return writeJson(root, rootName, {
     text: (text, name) => JSON.stringify(clean(text, name ?? '')),

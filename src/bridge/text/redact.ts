@@ -7,20 +7,20 @@ export { REDACTED };
 
 export interface Redaction {
   text: string;
-  /** Whether something was taken out. */
+  /** Whether a secret was hidden. */
   isRedacted: boolean;
 }
 
-/** What is no secret after a secret's name: references, types and calls in code. */
+/** After a secret's name, no secret: references, types and calls in code. */
 const NOT_A_VALUE =
   '(?!["\']?(?:\\$[A-Za-z_{(]|%[A-Za-z_]|\\{\\{|«redacted»|(?:string|number|boolean|null|undefined|true|false|none|any|unknown)\\b|[\\w.]{1,80}\\())';
 
-/** One word, as a shell sees it: no blank, no quote, no operator that begins another command. */
+/** One shell word: without blanks, quotes and operators that begin another command. */
 const WORD = '(?:[^\\s"\'`;|&<>()$\\\\]|\\$(?![({])|\\\\(?![nrt"\'\\s]))';
 
 /**
- * Shapes of secrets. Each begins at something rare and goes on in one class of characters, so that reading costs in
- * proportion to the text whatever it holds. A group called `keep` stays.
+ * Shapes of secrets. Each begins with something rare and continues in one class of characters, so that the search is
+ * linear in the text, whatever it holds. A group called `keep…` is not hidden.
  */
 const SHAPES = [
   '(?<keep1>hooks\\.slack\\.com/(?:services|workflows|triggers)/)[A-Za-z0-9/_-]{8,}',
@@ -47,8 +47,8 @@ const ANY_VALUE = `(?:"(?:[^"\\\\\\r\\n]|\\\\.)+"?|'(?:[^'\\\\\\r\\n]|\\\\.)+'?|
 const TEXT = new RegExp([...SHAPES, named(ANY_VALUE)].join('|'), 'gi');
 
 /**
- * A text without the secrets in it that have a known shape or stand behind a telling name; not a proof that none is
- * left. Doing it twice changes nothing more, and a text grows to three times its length at most.
+ * Hides secrets that have a known shape or follow a telling name; others may remain. A second call changes nothing more,
+ * and a text grows to three times its length at most.
  */
 export function redact(text: string): Redaction {
   let clean = text;
@@ -60,18 +60,18 @@ export function redact(text: string): Redaction {
   return { text: clean, isRedacted: clean !== text };
 }
 
-/** As {@link redact}, of a text that somebody must judge before it runs: see {@link hideSecrets}. */
+/** As {@link redact}, for a text that a person must judge before it runs: see {@link hideSecrets}. */
 export function redactCommand(text: string): Redaction {
   return redactField(text, '');
 }
 
-/** As {@link redactCommand}, of the value of a field: its name may say that it is a secret. */
+/** As {@link redactCommand}, for the value of a field, whose name may say that it is a secret. */
 export function redactField(text: string, name: string): Redaction {
   const { open } = hideSecrets(text, name);
   return { text: open, isRedacted: open !== text };
 }
 
-/** Taking one secret out can bring two halves of another together: each pass leaves less to find. */
+/** Several passes, because hiding one secret can bring the halves of another together. */
 const PASSES = 8;
 
 function withoutKeys(text: string): string {
@@ -93,7 +93,7 @@ function replaceSecret(match: string, ...rest: unknown[]): string {
 }
 
 const KEY_MARKS = /-----(?<side>BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----/g;
-/** What a key's lines consist of, also where a JSON text writes their ends as `\n`. */
+/** The characters of a key's lines, also when a JSON text writes line ends as `\n`. */
 const KEY_LINES = /[A-Za-z0-9+/=\s\\:,.-]*/y;
 const KEY_LINES_BEFORE = /[A-Za-z0-9+/=\s\\]/;
 

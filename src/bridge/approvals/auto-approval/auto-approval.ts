@@ -7,15 +7,15 @@ import { judgeGuarded } from './guarded.ts';
 import { matchingRule } from './rules.ts';
 import { startsAgent } from './starts-agent.ts';
 
-/** Why nobody is asked. */
+/** Why a request is approved without asking. */
 export type AutoApproval =
   /** It only reads inside the working directory. */
   | { by: 'guarded' }
-  /** It ends what somebody wants to end. */
+  /** It ends a background task that a person stopped. */
   | { by: 'stop' }
   /** A rule of this place's policy allows it. */
   | { by: 'rule'; rule: string }
-  /** Somebody who may decide has allowed it until the turn ends. */
+  /** A person who may decide has allowed it until the turn ends. */
   | { by: 'grant'; grant: Grant };
 
 export interface Circumstances {
@@ -28,17 +28,17 @@ export interface Circumstances {
   grants: readonly Grant[];
 }
 
-/** Whether a request is approved without asking; `null`: people decide. Questions always are people's. */
+/** Finds why a request is approved without asking; `null`: people decide, as they always do about questions. */
 export function findAutoApproval(request: ApprovalRequest, circumstances: Circumstances): AutoApproval | null {
   if (request.questions || request.tool === 'AskUserQuestion') return null;
-  // What it does is asked of nobody, so no rule, no preset and no earlier consent may start it.
+  // The started agent never asks for approval, so no rule, no preset and no earlier consent may start it.
   if (startsAgent(request.tool)) return null;
   const { policy, place, workingDirectory, mayMove, requester, grants } = circumstances;
   const { permissions, autoApprove } = settingsOf(policy, place.channel);
   if (permissions === 'guarded' && !judgeGuarded(request, workingDirectory, { mayMove }).asks) return { by: 'guarded' };
   const rule = matchingRule(autoApprove, request, workingDirectory, { mayMove });
   if (rule !== null) return { by: 'rule', rule };
-  // Whoever gave it may have lost the right to since.
+  // The person who gave the consent may have lost the right to decide since.
   const grant = findCoveringGrants(grants, request, workingDirectory, { mayMove }).find(
     ({ by }) => can(policy, by, { do: 'decide', requester }, place).allowed,
   );

@@ -4,19 +4,19 @@ import { digestOf } from '../answers.ts';
 import { isEditable } from './paths.ts';
 import { startsAgent } from './starts-agent.ts';
 
-/** Tools that change a file whose path stands in their input. */
+/** Tools that change one file, whose path is in their input. */
 const EDITS: ReadonlySet<string> = new Set(['Write', 'Edit', 'MultiEdit']);
-/** A turn that asks for more than that has lost its way: the oldest go. */
+/** How many consents a turn keeps; the oldest are dropped first. */
 const GRANTS_KEPT = 50;
 
-/** Which wider consent a request can be given, until the turn ends. */
+/** Which consent until the turn's end a card can offer besides Approve. */
 export function grantFor(request: ApprovalRequest): GrantKind | null {
   if (request.questions || startsAgent(request.tool)) return null;
   if (EDITS.has(request.tool)) return 'edits';
   return request.tool === 'Bash' && typeof request.input.command === 'string' ? 'command' : null;
 }
 
-/** @param directory the working directory: what is allowed in one folder is not allowed in another */
+/** @param directory the working directory: a consent holds only there */
 export function makeGrant(
   request: ApprovalRequest,
   { kind, by, at, directory }: Pick<Grant, 'kind' | 'by' | 'at'> & { directory: string | null },
@@ -34,7 +34,7 @@ export function withGrant(grants: readonly Grant[], grant: Grant): Grant[] {
 }
 
 /**
- * Those of the grants that answer this request, in the order in which they were given.
+ * The grants that cover this request, in the order in which they were given.
  * @param mayMove whether the working directory may be another one by the time the call runs: then commands are not
  * covered, and files only by their whole path.
  */
@@ -52,7 +52,7 @@ export function findCoveringGrants(
   });
 }
 
-/** Of everything but the model's account of it. */
+/** The digest of everything in the input except the model's description. */
 function digestOfCommand({ input }: ApprovalRequest): string {
   const { description: _, ...rest } = input;
   return digestOf(rest);

@@ -3,7 +3,7 @@ export type Toolset = 'default' | 'codex' | 'letta' | '-';
 
 /**
  * What `guarded` does with calls of a tool.
- * - `reads`: they pass where all that they read may be read; otherwise people are asked.
+ * - `reads`: they pass if everything that they read may be read; otherwise people are asked.
  * - `passes`: they touch nothing but the agent's own session.
  * - `asks`: people are asked, always.
  */
@@ -24,7 +24,7 @@ const OWN_LIST = 'The agent’s own list, in the memory of its server';
 
 /**
  * Every tool of Letta Code 0.32.18, and what `guarded` does with it: `test/real/guarded-tools.test.ts` holds it against
- * the server, `docs/guarded-tools.md` shows it. What is not here asks.
+ * the server, `docs/guarded-tools.md` shows it. A tool that is not here asks.
  */
 export const GUARDED_TOOLS: readonly GuardedTool[] = [
   row('Read', ['default', 'letta'], 'reads', 'A file inside the working directory that does not look secret'),

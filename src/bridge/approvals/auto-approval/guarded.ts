@@ -12,7 +12,7 @@ export interface GuardedCall {
 export type GuardedVerdict =
   /** It reads nothing but `paths`, all of them inside the working directory, and changes nothing. */
   | { asks: false; paths: string[] }
-  /** `because` is for the log. */
+  /** People decide; `because` is for the log. */
   | { asks: true; because: string };
 
 const asks = (because: string): GuardedVerdict => ({ asks: true, because });
@@ -21,11 +21,11 @@ type Input = Readonly<Record<string, unknown>>;
 type Reads = { paths: string[] } | { because: string };
 
 /**
- * What `PERMISSIONS=guarded` lets pass without asking, on top of Letta's `strict`, in which every tool asks: reads whose
- * every path lies inside the working directory, and the agent's own lists. {@link GUARDED_TOOLS} has all tools. Each tool's input is taken apart field by field; one that is not known
- * here asks. Judged is what the call says: where links lead, and what a shell's own start-up files make of a command,
- * cannot be known from here.
- * @param workingDirectory as the device reports it, `null` when it did not: then everything asks.
+ * Judges what `PERMISSIONS=guarded` lets pass without asking, on top of Letta's `strict`, in which every tool asks: reads
+ * whose every path lies inside the working directory, and the agent's own lists. {@link GUARDED_TOOLS} has all tools.
+ * Each tool's input is checked field by field; a call with an unknown field asks. Only the call's words are judged: where
+ * links lead, and what a shell's start-up files make of a command, cannot be known here.
+ * @param workingDirectory as the device reports it; `null` when it did not: then every read asks.
  * @param mayMove whether it may be another one by the time the call runs: then what is relative asks.
  */
 export function judgeGuarded(
@@ -68,7 +68,7 @@ const TOOLS: Readonly<Record<string, (input: Input) => Reads>> = {
     const { pattern, path = '.' } = input;
     if (!onlyHas(input, ['pattern', 'path'])) return { because: 'unknown_field' };
     if (typeof pattern !== 'string' || typeof path !== 'string') return { because: 'odd_value' };
-    // The pattern only chooses among what lies under the path; one that tries to lead elsewhere is none.
+    // The pattern may only choose among the files under the path, so one that leads elsewhere asks.
     if (pattern.startsWith('/') || pattern.split('/').includes('..')) return { because: 'pattern_leads_elsewhere' };
     return { paths: [path] };
   },
@@ -89,7 +89,7 @@ const TOOLS: Readonly<Record<string, (input: Input) => Reads>> = {
     if (glob !== undefined && !(typeof glob === 'string' && isOrdinaryGlob(glob))) {
       return { because: 'glob_may_name_hidden_files' };
     }
-    // In a folder it would read whatever lies there, keys and settings, too.
+    // In a folder it would read every file, including keys and settings.
     return isNamedFile(path) ? { paths: [path] } : { because: 'no_named_file' };
   },
   ViewImage(input) {
@@ -108,7 +108,7 @@ const TOOLS: Readonly<Record<string, (input: Input) => Reads>> = {
   },
 };
 
-/** Lists that the agent keeps for itself, and all fields of their tools. Nothing in them is a path. */
+/** Tools for lists that the agent keeps for itself, with all their fields. None of the fields is a path. */
 const OWN_LISTS: Readonly<Record<string, readonly string[]>> = {
   TodoWrite: ['todos'],
   TaskCreate: ['subject', 'description', 'activeForm', 'metadata'],
@@ -129,7 +129,7 @@ const GREP_FIELDS = [
   ...['-A', '-B', '-C', '-n', '-i'],
 ];
 
-/** ripgrep passes over hidden files unless a glob names them, and `*` names them all. */
+/** Whether a glob names no hidden files: ripgrep skips those unless a glob names them, and `*` names them all. */
 function isOrdinaryGlob(glob: string): boolean {
   const found = /^(?:(?:\w[\w-]*|\*\*)\/){0,10}\*\.(\w{1,12}|\{\w{1,12}(?:,\w{1,12}){0,10}\})$/.exec(glob);
   const endings = found?.[1]?.replace(/[{}]/g, '').split(',') ?? [];
@@ -140,7 +140,7 @@ function onlyHas(input: Input, fields: readonly string[]): boolean {
   return Object.keys(input).every((name) => fields.includes(name));
 }
 
-/** A whole number that is not negative, or nothing. */
+/** Whether the value is left out, or a whole number from 0 on. */
 function isNumber(value: unknown): boolean {
   return value === undefined || (Number.isInteger(value) && Number(value) >= 0);
 }

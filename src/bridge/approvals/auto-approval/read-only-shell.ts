@@ -1,4 +1,4 @@
-/** What a command may be given. Whatever is not listed makes it a command that people are asked about. */
+/** The options with which a command only reads. With any other, people are asked. */
 interface ReadOnlyOptions {
   /** One-letter options without a value: they may be put together (`-la`). */
   flags: string;
@@ -8,14 +8,14 @@ interface ReadOnlyOptions {
   long?: readonly string[];
   /** Words with a minus that are no letters put together, and how many plain words follow each (`find -name x`). */
   predicates?: Readonly<Record<string, 0 | 1>>;
-  /** How many words in front of the paths are no paths (a pattern). */
+  /** How many words before the paths are not paths (a pattern). */
   words?: number;
-  /** Without a path: it would wait for input (`needed`), it reads the folder that it runs in (`here`), or nothing. */
+  /** What it does without a path: it waits for input (`needed`), reads its folder (`here`), or reads nothing (left out). */
   path?: 'needed' | 'here';
 }
 
 /**
- * Commands that only read, with the options of theirs that only read. Left out on purpose: everything that can run
+ * Commands that only read, with their options that only read. Left out on purpose: everything that can run
  * something else or write by an option or by configuration (`git` with its aliases, pagers, diff drivers and monitors;
  * `sort -o`, `find -exec`, `rg --pre`, `file -C`), what prints the environment, and what waits (`tail -f`).
  */
@@ -32,7 +32,7 @@ const COMMANDS: Readonly<Record<string, ReadOnlyOptions>> = {
   wc: { flags: 'clmwL', long: ['lines', 'words', 'bytes', 'chars'], path: 'needed' },
   stat: { flags: 't', path: 'needed' },
   du: { flags: 'achks', numbers: 'd', long: ['max-depth', 'summarize', 'human-readable'], path: 'here' },
-  // Not recursive: that would read what is asked about when it is named (`.env`).
+  // Not recursive: that would read files that people are asked about when they are named (`.env`).
   grep: { flags: 'chiHlLnoqsvwxEFG', numbers: 'ABCm', long: ['count', 'ignore-case'], words: 1, path: 'needed' },
   find: {
     flags: '',
@@ -41,7 +41,7 @@ const COMMANDS: Readonly<Record<string, ReadOnlyOptions>> = {
   },
 };
 
-/** Spaces, and words of letters that no shell gives a meaning, or quoted whole. */
+/** One word: of letters without a meaning to any shell, or quoted whole; with the blanks before it. */
 const WORD = /[ \t]*(?:([A-Za-z0-9_@%+:,./=-]+)|'([^'\p{C}]*)'|"([^"$`\\!\p{C}]*)")(?=[ \t]|$)/uy;
 
 /**
@@ -64,8 +64,7 @@ export function plainWords(command: string): string[] | null {
 }
 
 /**
- * The paths that a read-only command reads, as they stand there, `.` where it names none; `null` when it may do anything
- * else than read them.
+ * The paths that a command reads, as it writes them, or `.` when it names none; `null` when it may do more than read.
  */
 export function pathsRead(command: string): string[] | null {
   const [name, ...args] = plainWords(command) ?? [];
@@ -89,7 +88,7 @@ export function pathsRead(command: string): string[] | null {
   return harmless.path === 'here' && paths.length === 0 ? ['.'] : paths;
 }
 
-/** How many words an option takes, itself included; `null` when it is not one of the harmless. */
+/** How many words an option takes, itself included; `null` when the option may do more than read. */
 function optionLength(harmless: ReadOnlyOptions, option: string, next: string | undefined): 1 | 2 | null {
   const { predicates, numbers = '', long = [], flags } = harmless;
   if (predicates) {

@@ -10,7 +10,7 @@ interface Call {
 }
 
 const RULE = /^([A-Za-z][\w-]{0,99})(?:\((.{1,500})\))?$/u;
-/** Tools whose rule names files, the field that has the path, and whether they change it. */
+/** Tools whose rules name files: the field with the path, and whether the tool changes the file. */
 const FILE_TOOLS: Readonly<Record<string, { path: string; changes: boolean }>> = {
   Read: { path: 'file_path', changes: false },
   LS: { path: 'path', changes: false },
@@ -18,7 +18,7 @@ const FILE_TOOLS: Readonly<Record<string, { path: string; changes: boolean }>> =
   Edit: { path: 'file_path', changes: true },
   MultiEdit: { path: 'file_path', changes: true },
 };
-/** Tools that would do everything if each call of theirs were allowed (Letta Code 0.32.18). */
+/** Tools with which the agent could do everything if a rule allowed every call of theirs (Letta Code 0.32.18). */
 const EVERYTHING: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     ['Bash', 'exec_command', 'write_stdin', 'Monitor', 'shell', 'Shell', 'shell_command', 'ShellCommand'].map(
@@ -29,9 +29,9 @@ const EVERYTHING: Readonly<Record<string, string>> = {
 };
 
 /**
- * What is wrong with a rule of `AUTO_APPROVE`, or `null`. Rules are `Bash(npm test)`, exactly that command;
- * `Bash(npm run *)`, that and plain words behind it, no options; `Write(docs/**)`, files under a folder of the working
- * directory; `WebSearch`, every call of a tool: of one for files, those inside of the working directory.
+ * What is wrong with a rule of `AUTO_APPROVE`, or `null`. `Bash(npm test)` allows exactly that command; `Bash(npm run *)`
+ * also plain words after it, but no options; `Write(docs/**)` files under a folder of the working directory; `WebSearch`
+ * every call of that tool, for a file tool only on files inside of the working directory.
  */
 export function problemOfRule(rule: string): string | null {
   const [, tool, of] = RULE.exec(rule.trim()) ?? [];
@@ -63,7 +63,7 @@ function mayCover(path: string, folder: string, changes: boolean): boolean {
 }
 
 /**
- * The first rule that allows this call; `null` when none does. A rule that is none allows nothing.
+ * The first rule that allows this call; `null` when none does. An invalid rule allows nothing.
  * @param mayMove whether the working directory may be another one by the time the call runs: then commands are not
  * allowed, and files only by their whole path.
  */
@@ -96,9 +96,9 @@ function allows(rule: string, { tool, input }: Call, workingDirectory: string | 
 }
 
 /**
- * Words are compared, not letters: `npm  test` is `npm test`, and nothing that a shell would do more with is. What stands
- * for `*` are words that only name something: no options, as some run other code (`--script-shell=sh`), no settings
- * (`make SHELL=sh`), nothing outside of the working directory, and nothing that holds secrets.
+ * Whether a command is what the rule allows. Words are compared, so `npm  test` is `npm test`; a command with more than
+ * plain words never matches. `*` matches words that only name something: no options, because some run other code
+ * (`--script-shell=sh`), no settings (`make SHELL=sh`), nothing outside of the working directory and no secrets.
  */
 function allowsCommand(of: string, command: string): boolean {
   const open = of.endsWith(' *');

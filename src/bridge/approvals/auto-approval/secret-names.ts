@@ -8,7 +8,7 @@
  * All patterns are for names as {@link foldName} leaves them.
  */
 
-/** Folders all of which is secret. */
+/** Folders whose files are all secret. */
 const FOLDERS: readonly RegExp[] = [
   /^\.(?:ssh|gnupg|gpg|password-store|pki|kube|minikube|docker|chef|vagrant|config|letta|m2|gem|subversion)$/,
   /^\.(?:aws|azure|gcloud|gsutil|oci|bluemix|ibmcloud|pulumi|terraform\.d|fly|netlify|railway|heroku|wrangler|vercel)$/,
@@ -16,7 +16,7 @@ const FOLDERS: readonly RegExp[] = [
   /^[._]?(?:secrets?|credentials?|creds)$/,
 ];
 
-/** Files, and folders that are one thing (`x.keychain`). */
+/** Files, and folders that are really one file (`x.keychain`). */
 const NAMES: readonly RegExp[] = [
   ...FOLDERS,
   /^[._]?(?:secrets?|credentials?|creds)\..*$/,
@@ -51,7 +51,7 @@ const NAMES: readonly RegExp[] = [
   /^\.(?:lesshst|viminfo|zsh_sessions|bash_sessions)$/,
 ];
 
-/** Only at the end of a path: folders of these names hold other things. */
+/** Names that count only at the end of a path, because folders of these names hold other things. */
 const FILES: readonly RegExp[] = [
   /^env$|^(?:env|environment)[._-](?:local|dev|development|prod|production|staging|test)$/,
   /^id_[\w-]+$/,
@@ -71,17 +71,17 @@ const FILES: readonly RegExp[] = [
   /^(?:robomongo\.json|ventrilo_srv\.ini|cookies(?:\.(?:txt|sqlite|json))?|login data|logins\.json|signons\.sqlite|key[34]\.db)$/,
 ];
 
-/** Anywhere in the name of a file that is no source code: `client_secret.json`, `db-password`, `deploy_key`. */
+/** Words that count anywhere in the name of a file that is not source code: `client_secret.json`, `deploy_key`. */
 const WORDS =
   /secret|credential|password|passwd|passphrase|private[._ -]?key|keyfile|mnemonic|seed[._ -]?phrase|(?:^|[._ -])creds|(?:deploy|signing|host|master|encryption|access|account)[._ -]?key/;
 const SOURCE =
   /\.(?:[cm]?[jt]sx?|pyi?|rb|go|rs|java|kts?|scala|groovy|c|h|cc|cpp|cxx|hpp|cs|fs|vb|swift|m|mm|dart|php|pl|pm|lua|r|jl|ex|exs|erl|clj|cljs|hs|elm|ml|mli|nim|zig|sol|sh|bash|zsh|fish|ps1|psm1|bat|vue|svelte|astro|html?|css|scss|sass|less|md|mdx|rst|adoc|proto|graphql|gql|snap|feature|svg|png|jpe?g|gif|webp)$/;
 
-/** What stands at the end of the name of a copy: the name is judged without it, too. */
+/** Endings of copies: a name is judged without them, too. */
 const COPY =
   /(?:~|[ ._-]?\(?(?:bak|backup|old|orig|original|save|saved|swp|swo|tmp|temp|copy|dist|gz|bz2|xz|zst|zip|tar|tgz|7z|enc|b64|txt|\d{1,14})\)?)$/;
 
-/** What git keeps for itself: only where the work stands is open; its settings and logs hold addresses with passwords. */
+/** Git's own files that may be read: the branches only, because its settings and logs hold addresses with passwords. */
 const OPEN_IN_GIT = /^(?:(?:orig_|merge_|cherry_pick_|revert_)?head|packed-refs|refs(?:\/.*)?)$/;
 
 /**
@@ -107,7 +107,7 @@ export function isSecretFolder(name: string): boolean {
   return isGitFolder(folded) || FOLDERS.some((pattern) => pattern.test(folded));
 }
 
-/** `.git`, which in a worktree is a file, and bare repositories. @param folded as {@link foldName} leaves it */
+/** Whether it is `.git` (a folder, in a worktree a file) or a bare repository. @param folded as {@link foldName} leaves it */
 export function isGitFolder(folded: string): boolean {
   return folded.endsWith('.git');
 }
@@ -121,8 +121,8 @@ export function foldParts(path: string): string[] {
 }
 
 /**
- * A name as the file systems of the world may take it: without regard to capitals, to forms of the same letter, to
- * characters that nobody sees (HFS+ passes over them), and to dots and blanks at its end (Windows passes over them).
+ * A name reduced to what every file system may take for the same: without capitals, accents and invisible characters
+ * (which HFS+ ignores), and without dots and blanks at its end (which Windows ignores).
  */
 function foldName(name: string): string {
   const folded = name
@@ -133,7 +133,7 @@ function foldName(name: string): string {
   return folded.replace(/[\s.]+$/u, '') || folded;
 }
 
-/** The name, and what it may be a copy of. */
+/** The name, and the names that it may be a copy of. */
 function possibleNames(folded: string): string[] {
   const found = [folded];
   for (let name = folded; found.length < 40; ) {

@@ -1,7 +1,7 @@
 import { foldParts, isGitFolder } from './secret-names.ts';
 
 /**
- * Files whose content runs, or decides what runs, without anybody calling for it: when somebody commits, pushes, opens
+ * Files whose content runs, or decides what runs, without being called: when a person commits, pushes, opens
  * the folder, changes into it or starts a shell or an agent there. Not here: what runs when it is called by name
  * (`package.json`, `Makefile`, tests), and what only tells agents what to do (`AGENTS.md`).
  */
@@ -25,7 +25,7 @@ const NAMES: readonly RegExp[] = [
   /^(?:\.yarn|\.pnp\..*|\.?pnpmfile\.c?js|\.bundle|\.cargo|\.mvn|gradlew(?:\.bat)?|mvnw(?:\.cmd)?|gradle-wrapper\..*|sitecustomize\.py|usercustomize\.py|.*\.pth)$/,
 ];
 
-/** Below `.github`: the rest of it are texts. */
+/** The folders of `.github` with files that run; its other files are texts. */
 const IN_GITHUB = /^(?:workflows|actions)$/;
 
 /** Whether a change of this file runs by itself, at this path or below a folder on the way. @param path relative to the working directory */

@@ -1,10 +1,10 @@
 /**
- * Tools of Letta's toolsets, of now and of before, that set another agent to work: `Agent` (named `Task` in its catalog
- * and in older versions), `Workflow`, `SendAgentMessage`. Letta starts such an agent without a permission mode that
- * asks (docs/letta-protocol.md, Activity nobody asked for).
+ * Tools of Letta's present and earlier toolsets that start another agent: `Agent` (named `Task` in its catalog and in older
+ * versions), `Workflow`, `SendAgentMessage`. Letta starts such an agent in a permission mode that never asks
+ * (docs/letta-protocol.md, Activity nobody asked for).
  */
 const TOOLS: ReadonlySet<string> = new Set(['agent', 'subagent', 'task', 'workflow', 'delegate', 'handoff']);
-/** Tools that a server, a mod or MCP adds under a name of its own: a verb of these and a noun of those. */
+/** A tool that a server, a mod or MCP adds counts when its name has one of these verbs and one of the nouns below. */
 const VERBS: ReadonlySet<string> = new Set([
   ...['call', 'create', 'delegate', 'deploy', 'dispatch', 'fork', 'invoke', 'launch', 'message', 'prompt', 'run'],
   ...['send', 'spawn', 'start', 'submit', 'task'],
@@ -14,8 +14,8 @@ const NOUNS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Whether a call of this tool sets another agent to work: nothing that one does is asked about. Judged by the name
- * alone: what an input says can be worded in any way.
+ * Whether a call of this tool starts another agent, which then never asks for approval. Judged by the tool's name alone,
+ * because the input can be worded in any way.
  */
 export function startsAgent(tool: string): boolean {
   const words = wordsOf(tool);

@@ -1,9 +1,9 @@
-/** A family of keys that are known by how they begin. */
+/** A family of keys that are recognised by how they begin. */
 export interface KeyFamily {
   id: string;
-  /** Letters that every key of it begins with, in any case. */
+  /** Letters with which every key of the family begins, in any case. */
   begins: readonly string[];
-  /** Sticky: tried only where one of `begins` stands. Bounded, or one class of letters to its end, so that it is linear. */
+  /** Sticky: tried only at one of `begins`. Bounded, or one class of letters to its end, so that it is linear. */
   pattern: RegExp;
 }
 
@@ -13,8 +13,8 @@ function family(id: string, begins: string | readonly string[], pattern: string,
 
 /**
  * The first part is data from gitleaks (config/gitleaks.toml at b58d3f1, July 2026; MIT License, Copyright (c) 2019
- * Zachary Rice): of its 222 rules those that know a key by how it begins, without what they ask to stand behind it. Its
- * other rules need a maker's name near the key; names are looked at in `names.ts`.
+ * Zachary Rice): of its 222 rules those that recognise a key by how it begins, without what they require after it. Its
+ * other rules need a maker's name near the key; `names.ts` has the names.
  */
 export const FAMILIES: readonly KeyFamily[] = [
   family(
@@ -116,7 +116,7 @@ export const FAMILIES: readonly KeyFamily[] = [
   family('square-access-token', ['EAAA', 'sq0atp-'], '(?:EAAA|sq0atp-)[\\w-]{22,60}'),
   family('stripe-access-token', ['sk_', 'rk_'], '(?:sk|rk)_(?:test|live|prod)_[a-zA-Z0-9]{10,99}'),
   family('vault-batch-token', 'hvb', 'hvb\\.[\\w-]{138,300}'),
-  // Ours: what the rules above do not know, and shorter or newer keys of the same makers.
+  // Ours: keys that the rules above do not cover, and shorter or newer keys of the same makers.
   family('letta', 'at-let-', 'at-let-[\\w-]{16,}'),
   family('slack', ['xox', 'xapp-'], '(?:xox[a-z](?:\\.xox[a-z])?|xapp)-[A-Za-z0-9-]{8,}', 'i'),
   family('github', ['ghp_', 'gho_', 'ghu_', 'ghs_', 'ghr_', 'github_pat_'], '(?:gh[pousr]_|github_pat_)\\w{16,}'),

@@ -4,21 +4,21 @@ import { isSecretName, MAKER_NAMES, NO_VALUE, SECRET_NAMES } from './names.ts';
 import { openingQuotes } from './quotes.ts';
 
 /**
- * A text that somebody must judge before it runs, with the secrets in it hidden. Only unbroken runs of letters that
- * keys consist of are hidden: every blank, quote, operator, substitution, line end, `..` and `/` stays where it is.
+ * A text that a person must judge before it runs, with its secrets hidden. Only unbroken runs of letters that keys consist
+ * of are hidden: every blank, quote, operator, substitution, line end, `..` and `/` stays visible.
  */
 export interface HiddenSecrets {
   /** What everybody may see. */
   open: string;
   /**
-   * What the one who decides sees: of what only stands where a secret would stand nothing is hidden, as it could be
-   * anything, also what runs.
+   * What the person who decides sees: only certain keys are hidden. Text that is merely in the place of a secret is shown,
+   * because it could be anything, even code that runs.
    */
   own: string;
 }
 
 interface Hidden extends Span {
-  /** Known by its own letters: it is a key wherever it stands. */
+  /** Whether its own letters prove that it is a key. */
   isSure: boolean;
 }
 
@@ -64,16 +64,16 @@ function without(text: string, hidden: Hidden[]): string {
 /** Letters of keys, and a dot between two of them: never two dots, never `/`. */
 const RUNS = /[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*/g;
 const ONE_RUN = /^[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*$/;
-/** Shorter ones beside others tell little, and a mark would tell more. */
+/** Shorter runs are not hidden: they tell little, and a mark in their place would tell more. */
 const PIECE = 3;
 
 function runsIn(text: string, { from, to }: Span, isSure: boolean): Hidden[] {
   const runs: Hidden[] = [];
   for (const { index, 0: run } of text.slice(from, to).matchAll(RUNS)) {
     const end = from + index + run.length;
-    // The name of a variable is no key.
+    // The name of a variable is not a key.
     if (/\$\{?[!#]?$/.test(text.slice(Math.max(0, end - run.length - 3), end - run.length))) continue;
-    // What a backslash escapes stays with it.
+    // A character that a backslash escapes stays with it.
     const begin = end - run.length + (text.charAt(end - run.length - 1) === '\\' ? 1 : 0);
     if (end - begin >= PIECE) runs.push({ from: begin, to: end, isSure });
   }
@@ -85,7 +85,7 @@ function keys(text: string): Hidden[] {
 }
 
 const NAMED = `(?:${SECRET_NAMES})["']?\\s{0,4}(?::=|:|=>?)\\s{0,4}`;
-/** What stands right before a value that may be a secret. Each is bounded, so that looking for them is linear. */
+/** Texts right before a value that may be a secret. Each is bounded, so that the search is linear. */
 const NAMED_LEADS = [
   `(?<named>${NAMED})`,
   `(?<maker>(?:${MAKER_NAMES})[\\w.-]{0,20}["']?\\s{0,4}(?::=|:|=>?)\\s{0,4}["']?)(?=[A-Za-z0-9._+/-]{16})`,
@@ -99,12 +99,12 @@ const NAMED_LEADS = [
   `(?<option>(?<!-)--[a-z-]{0,40}(?:${SECRET_NAMES})\\s{1,4})(?!-)`,
   '(?<webhook>hooks\\.slack\\.com/(?:services|workflows|triggers)/[A-Z0-9]{1,20}/[A-Z0-9]{1,20}/)(?=[A-Za-z0-9]{8})',
 ].join('|');
-/** What the groups are called, in order. */
+/** The names of the groups, in order. */
 const KINDS = Array.from(NAMED_LEADS.matchAll(/\(\?<(\w+)>/g), ([, name = '']) => name);
-/** Groups with names cost several times as much at each place that is found. */
+/** Without the group names, because named groups cost several times as much at each match. */
 const LEADS = new RegExp(NAMED_LEADS.replace(/\(\?<\w+>/g, '('), 'gi');
 
-/** Behind those stands a key and nothing else. */
+/** Leads that are followed by a key and nothing else. */
 const HEADERS: ReadonlySet<string> = new Set(['header', 'bearer', 'query', 'webhook']);
 
 function behindNames(whole: string): Hidden[] {
@@ -116,7 +116,7 @@ function behindNames(whole: string): Hidden[] {
     while (group < KINDS.length && lead[group] === undefined) group += 1;
     const kind = KINDS[group - 1] ?? '';
     const at = LEADS.lastIndex;
-    // Only what is a key by its own letters: such a name says little.
+    // After a maker's name only certain keys are hidden, because such a name says little.
     const isMaker = kind === 'maker';
     const isUser = kind === 'user' || kind === 'nobody';
     const found = isUser
@@ -129,13 +129,13 @@ function behindNames(whole: string): Hidden[] {
   return hidden;
 }
 
-/** Behind those a word goes on, as a shell reads it: what is before them is only a part of it. */
+/** After these characters a shell word continues, so the text before them is only a part of the value. */
 const GOES_ON = /[$`\\({[]/;
 const WORD = /[^\s"'`;|&<>()$\\,{}[\]«/]{0,301}/y;
 const BASE64_WORD = /[A-Za-z0-9+/]{32,300}={0,2}(?![^\s"'`;|&<>),}\]])/y;
 const LONGEST = 300;
 
-/** What is asked about a text only when something in it may be a secret. */
+/** Facts about a text that are computed only when something in it may be a secret. */
 class Reading {
   readonly text: string;
   #quotes: ReadonlySet<number> | null = null;
@@ -150,14 +150,14 @@ class Reading {
     return this.#quotes.has(at);
   }
 
-  /** Whether it uses a variable that is called like a secret: then what is set to it may be what runs. */
+  /** Whether the text uses a variable with a secret's name: then the value that is set to it may be code that runs. */
   get usesSecretVariable(): boolean {
     this.#expands ??= [...this.text.matchAll(/\$\{?!?(\w{1,100})/g)].some(([, name = '']) => isSecretName(name));
     return this.#expands;
   }
 }
 
-/** The secret that begins at `at`, in or without quotes; nothing where it is none, or where hiding it could hide code. */
+/** The secret that begins at `at`, quoted or not; nothing when there is none, or when hiding it could hide code. */
 function value(reading: Reading, at: number, lead: string, isHeader: boolean): Hidden[] {
   const { text } = reading;
   const quote = text.charAt(at);
@@ -180,12 +180,12 @@ function wordAt(text: string, at: number): string {
   return BASE64_WORD.exec(text)?.[0] ?? '';
 }
 
-/** A word of a sentence (`the secret: none of us knows`), or a name so short that it may well be a command’s. */
+/** Whether it is a word of a sentence (`the secret: none of us knows`), or so short that it may be a command’s name. */
 function isPlainWord(word: string, lead: string): boolean {
   return /^[A-Za-z]+$/.test(word) && (word.length < 6 || /:\s+$/.test(lead));
 }
 
-/** In quotes there may be blanks and marks, but nothing that any shell behind this one could run. */
+/** A quoted value may hold blanks and marks, but nothing that any shell after this one could run. */
 function quoted(reading: Reading, at: number, isHeader: boolean): Hidden[] {
   const { text } = reading;
   const inner = text.slice(at + 1, at + LONGEST + 2).split(text.charAt(at), 1)[0] ?? '';
@@ -229,7 +229,7 @@ function isKey(run: string): boolean {
   return (kinds.match(/(.)(?!\1|$)/g)?.length ?? 0) >= 4;
 }
 
-/** A field whose name says that it is a secret: all of its value, if that can be hidden at all. */
+/** Hides the whole value of a field whose name says that it is a secret, if none of it can be code. */
 function wholeValue(text: string): Hidden[] {
   if (text === '' || NO_VALUE.test(text) || /[\n\r\\$`;|&<>(){}«]|\.\./.test(text)) return [];
   const bare = text.replace(/={1,2}$/, '');
@@ -244,7 +244,7 @@ const PEM_PIECE = /[A-Za-z0-9+/=]+|(?:\s|\\[nr])+|./gsy;
 const PEM_LINE =
   /^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+/]{16,}={0,2}$|^(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9+/]{8,}={1,2}$/;
 
-/** Lines of base64 next to the marks of a private key: whatever else stands there is shown. */
+/** The lines of base64 next to the marks of a private key; everything else there is shown. */
 function pemLines(text: string): Hidden[] {
   if (!text.includes('PRIVATE KEY')) return [];
   const hidden: Hidden[] = [];
@@ -267,7 +267,7 @@ function pemLines(text: string): Hidden[] {
   return hidden;
 }
 
-/** Of a key whose beginning was cut off: the lines of base64 right before its end. */
+/** The lines of base64 right before the end of a key whose beginning was cut off. */
 function linesBefore(text: string, from: number, to: number): Hidden[] {
   const hidden: Hidden[] = [];
   const lines = text.slice(from, to).split(/(?<=\n|\\n)/);

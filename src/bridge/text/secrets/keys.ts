@@ -15,7 +15,7 @@ for (const family of FAMILIES) {
 }
 
 /**
- * Shapes without a telling beginning, each with letters that must be in the text for it to be looked for.
+ * Shapes without a telling beginning, each with letters that a text must contain before the shape is searched.
  * From gitleaks, as {@link FAMILIES}: azure-ad-client-secret, hashicorp-tf-api-token, maxmind-license-key; ours: Telegram.
  */
 const OTHER_SHAPES: readonly (readonly [string, RegExp])[] = [
@@ -65,7 +65,7 @@ function keyAt(text: string, at: number): number | null {
   if (to === at) return null;
   // Behind the padding of base64 something else begins, perhaps the next key.
   if (text.charAt(to - 1) === '=') return to;
-  // A key that is longer than its shape says is not shown from there on.
+  // When a key is longer than its shape, its rest is hidden, too.
   while (isWordUnit(text.charCodeAt(to)) || text.charCodeAt(to) === 0x5f) to += 1;
   return to;
 }
@@ -75,14 +75,14 @@ function isWordUnit(unit: number): boolean {
   return (unit >= 0x30 && unit <= 0x39) || (unit >= 0x41 && unit <= 0x5a) || (unit >= 0x61 && unit <= 0x7a);
 }
 
-/** What ends right before a key although it ends in a letter: a colour code, `\n` in JSON or a script, `%20`. */
+/** Escapes that end in a letter right before a key: a colour code, `\n` in JSON or a script, `%20`. */
 const ESCAPE = /(?:\[[0-9;]{0,8}[A-Za-z]|\\[nrtbf0ae]|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|%[0-9A-Fa-f]{2})$/;
 
 function isBehindEscape(text: string, at: number): boolean {
   return ESCAPE.test(text.slice(Math.max(0, at - 10), at));
 }
 
-/** In order; of those that overlap, one that holds them all. */
+/** The spans in order, overlapping ones merged. */
 export function apart<S extends Span>(spans: S[]): S[] {
   const sorted = spans.toSorted((a, b) => a.from - b.from || b.to - a.to);
   const out: S[] = [];

@@ -1,2 +1,2 @@
-/** Stands where a secret stood. */
+/** Replaces a hidden secret. */
 export const REDACTED = '«redacted»';

@@ -1,5 +1,5 @@
 /**
- * How names end whose values are secrets: of settings, fields, options, headers. Beside our own these are the names in
+ * How the names of settings, fields, options and headers end whose values are secrets. Besides our own these are the names in
  * gitleaks’ generic-api-key (see `families.ts`), `SECRET_KEY_BASE` of Rails, `AccountKey` and `SharedAccessKey` of Azure.
  */
 export const SECRET_NAMES =
@@ -8,8 +8,8 @@ export const SECRET_NAMES =
   'shared[_-]?(?:access[_-]?)?(?:key|secret)|credentials?|client[_-]?secret|connection[_-]?string';
 
 /**
- * Makers of keys whose names stand near them: what gitleaks’ rules look for before a value of letters and digits
- * (see `families.ts`). Behind these, and behind any `…key`, only what looks like a key by itself is one.
+ * Names of makers that gitleaks’ rules look for before a key (see `families.ts`). After these, and after any `…key`, only
+ * a value that looks like a key by itself is hidden.
  */
 export const MAKER_NAMES =
   'adafruit|adobe|airtable|algolia|alibaba|asana|atlassian|confluence|jira|beamer|bitbucket|bittrex|meraki|cloudflare|' +
@@ -20,12 +20,12 @@ export const MAKER_NAMES =
   'squarespace|sumo|telegr|travis|twitch|twitter|typeform|yandex|zendesk|sourcegraph|twilio|' +
   '(?<![A-Za-z])(?:key|auth|creds)|[_-]key';
 
-/** A name of a setting or field whose value is a secret. */
+/** The name of a setting or field whose value is a secret. */
 const SECRET_NAME = new RegExp(`(?:${SECRET_NAMES}|authorization|cookie|(?<=[_.-])pass)$`, 'i');
 
 export function isSecretName(name: string): boolean {
   return SECRET_NAME.test(name);
 }
 
-/** What is no secret behind a secret's name: types and nothing. */
+/** After a secret's name, no secret: types and empty values. */
 export const NO_VALUE = /^(?:string|number|boolean|null|undefined|true|false|none|any|unknown)$/i;

@@ -1,4 +1,4 @@
-/** The quotes that open in a text, as a shell reads it; none where there are heredocs, as their bodies have their own. */
+/** Where a shell would open quotes in the text; none if it has heredocs, because their bodies have quotes of their own. */
 export function openingQuotes(text: string): ReadonlySet<number> {
   const opens = new Set<number>();
   if (text.includes('<<')) return opens;
