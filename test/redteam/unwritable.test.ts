@@ -70,7 +70,7 @@ describe('a thread whose root was deleted before the first reply', () => {
     const { middle, slack } = shown;
     slack.deleteRoot('C01GEN', ROOT);
     await middle.clock.advance(10_000);
-    const before = slack.of('chat.postMessage').length;
+    const before = slack.callsOf('chat.postMessage').length;
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     await middle.restart();
     middle.connection.past = [
@@ -79,7 +79,7 @@ describe('a thread whose root was deleted before the first reply', () => {
     ];
     middle.connection.ready();
     await middle.clock.advance(60_000);
-    const posted = slack.of('chat.postMessage').slice(before);
+    const posted = slack.callsOf('chat.postMessage').slice(before);
     // To her, and then to the direct message with her that Slack's answer names.
     expect([...new Set(posted.map(({ args }) => args.channel))]).toEqual(['U01ALICE', 'D01ALICE']);
     expect(direct(shown, 'U01ALICE')).toContain(ANSWER);
@@ -145,9 +145,9 @@ describe.each(['not_in_channel', 'channel_not_found', 'is_archived', 'restricted
       expect(middle.record()).toMatchObject({ turn: null, inbox: [] });
       expect(middle.connections.flatMap(({ submitted }) => submitted)).toHaveLength(1);
       expect(direct(shown, 'U02BOB')).toMatch(/I did not run what you wrote/);
-      expect(shown.slack.of('chat.postMessage').filter(({ args }) => args.channel === 'C01GEN').length).toBeLessThan(
-        120,
-      );
+      expect(
+        shown.slack.callsOf('chat.postMessage').filter(({ args }) => args.channel === 'C01GEN').length,
+      ).toBeLessThan(120);
       expect(middle.clock.waiting).toBeLessThan(3);
     });
 

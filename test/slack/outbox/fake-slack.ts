@@ -36,24 +36,24 @@ export interface FakeSlack extends SlackApi {
   /** Decides for each call what goes wrong; `null`: nothing. */
   fault: (method: string, args: Record<string, unknown>) => Fault | null;
   latency: (method: string) => number;
-  of(method: string): FakeCall[];
+  callsOf(method: string): FakeCall[];
   /** What the messages of a thread show, in reading order. */
   shown(channel: string, thread: string | null): string[];
   messages(channel: string, thread: string | null): FakeMessage[];
-  delete(channel: string, ts: string): void;
+  deleteMessage(channel: string, ts: string): void;
   /** Deletes the root of a thread; without a reply the thread is gone (docs/slack.md, Learned since). */
   deleteRoot(channel: string, thread: string): void;
   /** The upload step; throws where Slack would refuse. */
   upload(url: string, bytes: Uint8Array): Promise<void>;
   /** ms from the answer that completes an upload to the message that shares the file. */
-  sharesAfter: number;
+  shareDelayMs: number;
   /** Adds a message that was not posted through this API object. */
-  put(message: Omit<FakeMessage, 'ts'>): string;
+  addMessage(message: Omit<FakeMessage, 'ts'>): string;
   status(channel: string, thread: string): string;
   /** Every state that a session was in, in order. */
-  session(channel: string, thread: string): string[];
+  sessionStates(channel: string, thread: string): string[];
   /** Whether the app is declared as an agent. */
-  agent: boolean;
+  isAgent: boolean;
 }
 
 /** A post to a person goes to their direct message, whose channel only the answer tells. */
@@ -66,7 +66,7 @@ const LIMITS: Record<string, number> = { 'chat.update': 50, 'chat.delete': 50, '
 export function createFakeSlack(clock: Clock): FakeSlack {
   /** Slack's own clock, which does not change when a test sets ours. */
   const offset = clock.now() - clock.monotonic();
-  const time = () => offset + clock.monotonic();
+  const slackNow = () => offset + clock.monotonic();
   const calls: FakeCall[] = [];
   const complaints: string[] = [];
   const store: FakeMessage[] = [];
@@ -80,14 +80,14 @@ export function createFakeSlack(clock: Clock): FakeSlack {
 
   const nextTs = () => {
     serial += 1;
-    return `${Math.floor(time() / 1000)}.${String(serial).padStart(6, '0')}`;
+    return `${Math.floor(slackNow() / 1000)}.${String(serial).padStart(6, '0')}`;
   };
   const sleep = (ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
   const find = (args: Record<string, unknown>) =>
     store.find((message) => message.channel === args.channel && message.ts === args.ts);
 
-  function watch(method: string, args: Record<string, unknown>) {
-    const now = time();
+  function checkRules(method: string, args: Record<string, unknown>) {
+    const now = slackNow();
     if (now < (blocked.get(method) ?? 0)) complaints.push(`${method} before its Retry-After`);
     const limit = LIMITS[method];
     const same = calls.filter((call) => call.method === method && (call.answeredAt ?? now) > now - WINDOW);
@@ -110,7 +110,7 @@ export function createFakeSlack(clock: Clock): FakeSlack {
     return key;
   }
 
-  function effect(method: string, args: Record<string, unknown>): Record<string, unknown> {
+  function applyCall(method: string, args: Record<string, unknown>): Record<string, unknown> {
     const refuse = (error: string): never => {
       throw new SlackError(method, 'refused', error);
     };
@@ -137,7 +137,7 @@ export function createFakeSlack(clock: Clock): FakeSlack {
       return {};
     }
     if (method === 'agents.sessions.setStatus') {
-      if (!slack.agent) refuse('not_authorized');
+      if (!slack.isAgent) refuse('not_authorized');
       const key = `${args.channel_id} ${args.thread_ts}`;
       sessions.set(key, [...(sessions.get(key) ?? []), String(args.status)]);
       return {};
@@ -175,8 +175,8 @@ export function createFakeSlack(clock: Clock): FakeSlack {
       const share = { channel: String(args.channel_id), thread: (args.thread_ts as string | undefined) ?? null };
       // Slack shares the files after it has answered (docs/slack.md, Files).
       clock.after(
-        slack.sharesAfter,
-        () => void slack.put({ ...share, text: '', blocks: [], metadata: undefined, files }),
+        slack.shareDelayMs,
+        () => void slack.addMessage({ ...share, text: '', blocks: [], metadata: undefined, files }),
       );
       return { files: files.map(({ id, title }) => ({ id, title })) };
     }
@@ -187,11 +187,11 @@ export function createFakeSlack(clock: Clock): FakeSlack {
   const slack: FakeSlack = {
     calls,
     complaints,
-    agent: false,
-    session: (channel, thread) => sessions.get(`${channel} ${thread}`) ?? [],
+    isAgent: false,
+    sessionStates: (channel, thread) => sessions.get(`${channel} ${thread}`) ?? [],
     fault: () => null,
     latency: () => 100,
-    sharesAfter: 50,
+    shareDelayMs: 50,
     async upload(url, bytes) {
       const upload = uploads.get(url.split('/').at(-1) ?? '');
       await sleep(100);
@@ -199,8 +199,8 @@ export function createFakeSlack(clock: Clock): FakeSlack {
       upload.content = new TextDecoder().decode(bytes);
     },
     async call(method, args, { client }) {
-      const key = watch(method, { ...args, client });
-      const call: FakeCall = { method, args, client, at: time(), answeredAt: null, outcome: 'no answer yet' };
+      const key = checkRules(method, { ...args, client });
+      const call: FakeCall = { method, args, client, at: slackNow(), answeredAt: null, outcome: 'no answer yet' };
       calls.push(call);
       inFlight.add(key);
       try {
@@ -208,12 +208,12 @@ export function createFakeSlack(clock: Clock): FakeSlack {
         await sleep(latency / 2);
         const fault = slack.fault(method, args);
         if (fault?.kind === 'limited') {
-          blocked.set(method, time() + (fault.retryAfterMs ?? 0));
+          blocked.set(method, slackNow() + (fault.retryAfterMs ?? 0));
           throw new SlackError(method, 'limited', 'ratelimited', { retryAfterMs: fault.retryAfterMs });
         }
         if (fault?.kind === 'refused') throw new SlackError(method, 'refused', fault.error);
         if (fault?.kind === 'before') throw new SlackError(method, 'unknown', 'ECONNRESET');
-        const answer = effect(method, args);
+        const answer = applyCall(method, args);
         if (fault?.kind === 'after') throw new SlackError(method, 'unknown', 'ECONNRESET');
         await sleep(latency / 2);
         call.outcome = 'ok';
@@ -222,11 +222,11 @@ export function createFakeSlack(clock: Clock): FakeSlack {
         if (error instanceof SlackError) call.outcome = error.error;
         throw error;
       } finally {
-        call.answeredAt = time();
+        call.answeredAt = slackNow();
         inFlight.delete(key);
       }
     },
-    of: (method) => calls.filter((call) => call.method === method),
+    callsOf: (method) => calls.filter((call) => call.method === method),
     messages: (channel, thread) =>
       store
         .filter((message) => message.channel === directChannel(channel) && message.thread === thread)
@@ -237,14 +237,14 @@ export function createFakeSlack(clock: Clock): FakeSlack {
         .map(({ blocks, text }) =>
           blocks.length > 0 ? blocks.map((block) => block.text ?? '').join('') : `text:${text}`,
         ),
-    delete(channel, ts) {
+    deleteMessage(channel, ts) {
       const message = find({ channel, ts });
       if (message) store.splice(store.indexOf(message), 1);
     },
     deleteRoot(channel, thread) {
       if (slack.messages(channel, thread).length === 0) rootless.add(`${channel} ${thread}`);
     },
-    put(message) {
+    addMessage(message) {
       const ts = nextTs();
       store.push({ ...message, ts });
       return ts;

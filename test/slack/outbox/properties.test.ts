@@ -119,7 +119,7 @@ describe('the outbox', () => {
           }
           expect(stage.slack.complaints).toEqual([]);
           expect(stage.clock.waiting).toBe(0);
-          expectSpacing(stage.slack.of('chat.update'));
+          expectSpacing(stage.slack.callsOf('chat.update'));
           expectNoRepeats(stage.slack.calls);
         },
       ),
@@ -194,7 +194,9 @@ describe('the outbox', () => {
       for (const turn of turns) turn.show({ items: [text(words)] });
       await stage.clock.advance(500);
     }
-    const edits = turns.map((_, n) => stage.slack.of('chat.update').filter((call) => call.args.channel === `C${n}`));
+    const edits = turns.map((_, n) =>
+      stage.slack.callsOf('chat.update').filter((call) => call.args.channel === `C${n}`),
+    );
     const counts = edits.map((calls) => calls.length);
     // 40 a minute over two minutes, for 20 threads.
     expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);

@@ -8,9 +8,9 @@ const STATUS = 'assistant.threads.setStatus';
 const MINUTE = 60_000;
 
 function agentStage() {
-  const stage = createStage({ agent: true });
-  stage.slack.agent = true;
-  const session = () => stage.slack.session(address.channel, thread);
+  const stage = createStage({ mayBeAgent: true });
+  stage.slack.isAgent = true;
+  const session = () => stage.slack.sessionStates(address.channel, thread);
   const failing = (fault: Fault, times = 1) => {
     let left = times;
     stage.slack.fault = (method) => (method === SESSIONS && left-- > 0 ? fault : null);
@@ -31,7 +31,7 @@ describe('the session status of an agent app', () => {
     await stage.clock.advance(5_000);
     expect(session()).toEqual(['processing', 'active']);
     expect(turn.delivery).toEqual({ delivered: true });
-    expect(stage.slack.of(STATUS)).toEqual([]);
+    expect(stage.slack.callsOf(STATUS)).toEqual([]);
     expect(stage.clock.waiting).toBe(0);
   });
 
@@ -121,7 +121,7 @@ describe('the session status of an agent app', () => {
 
   test('gives way to the status line when Slack refuses the session', async () => {
     const { stage } = agentStage();
-    stage.slack.agent = false;
+    stage.slack.isAgent = false;
     const turn = stage.turn();
     turn.show({});
     await stage.clock.advance(300);
@@ -132,16 +132,16 @@ describe('the session status of an agent app', () => {
     expect(stage.slack.status(address.channel, thread)).toBe('');
     stage.turn({ ...address, channel: 'C02' }, [], 'turn-2').show({});
     await stage.clock.advance(5_000);
-    expect(stage.slack.of(SESSIONS)).toHaveLength(1);
-    expect(stage.slack.of(STATUS)).toHaveLength(2);
+    expect(stage.slack.callsOf(SESSIONS)).toHaveLength(1);
+    expect(stage.slack.callsOf(STATUS)).toHaveLength(2);
   });
 
   test('is never set for an app without the agent scope', async () => {
     const stage = createStage();
     stage.turn().show({});
     await stage.clock.advance(5_000);
-    expect(stage.slack.of(SESSIONS)).toEqual([]);
-    expect(stage.slack.of(STATUS)).toHaveLength(1);
+    expect(stage.slack.callsOf(SESSIONS)).toEqual([]);
+    expect(stage.slack.callsOf(STATUS)).toHaveLength(1);
   });
 });
 
@@ -151,7 +151,7 @@ describe('the status line', () => {
     stage.slack.fault = (method) => (method === 'chat.postMessage' ? { kind: 'before' } : null);
     stage.turn().show({});
     await stage.clock.advance(250_000);
-    expect(stage.slack.of(STATUS).map(({ args }) => args.status)).toEqual([
+    expect(stage.slack.callsOf(STATUS).map(({ args }) => args.status)).toEqual([
       'is thinking…',
       'is thinking…',
       'is thinking…',
@@ -159,8 +159,8 @@ describe('the status line', () => {
     stage.slack.fault = () => null;
     await stage.clock.advance(250_000);
     expect(stage.slack.status(address.channel, thread)).toBe('');
-    const { length } = stage.slack.of(STATUS);
+    const { length } = stage.slack.callsOf(STATUS);
     await stage.clock.advance(250_000);
-    expect(stage.slack.of(STATUS)).toHaveLength(length);
+    expect(stage.slack.callsOf(STATUS)).toHaveLength(length);
   });
 });

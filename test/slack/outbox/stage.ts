@@ -113,8 +113,8 @@ export function card(token: string, state: 'open' | 'decided' = 'open'): ViewIte
 export interface StageOptions {
   render?: (view: TurnView, files: boolean) => SlackPost[];
   /** Whether files can be uploaded. */
-  files?: boolean;
-  agent?: boolean;
+  canUpload?: boolean;
+  mayBeAgent?: boolean;
   fallback?: (post: SlackPost) => SlackPost[];
 }
 
@@ -128,16 +128,16 @@ export function createStage(options: StageOptions = {}) {
   let life = 0;
   const newSurface = () =>
     createSurface({
-      api: mortal(slack),
+      api: endWithLife(slack),
       createRenderer: () => (view, files) => {
         rendered += 1;
         return render(view, files);
       },
       fallback: options.fallback ?? ((post) => [post]),
       renderNotice: (markdown) => [textPost('0.0', markdown, false)],
-      uploadFile: options.files ? send() : undefined,
+      uploadFile: options.canUpload ? createUpload() : undefined,
       renderOffer: ({ text, buttons }) => [textPost('0.0', [text, ...buttons].join(' | '), false)],
-      mayBeAgent: options.agent ?? false,
+      mayBeAgent: options.mayBeAgent ?? false,
       clock,
       random: seededRandom(),
       log: silentLog,
@@ -146,7 +146,7 @@ export function createStage(options: StageOptions = {}) {
   let surface = newSurface();
 
   /** Slack's API for one life of the process: after its end nothing is sent, and no answer arrives. */
-  function mortal(api: SlackApi): SlackApi {
+  function endWithLife(api: SlackApi): SlackApi {
     life += 1;
     const mine = life;
     const never = new Promise<never>(() => {});
@@ -164,7 +164,7 @@ export function createStage(options: StageOptions = {}) {
     };
   }
 
-  function send(): Uploader {
+  function createUpload(): Uploader {
     const mine = life;
     const never = new Promise<never>(() => {});
     return async (...upload) => {

@@ -29,8 +29,8 @@ describe('a notification at the end of a turn', () => {
     turn.finish(end);
     await stage.clock.advance(10_000);
     expect(shownIn(stage)).toEqual(['all of it', 'told U1']);
-    const [note] = stage.slack.of('chat.postMessage').slice(-1);
-    const lastEdit = stage.slack.of('chat.update').at(-1);
+    const [note] = stage.slack.callsOf('chat.postMessage').slice(-1);
+    const lastEdit = stage.slack.callsOf('chat.update').at(-1);
     expect(note?.at).toBeGreaterThanOrEqual(lastEdit?.answeredAt ?? Number.POSITIVE_INFINITY);
     expect(stage.slack.complaints).toEqual([]);
   });
@@ -114,10 +114,10 @@ describe('the paused view before the process ends', () => {
     const items = [text('Half'), card('a')];
     turn.show({ items, activity: { kind: 'waiting_for_people' } });
     await stage.clock.advance(5_000);
-    const edits = stage.slack.of('chat.update').length;
+    const edits = stage.slack.callsOf('chat.update').length;
     await Promise.race([turn.pause({ items }), stage.clock.advance(4_000)]);
     expect(shownIn(stage)).toEqual(['Half', 'card a open', '[paused]']);
-    expect(stage.slack.of('chat.update')).toHaveLength(edits + 1);
+    expect(stage.slack.callsOf('chat.update')).toHaveLength(edits + 1);
   });
 
   test('is not waited for when Slack refuses it', async () => {
@@ -151,7 +151,7 @@ describe('a turn in Slack', () => {
     await stage.clock.advance(200);
     expect(shownIn(stage)).toEqual(['Hello world']);
     expect(turn.delivery).toEqual({ delivered: true });
-    expect(stage.slack.of('assistant.threads.setStatus')).toHaveLength(1);
+    expect(stage.slack.callsOf('assistant.threads.setStatus')).toHaveLength(1);
     expect(stage.slack.complaints).toEqual([]);
   });
 
@@ -164,7 +164,7 @@ describe('a turn in Slack', () => {
     await stage.clock.advance(300);
     expect(shownIn(stage)).toEqual(['[thinking]']);
     await stage.clock.advance(600_000);
-    expect(stage.slack.of('chat.update')).toEqual([]);
+    expect(stage.slack.callsOf('chat.update')).toEqual([]);
     expect(stage.clock.waiting).toBe(0);
   });
 
@@ -198,7 +198,7 @@ describe('a turn in Slack', () => {
     second.show({});
     await stage.clock.advance(100);
     expect(stage.slack.shown('C02', thread)).toEqual(['[thinking]']);
-    expect(stage.slack.of('assistant.threads.setStatus')).toHaveLength(1);
+    expect(stage.slack.callsOf('assistant.threads.setStatus')).toHaveLength(1);
   });
 
   test('in another thread tries the status again after one thread refused it', async () => {
@@ -209,7 +209,7 @@ describe('a turn in Slack', () => {
     await stage.clock.advance(300);
     stage.turn({ ...address, channel: 'C02' }, [], 'turn-2').show({});
     await stage.clock.advance(300);
-    expect(stage.slack.of('assistant.threads.setStatus')).toHaveLength(2);
+    expect(stage.slack.callsOf('assistant.threads.setStatus')).toHaveLength(2);
   });
 
   test('in a direct message without threads gets a top-level message at once', async () => {
@@ -218,8 +218,8 @@ describe('a turn in Slack', () => {
     turn.show({});
     await stage.clock.advance(100);
     expect(stage.slack.shown('D01', null)).toEqual(['[thinking]']);
-    expect(stage.slack.of('assistant.threads.setStatus')).toEqual([]);
-    expect(stage.slack.of('chat.postMessage')[0]?.args).not.toHaveProperty('thread_ts');
+    expect(stage.slack.callsOf('assistant.threads.setStatus')).toEqual([]);
+    expect(stage.slack.callsOf('chat.postMessage')[0]?.args).not.toHaveProperty('thread_ts');
   });
 
   test('clears a status that arrives after the end', async () => {
@@ -276,7 +276,7 @@ describe('a turn in Slack', () => {
       turn.show({ items: [text(words)] });
       await stage.clock.advance(100);
     }
-    expect(stage.slack.of('chat.update')).toHaveLength(1);
+    expect(stage.slack.callsOf('chat.update')).toHaveLength(1);
     expect(stage.rendered).toBe(2);
     await stage.clock.advance(5_000);
     expect(shownIn(stage)).toEqual([`${words}[thinking]`]);
@@ -301,8 +301,8 @@ describe('a turn in Slack', () => {
       turn.show({ items: [text('same')] });
       await stage.clock.advance(2_000);
     }
-    expect(stage.slack.of('chat.update')).toEqual([]);
-    expect(stage.slack.of('chat.postMessage')).toHaveLength(1);
+    expect(stage.slack.callsOf('chat.update')).toEqual([]);
+    expect(stage.slack.callsOf('chat.postMessage')).toHaveLength(1);
   });
 
   test('continues in further messages, in reading order around cards', async () => {
@@ -329,7 +329,7 @@ describe('a turn in Slack', () => {
     turn.show({ items: [card('A')], activity: { kind: 'waiting_for_people' } });
     await stage.clock.advance(5_000);
     expect(shownIn(stage)).toEqual(['card A open', '[waiting_for_people]']);
-    const posted = stage.slack.of('chat.postMessage').map((call) => call.args.text);
+    const posted = stage.slack.callsOf('chat.postMessage').map((call) => call.args.text);
     expect(posted).toContain('card A open');
   });
 
@@ -356,7 +356,7 @@ describe('a turn in Slack', () => {
     await stage.clock.advance(500);
     stage.turn(address, [], 'turn-6').show({ items: [card('A')] });
     await stage.clock.advance(1_500);
-    expect(stage.slack.of('chat.postMessage')[1]?.args).toMatchObject({ text: 'card A open' });
+    expect(stage.slack.callsOf('chat.postMessage')[1]?.args).toMatchObject({ text: 'card A open' });
   });
 
   test('finishes its text while new posts are rate-limited', async () => {
@@ -397,7 +397,9 @@ describe('a turn in Slack', () => {
     const turn = stage.turn();
     turn.show({ items: [card('A')] });
     await stage.clock.advance(200_000);
-    expect(stage.slack.of('chat.postMessage').map(({ at }) => at - (stage.slack.calls[0]?.at ?? 0))).toHaveLength(8);
+    expect(stage.slack.callsOf('chat.postMessage').map(({ at }) => at - (stage.slack.calls[0]?.at ?? 0))).toHaveLength(
+      8,
+    );
     stage.slack.fault = () => null;
     stage.surface.retrySoon('C09');
     await stage.clock.advance(10_000);
@@ -416,7 +418,7 @@ describe('a turn in Slack', () => {
     for (const turn of turns) turn.finish({ items: [text('the answer')] });
     await stage.clock.advance(6 * 3_600_000);
     // One that finds out, and one each ten minutes at the most.
-    expect(stage.slack.of('chat.postMessage').length).toBeLessThan(60);
+    expect(stage.slack.callsOf('chat.postMessage').length).toBeLessThan(60);
     stage.slack.fault = () => null;
     await stage.clock.advance(11 * 60_000);
     expect(turns.every(({ delivery }) => delivery?.delivered)).toBe(true);
@@ -450,7 +452,7 @@ describe('a turn in Slack', () => {
     again.finish({ items: [text('all of it')] });
     await stage.clock.advance(3_000);
     expect(shownIn(stage)).toEqual(['all of it']);
-    expect(stage.slack.of('chat.postMessage')).toHaveLength(1);
+    expect(stage.slack.callsOf('chat.postMessage')).toHaveLength(1);
   });
 
   test('finds a message posted but not recorded before a crash', async () => {
@@ -493,10 +495,10 @@ describe('a turn in Slack', () => {
     const turn = stage.turn();
     turn.finish({ items: [text('x'.repeat(60))] });
     await stage.clock.advance(9_000);
-    expect(stage.slack.of('chat.postMessage')).toHaveLength(1);
+    expect(stage.slack.callsOf('chat.postMessage')).toHaveLength(1);
     await stage.clock.advance(3_000);
     expect(turn.stored.map((post) => post.part)).toEqual(['0.0']);
-    expect(stage.slack.of('chat.postMessage')).toHaveLength(2);
+    expect(stage.slack.callsOf('chat.postMessage')).toHaveLength(2);
     expect(turn.delivery).toBeNull();
     await stage.clock.advance(10_000);
     expect(turn.delivery).toEqual({ delivered: true });
@@ -550,7 +552,7 @@ describe('an approval card in Slack', () => {
     turn.show({ items: [text('a'), card('c1')] });
     await stage.clock.advance(5_000);
     const ts = turn.stored.find(({ part }) => part === '1.0')?.ts as string;
-    stage.slack.delete(channel, ts);
+    stage.slack.deleteMessage(channel, ts);
     stage.surface.noteDeleted(channel, ts);
     await stage.clock.advance(5_000);
     expect(shownIn(stage)).toEqual(['a', 'card c1 open', '[thinking]']);
@@ -562,7 +564,7 @@ describe('an approval card in Slack', () => {
     const turn = stage.turn();
     turn.show({ items: [text('a'), card('c1')] });
     await stage.clock.advance(5_000);
-    stage.slack.delete(channel, turn.stored.find(({ part }) => part === '1.0')?.ts as string);
+    stage.slack.deleteMessage(channel, turn.stored.find(({ part }) => part === '1.0')?.ts as string);
     turn.recheck();
     await stage.clock.advance(5_000);
     expect(shownIn(stage)).toEqual(['a', 'card c1 open', '[thinking]']);
@@ -573,7 +575,7 @@ describe('an approval card in Slack', () => {
     const turn = stage.turn();
     turn.show({ items: [text('a'), card('c1')] });
     await stage.clock.advance(5_000);
-    stage.slack.delete(channel, turn.stored.find(({ part }) => part === '1.0')?.ts as string);
+    stage.slack.deleteMessage(channel, turn.stored.find(({ part }) => part === '1.0')?.ts as string);
     stage.crash();
     stage.turn(address, turn.stored, 'turn-1', true).show({ items: [text('a'), card('c1')] });
     await stage.clock.advance(5_000);
@@ -611,7 +613,7 @@ describe('a final text', () => {
     expect(stage.slack.status(channel, thread)).toBe('');
     await stage.clock.advance(2 * 3_600_000);
     expect(turn.delivery).toEqual({ delivered: false, reason: error });
-    expect(stage.slack.of('chat.postMessage').length).toBeLessThan(800);
+    expect(stage.slack.callsOf('chat.postMessage').length).toBeLessThan(800);
     expect(stage.clock.waiting).toBe(0);
   });
 
@@ -655,7 +657,7 @@ describe('a final text', () => {
     const turn = stage.turn();
     turn.show({ items: [text('part')] });
     await stage.clock.advance(1_000);
-    stage.slack.delete(channel, turn.stored[0]?.ts as string);
+    stage.slack.deleteMessage(channel, turn.stored[0]?.ts as string);
     turn.finish({ items: [text('part and rest')] });
     await stage.clock.advance(3_000);
     expect(turn.delivery).toEqual({ delivered: true });
@@ -667,7 +669,7 @@ describe('a final text', () => {
     const turn = stage.turn();
     turn.show({ items: [text('a'.repeat(40)), card('A'), text('b')] });
     await stage.clock.advance(6_000);
-    stage.slack.delete(channel, turn.stored[1]?.ts as string);
+    stage.slack.deleteMessage(channel, turn.stored[1]?.ts as string);
     turn.finish({ items: [text('a'.repeat(40)), card('A', 'decided'), text('bc')] });
     await stage.clock.advance(10_000);
     expect(turn.delivery).toEqual({ delivered: true });
@@ -746,7 +748,7 @@ describe('a final text', () => {
     await stage.clock.advance(10_000);
     expect(turn.delivery).toEqual({ delivered: true });
     expect(shownIn(stage)).toEqual(['a'.repeat(40), 'a'.repeat(10)]);
-    const [look] = stage.slack.of('conversations.replies');
+    const [look] = stage.slack.callsOf('conversations.replies');
     expect(look?.args).toMatchObject({ include_all_metadata: true, ts: thread });
   });
 
@@ -756,7 +758,8 @@ describe('a final text', () => {
     stage.slack.fault = (method) => {
       if (method !== 'chat.postMessage' || !first) return null;
       first = false;
-      for (let n = 0; n < 250; n += 1) stage.slack.put({ channel, thread, text: 'x', blocks: [], metadata: undefined });
+      for (let n = 0; n < 250; n += 1)
+        stage.slack.addMessage({ channel, thread, text: 'x', blocks: [], metadata: undefined });
       return { kind: 'after' };
     };
     const turn = stage.turn();
@@ -764,7 +767,7 @@ describe('a final text', () => {
     await stage.clock.advance(10_000);
     expect(turn.delivery).toEqual({ delivered: true });
     expect(shownIn(stage).filter((shown) => shown === 'once')).toHaveLength(1);
-    expect(stage.slack.of('conversations.replies').length).toBeGreaterThan(1);
+    expect(stage.slack.callsOf('conversations.replies').length).toBeGreaterThan(1);
   });
 
   test('is posted again when its first post had no effect', async () => {
@@ -779,7 +782,7 @@ describe('a final text', () => {
     turn.finish({ items: [text('once')] });
     await stage.clock.advance(10_000);
     expect(stage.slack.shown('D01', null)).toEqual(['once']);
-    expect(stage.slack.of('conversations.history')).toHaveLength(1);
+    expect(stage.slack.callsOf('conversations.history')).toHaveLength(1);
   });
 
   test('arrives in simpler posts when Slack refuses the blocks', async () => {
@@ -889,8 +892,8 @@ describe('a final text', () => {
       turn.show({ items: [text(`a${n}`)] });
       await stage.clock.advance(2_000);
     }
-    expect(stage.slack.of('chat.postMessage')).toHaveLength(1);
-    expect(stage.slack.of('chat.update')).toHaveLength(1);
+    expect(stage.slack.callsOf('chat.postMessage')).toHaveLength(1);
+    expect(stage.slack.callsOf('chat.update')).toHaveLength(1);
     turn.finish({ items: [text('end')] });
     await stage.clock.advance(3_000);
     expect(turn.delivery).toEqual({ delivered: true });
@@ -906,7 +909,7 @@ describe('the Slack surface', () => {
     await stage.clock.advance(1_000);
     turn.finish({ items: [text('ab')] });
     await stage.clock.advance(1_000);
-    expect(stage.slack.of('chat.postMessage')[0]?.args).toMatchObject({
+    expect(stage.slack.callsOf('chat.postMessage')[0]?.args).toMatchObject({
       unfurl_links: false,
       unfurl_media: false,
       parse: 'none',
@@ -914,7 +917,11 @@ describe('the Slack surface', () => {
       thread_ts: thread,
       metadata: { event_type: 'letta_bridge_post', event_payload: { turn: 'turn-1', part: '0.0' } },
     });
-    expect(stage.slack.of('chat.update')[0]?.args).toMatchObject({ parse: 'none', link_names: false, text: 'Answer' });
+    expect(stage.slack.callsOf('chat.update')[0]?.args).toMatchObject({
+      parse: 'none',
+      link_names: false,
+      text: 'Answer',
+    });
   });
 
   test('posts a line of its own and reports whether it arrived', async () => {
@@ -1032,7 +1039,11 @@ describe('the Slack surface', () => {
     const whisper = stage.surface.whisper(address, 'U1', 'psst');
     await stage.clock.advance(300);
     await whisper;
-    expect(stage.slack.of('chat.postEphemeral')[0]?.args).toMatchObject({ user: 'U1', thread_ts: thread, channel });
+    expect(stage.slack.callsOf('chat.postEphemeral')[0]?.args).toMatchObject({
+      user: 'U1',
+      thread_ts: thread,
+      channel,
+    });
     stage.slack.fault = () => ({ kind: 'refused', error: 'user_not_in_channel' });
     const lost = stage.surface.whisper(address, 'U1', 'psst');
     await stage.clock.advance(300);
@@ -1046,20 +1057,20 @@ describe('the Slack surface', () => {
       const whisper = stage.surface.whisper(address, 'U1', 'psst');
       await stage.clock.advance(500);
       stage.slack.fault = () => null;
-      const before = stage.slack.of('chat.postEphemeral').filter(({ outcome }) => outcome === 'ok').length;
+      const before = stage.slack.callsOf('chat.postEphemeral').filter(({ outcome }) => outcome === 'ok').length;
       await stage.clock.advance(10_000);
       await whisper;
-      const after = stage.slack.of('chat.postEphemeral').filter(({ outcome }) => outcome === 'ok').length;
+      const after = stage.slack.callsOf('chat.postEphemeral').filter(({ outcome }) => outcome === 'ok').length;
       expect(after - before).toBe(1);
     }
     stage.slack.fault = () => ({ kind: 'before' });
     const late = stage.surface.whisper(address, 'U1', 'psst');
     await stage.clock.advance(500);
-    const { length } = stage.slack.of('chat.postEphemeral');
+    const { length } = stage.slack.callsOf('chat.postEphemeral');
     await stage.surface.close();
     await stage.clock.advance(60_000);
     await late;
-    expect(stage.slack.of('chat.postEphemeral')).toHaveLength(length);
+    expect(stage.slack.callsOf('chat.postEphemeral')).toHaveLength(length);
   });
 
   test('stores calls under way before closing, and leaves turns unsettled', async () => {
@@ -1079,7 +1090,7 @@ describe('the Slack surface', () => {
     expect(await said).toEqual({ delivered: false, reason: 'closed' });
     expect(storedAtClose).toBe(1);
     expect(turn.delivery).toBeNull();
-    expect(stage.slack.of('chat.postMessage')).toHaveLength(1);
+    expect(stage.slack.callsOf('chat.postMessage')).toHaveLength(1);
     expect(stage.clock.waiting).toBe(0);
   });
 

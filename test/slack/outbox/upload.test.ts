@@ -13,7 +13,7 @@ const COMPLETE = 'files.completeUploadExternal';
 /** A stage with the real renderer; two messages, then a file. */
 const stageWith = (files = true) =>
   createStage({
-    files,
+    canUpload: files,
     render: (view, possible) =>
       renderPosts(view, new Map(), { limits: SMALL, maxMessages: possible ? 2 : Number.POSITIVE_INFINITY }),
   });
@@ -95,7 +95,7 @@ describe('an answer longer than its messages', () => {
     next.finish({ items: [text(LONG)] });
     await stage.clock.advance(60_000);
     expect(next.delivery).toEqual({ delivered: true });
-    expect(stage.slack.of(BEGIN)).toHaveLength(1);
+    expect(stage.slack.callsOf(BEGIN)).toHaveLength(1);
   });
 
   test.each(['before', 'after'] as const)('is shared once when a reply is lost %s the effect', async (kind) => {
@@ -110,7 +110,7 @@ describe('an answer longer than its messages', () => {
 
   test('is shared once even when Slack lists the shared file late', async () => {
     const stage = stageWith();
-    stage.slack.sharesAfter = 3_000;
+    stage.slack.shareDelayMs = 3_000;
     stage.slack.fault = once(COMPLETE, { kind: 'after' });
     stage.turn().finish({ items: [text(LONG)] });
     await stage.clock.advance(60_000);
