@@ -39,7 +39,7 @@ export interface InboundMessage {
   channel: ChannelId;
   channelKind: ChannelKind;
   ts: SlackTs;
-  /** The thread's root; `null` when the message stands at top level. */
+  /** The thread's root; `null` when the message is at top level. */
   threadTs: SlackTs | null;
   /** Of a bot or a workflow: its bot id, `B…`; of an app without one its app id, `A…`. */
   user: UserId;

@@ -24,7 +24,7 @@ describe.each(STEPS)('a wall clock that steps by %i ms', (ms) => {
     const turn = stage.turn();
     turn.show({ items: [text('one')] });
     await stage.clock.advance(5_000);
-    stage.clock.step(ms);
+    stage.clock.stepWallClock(ms);
     turn.show({ items: [text('one two')], activity: { kind: 'writing' } });
     await stage.clock.advance(2_000);
     expect(shown()).toEqual(['one two[writing]']);
@@ -39,7 +39,7 @@ describe.each(STEPS)('a wall clock that steps by %i ms', (ms) => {
     const first = stage.turn();
     first.finish({ items: [text('before')] });
     await stage.clock.advance(1_000);
-    stage.clock.step(ms);
+    stage.clock.stepWallClock(ms);
     const turn = stage.turn({ ...address, threadTs: '2.1' }, [], 'turn-2');
     turn.show({});
     await stage.clock.advance(2_200);
@@ -49,7 +49,7 @@ describe.each(STEPS)('a wall clock that steps by %i ms', (ms) => {
   it('does not change when a silent turn is asked about', async () => {
     const middle = await createRunning({ silenceMs: 10 * MINUTE });
     await middle.clock.advance(5 * MINUTE);
-    middle.clock.step(ms);
+    middle.clock.stepWallClock(ms);
     const asked = () => JSON.stringify(middle.surface.last).includes('the agent has been silent');
     await middle.clock.advance(4 * MINUTE);
     expect(asked()).toBe(false);
@@ -61,7 +61,7 @@ describe.each(STEPS)('a wall clock that steps by %i ms', (ms) => {
     const middle = await createRunning({ approvalTimeoutMs: 2 * 60 * MINUTE });
     middle.connection.emit({ type: 'approval-asked', request: bash });
     await middle.clock.advance(10 * MINUTE);
-    middle.clock.step(ms);
+    middle.clock.stepWallClock(ms);
     await middle.clock.advance(105 * MINUTE);
     expect(middle.connection.answers).toEqual([]);
     await middle.clock.advance(10 * MINUTE);
@@ -73,7 +73,7 @@ describe.each(STEPS)('a wall clock that steps by %i ms', (ms) => {
     await middle.write('list the files');
     middle.connection.emit({ type: 'unavailable', code: 'letta_unreachable', notice: 'away', retryInMs: 1_000 });
     await middle.clock.advance(1_000);
-    middle.clock.step(ms);
+    middle.clock.stepWallClock(ms);
     middle.connection.ready();
     await middle.clock.settle();
     expect(middle.surface.offers).toEqual([]);
@@ -89,7 +89,7 @@ describe('a limit of turns', () => {
     const mention = (n: number) => ({ thread: null, mention: true, ts: `2000.00000${n}` });
     expect(await middle.write('one', mention(1))).toEqual({ outcome: 'accepted' });
     await middle.clock.advance(MINUTE);
-    middle.clock.step(-5 * MINUTE);
+    middle.clock.stepWallClock(-5 * MINUTE);
     expect(await middle.write('two', mention(2))).toEqual({ outcome: 'refused', reason: 'user_rate' });
     const again = Math.floor((middle.clock.now() + 9 * MINUTE) / 1_000);
     expect(middle.surface.whispered[0]?.text).toContain(`<!date^${again}^`);

@@ -6,8 +6,8 @@ export interface FakeClock extends Clock {
   /** Lets settled promises continue; no time passes. */
   settle(): Promise<void>;
   /** Sets the wall clock forward or back by `ms`; timers do not notice. */
-  step(ms: number): void;
-  /** Timers that still wait. */
+  stepWallClock(ms: number): void;
+  /** How many timers wait. */
   readonly waiting: number;
 }
 
@@ -32,7 +32,7 @@ export function createFakeClock(start = Date.UTC(2026, 0, 5, 9, 0, 0)): FakeCloc
   return {
     now: () => wall + now,
     monotonic: () => now,
-    step(ms) {
+    stepWallClock(ms) {
       wall += ms;
     },
     after(ms, run): Timer {

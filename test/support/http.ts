@@ -22,7 +22,7 @@ export interface FakeHttp extends Dated {
   hangNext(): void;
 }
 
-/** A server on the far side of `fetch`, made of prepared answers. */
+/** A server behind `fetch` that gives prepared answers. */
 export function createFakeHttp(): FakeHttp {
   const prepared: (Answer | 'hang')[] = [];
   let fallback: (call: Call) => Answer | null = () => null;

@@ -18,7 +18,7 @@ import type { HomeView } from '../../src/bridge/view/home.ts';
 export class RecordingIntake implements Intake {
   /** Every delivery, also those that failed. */
   readonly deliveries: InboundMessage[] = [];
-  /** What is "on disk", by key: a repeat is not taken twice. */
+  /** What is "on disk", by key, so that a repeat is recognised. */
   readonly stored = new Map<string, InboundMessage>();
   readonly actions: InboundAction[] = [];
   readonly submissions: InboundSubmission[] = [];
@@ -26,10 +26,10 @@ export class RecordingIntake implements Intake {
   failing = 0;
   actionOutcome: ActionOutcome = { result: 'decided' };
   submissionOutcome: SubmissionOutcome = { result: 'decided' };
-  /** What a command or a click waits for before it is answered. */
+  /** Commands and clicks wait for it before they answer. */
   gate: Promise<void> = Promise.resolve();
 
-  #fail(): void {
+  #failIfAsked(): void {
     if (this.failing === 0) return;
     this.failing -= 1;
     throw new Error('disk full');
@@ -38,43 +38,43 @@ export class RecordingIntake implements Intake {
   async handleMessage(message: InboundMessage): Promise<MessageOutcome> {
     this.deliveries.push(message);
     await this.gate;
-    this.#fail();
+    this.#failIfAsked();
     if (this.stored.has(message.key)) return { outcome: 'repeated' };
     this.stored.set(message.key, message);
     return { outcome: 'accepted' };
   }
 
-  readonly passed: string[] = [];
+  readonly ignored: string[] = [];
 
   noteIgnored(key: string, reason: string): void {
-    this.passed.push(`${key} ${reason}`);
+    this.ignored.push(`${key} ${reason}`);
   }
 
   readonly revisions: InboundRevision[] = [];
 
   async handleRevision(revision: InboundRevision): Promise<RevisionOutcome> {
     this.revisions.push(revision);
-    this.#fail();
+    this.#failIfAsked();
     return { outcome: 'changed' };
   }
 
   async handleAction(action: InboundAction): Promise<ActionOutcome> {
     this.actions.push(action);
     await this.gate;
-    this.#fail();
+    this.#failIfAsked();
     return this.actionOutcome;
   }
 
   async handleSubmission(submission: InboundSubmission): Promise<SubmissionOutcome> {
     this.submissions.push(submission);
-    this.#fail();
+    this.#failIfAsked();
     return this.submissionOutcome;
   }
 
   async handleCommand(command: InboundCommand): Promise<string> {
     this.commands.push(command);
     await this.gate;
-    this.#fail();
+    this.#failIfAsked();
     return `**ok** ${command.text} <@U0BOT> a<b`;
   }
 
@@ -82,14 +82,14 @@ export class RecordingIntake implements Intake {
 
   async handleSessionStop(stop: InboundSessionStop): Promise<void> {
     this.sessionStops.push(stop);
-    this.#fail();
+    this.#failIfAsked();
   }
 
   readonly channelChanges: InboundChannelChange[] = [];
 
   async handleChannelChange(change: InboundChannelChange): Promise<void> {
     this.channelChanges.push(change);
-    this.#fail();
+    this.#failIfAsked();
   }
 
   viewHome(user: string): Promise<HomeView> {

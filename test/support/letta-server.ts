@@ -11,7 +11,7 @@ export interface LettaServer {
   deviceId: string;
   /** `null` while the device is offline; a new one each time its lease rotates. */
   connectionId: string | null;
-  /** Acks that came, by socket. */
+  /** The acks that each socket received. */
   acks: number[][];
   /** Sends a frame to all sockets, as Letta does by itself. */
   pushFrame(frame: Record<string, unknown>): void;

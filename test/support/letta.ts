@@ -1,6 +1,6 @@
 type Frame = Record<string, unknown>;
 
-/** A Letta of a few lines: one agent, its conversations, and answers by what the message says. */
+/** A small Letta: one agent, its conversations, and answers that depend on the message's text. */
 export interface FakeLetta {
   agents: { id: string; name: string; model?: string }[];
   /** Handles of models it can use. */
@@ -10,16 +10,16 @@ export interface FakeLetta {
   /** Folders on its disk; it ignores other directories (seen with 0.32.18). */
   folders: string[];
   status: 'WAITING_ON_INPUT' | 'PROCESSING_API_RESPONSE' | 'WAITING_ON_APPROVAL';
-  /** Request ids of approvals that wait. */
+  /** Request ids of open approvals. */
   pending: string[];
   /** Frame types that it does not answer. */
   ignoredTypes: Set<string>;
   /** Whether it applies the permission mode that a client asks for. */
   doesObeyMode: boolean;
-  /** Frames that came, in order. */
+  /** The frames that it received, in order. */
   received: Frame[];
   /**
-   * What it sends in return. Messages: `hang` starts a turn that does not end, `refuse` is refused, `ask` asks for an
+   * What it answers to a frame. Messages: `hang` starts a turn that does not end, `refuse` is refused, `ask` asks for an
    * approval; any other is answered with `echo: …` and the end of the turn.
    */
   answerFrame(frame: Frame): Frame[];

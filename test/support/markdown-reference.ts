@@ -15,7 +15,7 @@ const TREE = gfmFromMarkdown()
   .flat()
   .map((extension) => ({ ...extension, transforms: [] }));
 
-/** The tree that micromark makes of a text: complete CommonMark and GFM, far too slow for hostile texts. */
+/** The tree that micromark makes of a text: complete CommonMark and GFM, but too slow for hostile texts. */
 export function referenceTree(text: string): Mdast {
   return fromMarkdown(text, { extensions: SYNTAX, mdastExtensions: TREE });
 }

@@ -72,7 +72,7 @@ export function countingRandom(): Random {
   };
 }
 
-/** Threads in a map; `failing` makes the next updates reject like a full disk, `failingAfter` once they are written. */
+/** Threads in a map; `failing` makes that many updates reject like a full disk, `failingAfter` after they are stored. */
 export class MapThreads implements Threads, ThreadMoves {
   readonly records = new Map<ThreadKey, ThreadRecord>();
   failing = 0;
@@ -147,14 +147,14 @@ export function task(process: string, change: Partial<BackgroundTask> = {}): Bac
   return { id: process, process, kind: 'command', what: `run ${process}`, runtime: null, ...change };
 }
 
-/** One side of Letta that a test plays by hand. */
+/** A connection whose Letta side a test plays by hand. */
 export class HandConnection implements AgentConnection {
   readonly options: ConnectOptions;
   readonly submitted: { clientMessageId: string; content: string; tools?: readonly string[] | undefined }[] = [];
   readonly answers: { requestId: string; decision: Decision }[] = [];
   aborts = 0;
   settles = 0;
-  closed = false;
+  isClosed = false;
   past: HistoryItem[] = [];
   /** What `submit` does next; accepts by default. */
   onSubmit: () => Promise<void> = () => Promise.resolve();
@@ -171,7 +171,7 @@ export class HandConnection implements AgentConnection {
   }
 
   emit(...events: (AgentEvent | ConnectionEvent)[]): void {
-    if (!this.closed) for (const event of events) this.#emit(event);
+    if (!this.isClosed) for (const event of events) this.#emit(event);
   }
 
   ready(change: Partial<ConnectionEvent & { type: 'ready' }> = {}): void {
@@ -239,7 +239,7 @@ export class HandConnection implements AgentConnection {
   }
 
   close(): void {
-    this.closed = true;
+    this.isClosed = true;
   }
 }
 
@@ -251,10 +251,10 @@ export class HandSurface implements Surface {
   /** Every showing of an offer, in order. */
   readonly offers: SurfaceOffer[] = [];
   delivery: Delivery = { delivered: true };
-  /** While set, last views wait for it. */
+  /** While set, `finish`, `pause` and offers wait for it. */
   gate: Promise<void> | null = null;
 
-  /** Says that Slack took the last turn's cards in no form. */
+  /** Reports that Slack refused the last turn's cards in every form. */
   refuseCards: (reason: string) => void = () => undefined;
 
   turn({ onCardRefused }: SurfaceTurn): TurnSurface {
@@ -284,10 +284,10 @@ export class HandSurface implements Surface {
   }
 
   /** Threads whose "working" status was cleared. */
-  readonly rested: ThreadAddress[] = [];
+  readonly clearedStatuses: ThreadAddress[] = [];
 
   clearWorkingStatus(address: ThreadAddress): Promise<void> {
-    this.rested.push(address);
+    this.clearedStatuses.push(address);
     return Promise.resolve();
   }
 
@@ -330,18 +330,18 @@ export interface Middle {
   audit: MapAudit;
   /** A test may change it: the bridge reads it each time. */
   policy: Policy;
-  /** Threads that looking back has to know of, as often as was said so. */
+  /** Threads that were reported to catch-up, each as often as it was reported. */
   spoken: readonly ThreadKey[];
-  /** `failing` makes the next look-ups of people reject; `kinds` says what somebody is now; `gate` is waited for. */
+  /** `failing` makes that many look-ups of people reject; `kinds` overrides who somebody is; look-ups wait for `gate`. */
   people: { failing: number; kinds: Record<string, PersonKind>; gate: Promise<void> | null };
   /** The members of each user group; `failing`: Slack does not answer. */
   groups: { members: Record<string, string[]>; failing: boolean };
   readonly connection: HandConnection;
   intake: BridgeIntake;
   workers: ThreadWorkers;
-  /** Somebody writes; resolves when the bridge has come to rest. */
+  /** A person writes; resolves when the bridge has handled it. */
   write(text: string, options?: WriteOptions): Promise<Awaited<ReturnType<BridgeIntake['handleMessage']>>>;
-  /** The bridge dies without a word and starts again on the same disk. */
+  /** The bridge crashes and starts again on the same disk. */
   restart(): Promise<void>;
   record(key?: ThreadKey): ThreadRecord;
 }
@@ -358,16 +358,16 @@ export interface WriteOptions {
   external?: boolean | null;
   userTeam?: string | null;
   bot?: boolean;
-  /** Whether its words are where nobody reads them. */
+  /** Whether its text is in attachments or blocks that the bridge does not read. */
   unread?: boolean;
-  /** Found by looking back. */
+  /** Whether catch-up found it. */
   caughtUp?: boolean;
 }
 
 export const ROOT = '1000.000001';
 export const THREAD = makeThreadKey({ team: TEAM, channel: 'C01GEN', root: ROOT });
 
-/** Entries in a list; `failing` makes the next ones reject like a full disk. */
+/** An audit in a list; `failing` makes that many entries reject like a full disk. */
 export class MapAudit implements Audit {
   readonly entries: AuditEntry[] = [];
   failing = 0;
@@ -400,9 +400,9 @@ export interface MiddleOptions {
   details?: DetailsStore;
   /** Left out: a log that drops everything. */
   log?: Log;
-  /** Who everybody is; left out: as the ids say. */
+  /** The directory of people; left out: the ids say who is a guest, external or a bot. */
   people?: (clock: FakeClock) => People;
-  /** What each life of the bridge shows its turns with; left out: one that is played by hand. */
+  /** Makes the surface of each start of the bridge; left out: a {@link HandSurface}. */
   surface?: (clock: FakeClock) => Surface;
 }
 
@@ -548,7 +548,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
   };
 }
 
-/** The same with a turn of alice that runs: what is written now waits. */
+/** The same with a running turn of Alice, so that further messages wait. */
 export async function createRunning(options: MiddleOptions = {}): Promise<Middle> {
   const middle = createMiddle(options);
   await middle.write('list the files');

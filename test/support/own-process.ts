@@ -15,14 +15,14 @@ const SIGNING_SECRET = 'own-process-signing-secret';
 export interface OwnProcess {
   slack: SmallSlack;
   child: ChildProcess;
-  /** Exit code and signal, once it has ended. */
+  /** Resolves with exit code and signal when the process has ended. */
   whenExited: Promise<[number | null, NodeJS.Signals | null]>;
   /** Everything that it has written to both outputs so far. */
   logText(): string;
   /** Alice writes in the channel; what {@link transcriptNow} shows is then the thread below that. */
   sayText(text: string): Promise<void>;
   transcriptNow(): string;
-  /** Starts it once more as it was started before, e.g. after it has ended; resolves when it is up. */
+  /** Starts the process once more with the same settings, e.g. after it has ended; resolves when it is up. */
   startAgain(): Promise<OwnProcess>;
 }
 

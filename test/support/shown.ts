@@ -10,22 +10,22 @@ import { countingRandom, createMiddle, type Middle, type MiddleOptions, ROOT, si
 export interface Shown {
   middle: Middle;
   slack: FakeSlack;
-  /** The way to Slack of the bridge's present life. */
+  /** The surface of the bridge's current start. */
   readonly surface: SlackSurface;
   /** The messages of the thread, in reading order. */
   messages(): FakeMessage[];
-  /** All that can be read in a message, and the labels of its buttons. */
+  /** All text of a message, including the labels of its buttons. */
   read(message: FakeMessage | undefined): string;
 }
 
 const never = new Promise<never>(() => {});
 
-/** The middle between a Letta that is played by hand and the small Slack of the outbox, through renderer and outbox. */
+/** The middle with the real renderer and outbox, between a Letta played by hand and the outbox's small Slack. */
 export function createShown(options: MiddleOptions = {}): Shown {
   let slack: FakeSlack | null = null;
   let surface: SlackSurface | null = null;
   let life = 0;
-  /** A process that is gone neither calls nor hears. */
+  /** After a restart, calls of the process before never reach Slack and never return. */
   const endWithLife = (api: SlackApi): SlackApi => {
     life += 1;
     const mine = life;

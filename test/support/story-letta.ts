@@ -12,7 +12,7 @@ import type { FakeClock } from './clock.ts';
 
 type Emit = (event: AgentEvent | ConnectionEvent) => void;
 
-/** Numbers from a seed: the same story every time. */
+/** Random numbers from a seed, the same in every run. */
 export function seeded(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -28,19 +28,19 @@ interface Running {
   runId: string;
   text: string;
   asked: ApprovalRequest | null;
-  aborted: boolean;
+  isAborted: boolean;
   timer: Timer | null;
   left: number;
 }
 
-/** One conversation as Letta keeps it, whoever listens. */
+/** One conversation as Letta keeps it, with or without a listener. */
 class Conversation {
   readonly id: string;
   readonly letta: StoryLetta;
   readonly history: HistoryItem[] = [];
-  /** Inputs whose turn really began, in order. */
+  /** The inputs whose turn began, in order. */
   readonly begun: { clientMessageId: string; content: string }[] = [];
-  readonly taken: { requestId: string; behavior: string }[] = [];
+  readonly answers: { requestId: string; behavior: string }[] = [];
   readonly queue: { clientMessageId: string; content: string }[] = [];
   readonly runs: Record<string, string[]> = {};
   running: Running | null = null;
@@ -53,27 +53,27 @@ class Conversation {
   }
 
   get loop(): LoopStatus {
-    if (!this.running || this.running.aborted) return 'idle';
+    if (!this.running || this.running.isAborted) return 'idle';
     return this.running.asked ? 'waiting_on_approval' : 'busy';
   }
 
-  tell(...events: AgentEvent[]): void {
-    if (this.link?.up) for (const event of events) this.link.emit(event);
+  emitEvents(...events: AgentEvent[]): void {
+    if (this.link?.isUp) for (const event of events) this.link.emit(event);
   }
 
-  tellLoop(): void {
+  emitLoop(): void {
     const activeRunIds = this.running ? [this.running.runId] : [];
-    this.tell({ type: 'loop', status: this.loop, activeRunIds, clientMessageIdsByRun: { ...this.runs } });
+    this.emitEvents({ type: 'loop', status: this.loop, activeRunIds, clientMessageIdsByRun: { ...this.runs } });
   }
 
   receive(input: { clientMessageId: string; content: string }): void {
     const busy = this.running?.clientMessageId === input.clientMessageId;
     if (busy || this.queue.some((waiting) => waiting.clientMessageId === input.clientMessageId)) return;
     this.queue.push(input);
-    this.next();
+    this.beginNext();
   }
 
-  next(): void {
+  beginNext(): void {
     if (this.running) return;
     const input = this.queue.shift();
     if (input) this.begin(input);
@@ -84,45 +84,45 @@ class Conversation {
     const runId = `run-${id}`;
     const left = 1 + Math.floor(this.letta.random() * 4);
     const clientMessageId = input?.clientMessageId ?? null;
-    this.running = { clientMessageId, runId, text: '', asked: null, aborted: false, timer: null, left };
+    this.running = { clientMessageId, runId, text: '', asked: null, isAborted: false, timer: null, left };
     if (input) {
       this.begun.push(input);
       this.runs[runId] = [input.clientMessageId];
     }
     this.history.push({ kind: 'user', id: `u-${id}`, clientMessageId: clientMessageId ?? `cm-q-${id}`, text: 'x' });
-    this.tellLoop();
-    if (!input) this.tell({ type: 'user-message', clientMessageId: `cm-q-${id}`, automatic: true });
-    this.later();
+    this.emitLoop();
+    if (!input) this.emitEvents({ type: 'user-message', clientMessageId: `cm-q-${id}`, automatic: true });
+    this.scheduleStep();
   }
 
-  later(): void {
+  scheduleStep(): void {
     const { running } = this;
-    if (running) running.timer = this.letta.clock.after(50 + this.letta.random() * 1_500, () => this.step());
+    if (running) running.timer = this.letta.clock.after(50 + this.letta.random() * 1_500, () => this.runStep());
   }
 
-  step(): void {
+  runStep(): void {
     const { running } = this;
     if (!running) return;
     running.timer = null;
     running.left -= 1;
-    if (running.aborted) this.end('cancelled');
+    if (running.isAborted) this.end('cancelled');
     else if (running.left <= 0) this.end(this.letta.random() < 0.1 ? 'error' : 'end_turn');
-    else if (!running.asked) this.goOn(running);
+    else if (!running.asked) this.continueRun(running);
   }
 
-  goOn(running: Running): void {
+  continueRun(running: Running): void {
     if (this.letta.random() < 0.35) {
       const requestId = `perm-${this.letta.count()}`;
       const input = { command: `touch ${requestId}` };
       running.asked = { requestId, callId: null, tool: 'Bash', input, diffs: [], suggestions: [], questions: null };
-      this.tellLoop();
-      this.tell({ type: 'approval-asked', request: running.asked });
+      this.emitLoop();
+      this.emitEvents({ type: 'approval-asked', request: running.asked });
       return;
     }
     const text = `word${this.letta.count()} `;
     running.text += text;
-    this.tell({ type: 'text', runId: running.runId, messageId: `m-${running.runId}`, text });
-    this.later();
+    this.emitEvents({ type: 'text', runId: running.runId, messageId: `m-${running.runId}`, text });
+    this.scheduleStep();
   }
 
   end(stopReason: string): void {
@@ -130,13 +130,13 @@ class Conversation {
     if (!running) return;
     const wasIdle = this.loop === 'idle';
     this.stopWorking();
-    if (!wasIdle) this.tellLoop();
+    if (!wasIdle) this.emitLoop();
     const error = stopReason === 'error' ? 'model is down' : null;
-    this.tell({ type: 'turn-ended', runId: running.runId, stopReason, error });
-    this.next();
+    this.emitEvents({ type: 'turn-ended', runId: running.runId, stopReason, error });
+    this.beginNext();
   }
 
-  /** What was said is kept; nothing is told. */
+  /** Ends the running turn without telling the listener; its text stays in the history. */
   stopWorking(): void {
     const { running } = this;
     if (!running) return;
@@ -147,32 +147,32 @@ class Conversation {
 
   abort(): boolean {
     const { running } = this;
-    if (!running || running.aborted) return false;
-    running.aborted = true;
+    if (!running || running.isAborted) return false;
+    running.isAborted = true;
     running.asked = null;
-    this.tellLoop();
-    this.tell({ type: 'approvals-open', requestIds: [] });
+    this.emitLoop();
+    this.emitEvents({ type: 'approvals-open', requestIds: [] });
     running.timer?.cancel();
     // The model's next chunk may take seconds (docs/letta-protocol.md, Errors).
-    running.timer = this.letta.clock.after(this.letta.random() * 8_000, () => this.step());
+    running.timer = this.letta.clock.after(this.letta.random() * 8_000, () => this.runStep());
     return true;
   }
 
   answer(requestId: string, behavior: string): boolean {
     const { running } = this;
     if (running?.asked?.requestId !== requestId) return false;
-    this.taken.push({ requestId, behavior });
+    this.answers.push({ requestId, behavior });
     running.asked = null;
-    this.tell({ type: 'approvals-open', requestIds: [] });
-    this.tellLoop();
-    this.later();
+    this.emitEvents({ type: 'approvals-open', requestIds: [] });
+    this.emitLoop();
+    this.scheduleStep();
     return true;
   }
 
   setBackground(running: number): void {
     if (this.background === running) return;
     this.background = running;
-    this.tell({ type: 'background', tasks: this.tasks });
+    this.emitEvents({ type: 'background', tasks: this.tasks });
   }
 
   get tasks(): BackgroundTask[] {
@@ -182,8 +182,8 @@ class Conversation {
     }));
   }
 
-  /** The socket of the only listener is gone (docs/letta-protocol.md, Loss and restart). */
-  deserted(): void {
+  /** The only listener's socket closed, which may end the turn (docs/letta-protocol.md, Loss and restart). */
+  loseListener(): void {
     this.link = null;
     if (!this.letta.turnsDieWithLink) return;
     this.stopWorking();
@@ -192,7 +192,7 @@ class Conversation {
 }
 
 /**
- * A Letta that keeps its own story straight: a history with ids, turns that live or die with the link, one answer each.
+ * A consistent Letta for random tests: a history with ids, turns that survive or die with the link, one answer per request.
  */
 export class StoryLetta implements AgentGateway {
   readonly clock: FakeClock;
@@ -200,8 +200,8 @@ export class StoryLetta implements AgentGateway {
   readonly turnsDieWithLink: boolean;
   readonly conversations = new Map<string, Conversation>();
   readonly connections: StoryConnection[] = [];
-  reachable = true;
-  /** Chance that a request is lost with the link, on its way there or back, or refused for a while. */
+  isReachable = true;
+  /** The chance that a request, or its answer, is lost with the link; half of it again that a request is refused. */
   faults = 0;
   #count = 0;
 
@@ -239,8 +239,8 @@ class StoryConnection implements AgentConnection {
   #conversation: Conversation | null = null;
   #wanted: string | null;
   #waiting = new Set<(error: Error) => void>();
-  #everReady = false;
-  up = false;
+  #wasEverReady = false;
+  isUp = false;
   closed = false;
 
   constructor(letta: StoryLetta, options: ConnectOptions, onEvent: Emit) {
@@ -254,8 +254,8 @@ class StoryConnection implements AgentConnection {
 
   #dial(): void {
     const letta = this.#letta;
-    if (this.closed || this.up) return;
-    if (!letta.reachable) {
+    if (this.closed || this.isUp) return;
+    if (!letta.isReachable) {
       this.emit({ type: 'unavailable', code: 'letta_unreachable', notice: 'Away.', retryInMs: 2_000 });
       letta.clock.after(2_000, () => this.#dial());
       return;
@@ -264,7 +264,7 @@ class StoryConnection implements AgentConnection {
     this.#wanted = conversation.id;
     this.#conversation = conversation;
     conversation.link = this;
-    this.up = true;
+    this.isUp = true;
     this.emit({
       type: 'ready',
       runtime: { agentId: 'agent-1', conversationId: conversation.id, deviceId: null },
@@ -274,26 +274,26 @@ class StoryConnection implements AgentConnection {
       activeRunIds: conversation.running ? [conversation.running.runId] : [],
       clientMessageIdsByRun: { ...conversation.runs },
       approvals: conversation.running?.asked ? [conversation.running.asked] : [],
-      reconnected: this.#everReady,
+      reconnected: this.#wasEverReady,
     });
-    this.#everReady = true;
-    conversation.tell({ type: 'background', tasks: conversation.tasks });
+    this.#wasEverReady = true;
+    conversation.emitEvents({ type: 'background', tasks: conversation.tasks });
   }
 
   lose(): void {
-    if (!this.up) return;
-    this.up = false;
-    this.#conversation?.deserted();
+    if (!this.isUp) return;
+    this.isUp = false;
+    this.#conversation?.loseListener();
     this.emit({ type: 'lost', reason: 'closed' });
     for (const reject of [...this.#waiting]) reject(lost(false));
     this.#waiting.clear();
     if (!this.closed) this.#letta.clock.after(200 + this.#letta.random() * 1_500, () => this.#dial());
   }
 
-  /** A request there and its answer back, either of which the link may not survive. */
+  /** Sends a request and waits for its answer; the link may break on the way there or back. */
   #request<Answer>(work: (conversation: Conversation) => Answer): Promise<Answer> {
     const { clock, random, faults } = this.#letta;
-    if (!this.up) return Promise.reject(lost(true));
+    if (!this.isUp) return Promise.reject(lost(true));
     if (random() < faults / 2) return Promise.reject(new BridgeError('letta_unreachable', 'too many', { retry: true }));
     const luck = random();
     return new Promise((resolve, reject) => {
@@ -305,8 +305,8 @@ class StoryConnection implements AgentConnection {
       clock.after(random() * 200, () => {
         if (!this.#waiting.has(reject)) return;
         if (luck < faults) return this.lose();
-        const { up } = this;
-        const answer = this.#conversation && up ? work(this.#conversation) : null;
+        const { isUp } = this;
+        const answer = this.#conversation && isUp ? work(this.#conversation) : null;
         if (luck < faults * 2) return this.lose();
         clock.after(random() * 200, () => {
           if (this.#waiting.has(reject)) done(() => resolve(answer as Answer));
@@ -345,10 +345,10 @@ class StoryConnection implements AgentConnection {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    const { up } = this;
-    this.up = false;
+    const { isUp } = this;
+    this.isUp = false;
     for (const reject of [...this.#waiting]) reject(lost(false));
     this.#waiting.clear();
-    if (up) this.#conversation?.deserted();
+    if (isUp) this.#conversation?.loseListener();
   }
 }

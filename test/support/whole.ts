@@ -11,7 +11,7 @@ import { loadConfig, secretsOf } from '../../src/config/config.ts';
 import { createLog } from '../../src/ops/log.ts';
 import { createPromMetrics } from '../../src/ops/metrics.ts';
 
-/** Secrets that stand out wherever they appear. */
+/** Secrets that a test recognises wherever they appear. */
 export const MARKED = {
   bot: 'xoxb-MARKED-1-bot-token',
   app: 'xapp-1-A0SANDBOX-MARKED-2-app-token',
@@ -55,14 +55,14 @@ export function settingsFor(slack: SmallSlack, letta: ScriptedLetta, folder: str
   };
 }
 
-/** A folder that is gone after the test. */
+/** Makes a folder and removes it after the test. */
 export function temporaryFolder({ onTestFinished }: Pick<TestContext, 'onTestFinished'>): string {
   const folder = mkdtempSync(join(tmpdir(), 'bridge-test-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
-/** The bridge as `npm start` runs it, in this process, between the two doubles; all of it ends with the test. */
+/** Starts the bridge as `npm start` does, but in this process and between the two doubles; all end with the test. */
 export async function startWhole(
   context: Pick<TestContext, 'onTestFinished'>,
   options: WholeOptions = {},

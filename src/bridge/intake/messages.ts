@@ -364,7 +364,7 @@ export class MessageIntake {
     }
   }
 
-  /** A write that failed may have been done all the same: then nobody has been told of the thread yet. */
+  /** Reports the thread on a repeat, too: the first write may have landed although it reported a failure. */
   #handleRepeat(record: ThreadRecord, caughtUp: boolean): MessageOutcome {
     if (!caughtUp) this.#parts.onSpoken?.(record.key);
     return { outcome: 'repeated' };

@@ -33,7 +33,7 @@ describe('!mode', () => {
     expect(await slash(middle, 'mode strict')).toContain('permissions strict');
     await middle.write('again');
     expect(middle.connection.options.mode).toBe('strict');
-    expect(middle.connections[0]?.closed).toBe(true);
+    expect(middle.connections[0]?.isClosed).toBe(true);
     await middle.restart();
     expect(middle.connection.options.mode).toBe('strict');
   });

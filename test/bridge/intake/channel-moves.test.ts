@@ -33,7 +33,7 @@ describe('a channel whose id changes', () => {
     const stop = middle.record().turn?.stopToken ?? '';
     const [old] = middle.connections;
     await changed(middle);
-    expect(old?.closed).toBe(true);
+    expect(old?.isClosed).toBe(true);
     middle.connection.ready({
       loop: 'busy',
       clientMessageIdsByRun: { 'run-1': [old?.submitted[0]?.clientMessageId ?? ''] },
@@ -112,7 +112,7 @@ describe('a channel whose id changes', () => {
     const stop = middle.record().turn?.stopToken ?? '';
     await changed(middle);
     expect(middle.connections).toHaveLength(1);
-    expect(middle.connection.closed).toBe(false);
+    expect(middle.connection.isClosed).toBe(false);
     expect(middle.threads.records.has(THREAD)).toBe(false);
     expect(await middle.threads.findByToken(stop)).toBe(MOVED);
     middle.connection.say(' it.');

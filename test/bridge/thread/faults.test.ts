@@ -354,7 +354,7 @@ describe('an idle thread', () => {
     middle.connection.ready();
     await middle.clock.advance(6 * 60_000);
     expect(middle.record().background).toBe(false);
-    expect(middle.connection.closed).toBe(true);
+    expect(middle.connection.isClosed).toBe(true);
   });
 
   it('fresh link reports background tasks: keeps it', async () => {
@@ -367,7 +367,7 @@ describe('an idle thread', () => {
     middle.connection.emit({ type: 'background', tasks: [task('bash_1')] });
     await middle.clock.advance(6 * 60_000);
     expect(middle.record().background).toBe(true);
-    expect(middle.connection.closed).toBe(false);
+    expect(middle.connection.isClosed).toBe(false);
   });
 
   it('late text without an end: is interrupted after a while', async () => {
@@ -390,7 +390,7 @@ describe('a closed thread', () => {
       middle.workers.close();
       await written;
       await middle.clock.settle();
-      expect(middle.connections.filter((connection) => !connection.closed)).toEqual([]);
+      expect(middle.connections.filter((connection) => !connection.isClosed)).toEqual([]);
     }
   });
 

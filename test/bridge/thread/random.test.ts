@@ -253,7 +253,7 @@ function createStory(seed: number, turnsDieWithLink: boolean) {
         break;
       case 'agent-turn': {
         const conversation = conversationOf(now.thread);
-        const heard = conversation?.link?.up || !turnsDieWithLink;
+        const heard = conversation?.link?.isUp || !turnsDieWithLink;
         if (conversation && heard && !conversation.running) conversation.begin(null);
         break;
       }
@@ -263,10 +263,10 @@ function createStory(seed: number, turnsDieWithLink: boolean) {
         break;
       }
       case 'away':
-        letta.reachable = false;
+        letta.isReachable = false;
         for (const { link } of letta.conversations.values()) link?.lose();
         clock.after(now.ms, () => {
-          letta.reachable = true;
+          letta.isReachable = true;
         });
         break;
       case 'slow-slack':
@@ -293,7 +293,7 @@ function createStory(seed: number, turnsDieWithLink: boolean) {
   /** Everything works, and people answer what they are asked. */
   const heal = async (): Promise<void> => {
     letta.faults = 0;
-    letta.reachable = true;
+    letta.isReachable = true;
     threads.failing = 0;
     for (const conversation of letta.conversations.values()) conversation.setBackground(0);
     for (let round = 0; round < 60; round += 1) {
@@ -331,8 +331,8 @@ function createStory(seed: number, turnsDieWithLink: boolean) {
         [...content.matchAll(/msg-(\d+)\./g)].flatMap((found) => (late.has(found[0]) ? [] : [Number(found[1])])),
       );
       expect(order).toEqual([...order].sort((a, b) => a - b));
-      for (const { requestId, behavior } of conversation.taken) {
-        expect(conversation.taken.filter((taken) => taken.requestId === requestId)).toHaveLength(1);
+      for (const { requestId, behavior } of conversation.answers) {
+        expect(conversation.answers.filter((taken) => taken.requestId === requestId)).toHaveLength(1);
         expect(allowed, 'somebody decided').toContain(`${requestId} ${behavior}`);
       }
     }

@@ -25,7 +25,7 @@ describe('Slack’s own Stop button', () => {
     bridge.connection.end('cancelled');
     await bridge.clock.settle();
     expect(bridge.surface.last.ending).toMatchObject({ outcome: 'stopped', by: 'U02BOB' });
-    expect(bridge.surface.rested).toEqual([]);
+    expect(bridge.surface.clearedStatuses).toEqual([]);
   });
 
   it('person without access: stops nothing and says why', async () => {
@@ -41,7 +41,7 @@ describe('Slack’s own Stop button', () => {
     await bridge.clock.settle();
     await stop(bridge);
     expect(bridge.connection.aborts).toBe(0);
-    expect(bridge.surface.rested).toEqual([{ team: TEAM, channel: 'C01GEN', threadTs: ROOT }]);
+    expect(bridge.surface.clearedStatuses).toEqual([{ team: TEAM, channel: 'C01GEN', threadTs: ROOT }]);
   });
 
   it('disk fails: is not acknowledged', async () => {

@@ -213,7 +213,7 @@ describe('an idle thread', () => {
     middle.connection.end();
     await middle.clock.settle();
     await middle.clock.advance(6 * 60_000);
-    expect(middle.connection.closed).toBe(true);
+    expect(middle.connection.isClosed).toBe(true);
     await middle.write('more');
     expect(middle.connections).toHaveLength(2);
     expect(middle.connection.options.runtime).toMatchObject({ conversationId: 'conv-1' });
@@ -225,10 +225,10 @@ describe('an idle thread', () => {
     middle.connection.end();
     await middle.clock.settle();
     await middle.clock.advance(60 * 60_000);
-    expect(middle.connection.closed).toBe(false);
+    expect(middle.connection.isClosed).toBe(false);
     middle.connection.emit({ type: 'background', tasks: [] });
     await middle.clock.advance(6 * 60_000);
-    expect(middle.connection.closed).toBe(true);
+    expect(middle.connection.isClosed).toBe(true);
   });
 });
 
