@@ -191,12 +191,12 @@ export interface SurfaceOffer {
 }
 
 export interface Surface {
-  turn(options: SurfaceTurn): TurnSurface;
+  openTurn(options: SurfaceTurn): TurnSurface;
   /**
    * Shows an offer, or what became of it. Resolves when Slack confirmed or finally refused it; callers make one call at a
    * time for each offer.
    */
-  offer(options: SurfaceOffer): Promise<Delivery>;
+  showOffer(options: SurfaceOffer): Promise<Delivery>;
   /** Makes Slack stop showing that somebody works in this thread. Best effort: a failure is logged only. */
   clearWorkingStatus?(address: ThreadAddress): Promise<void>;
   /**

@@ -3,7 +3,7 @@ import type { TurnView } from '../bridge/view/turn.ts';
 
 /** The same surface; how turns end and how long people wait for them is counted. */
 export function watchTurns<Watched extends Surface>(surface: Watched, metrics: Metrics, clock: Clock): Watched {
-  return { ...surface, turn: (options: SurfaceTurn) => watchTurn(surface, options, metrics, clock) };
+  return { ...surface, openTurn: (options: SurfaceTurn) => watchTurn(surface, options, metrics, clock) };
 }
 
 function watchTurn(surface: Surface, options: SurfaceTurn, metrics: Metrics, clock: Clock): TurnSurface {
@@ -16,7 +16,7 @@ function watchTurn(surface: Surface, options: SurfaceTurn, metrics: Metrics, clo
       firstText = 'wished';
     }
   };
-  const watched = surface.turn({
+  const watched = surface.openTurn({
     ...options,
     onPosts(posts) {
       if (firstText === 'wished') {

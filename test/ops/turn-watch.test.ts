@@ -28,7 +28,7 @@ function setUp({ resumed = false, delivery = { delivered: true } as Delivery } =
       return { show: () => undefined, finish: async () => delivery };
     },
   } as unknown as Surface;
-  const turn = watchTurns(surface, metrics, clock).turn({
+  const turn = watchTurns(surface, metrics, clock).openTurn({
     turn: 'turn-1' as TurnId,
     address,
     posts: [],

@@ -257,7 +257,7 @@ export class HandSurface implements Surface {
   /** Reports that Slack refused the last turn's cards in every form. */
   refuseCards: (reason: string) => void = () => undefined;
 
-  turn({ onCardRefused }: SurfaceTurn): TurnSurface {
+  openTurn({ onCardRefused }: SurfaceTurn): TurnSurface {
     if (onCardRefused) this.refuseCards = onCardRefused;
     return {
       show: (view) => void this.views.push(view),
@@ -273,7 +273,7 @@ export class HandSurface implements Surface {
     };
   }
 
-  async offer(options: SurfaceOffer): Promise<Delivery> {
+  async showOffer(options: SurfaceOffer): Promise<Delivery> {
     this.offers.push(options);
     await this.gate;
     if (this.delivery.delivered) {

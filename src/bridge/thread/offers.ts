@@ -222,7 +222,7 @@ export class ThreadOffers {
     if (offer.display === 'wanted' && offer.posts.length === 0) change((now) => ({ ...now, display: 'begun' }));
     const wanted = versionOf(offer);
     const bring = () =>
-      surface.offer({
+      surface.showOffer({
         view: offerView(offer, botUser),
         address: state.address,
         posts: offer.posts,

@@ -484,7 +484,7 @@ export class ThreadWorker {
   }
 
   #surfaceOf(turn: OpenTurn, resumed: boolean): TurnSurface {
-    return this.#parts.surface.turn({
+    return this.#parts.surface.openTurn({
       turn: turn.id,
       address: this.#state.address,
       posts: turn.posts,

@@ -125,7 +125,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
   }
 
   return {
-    turn({ turn, address, posts, resumed = false, onPosts, onText, onCardRefused, onHeldUp }): TurnSurface {
+    openTurn({ turn, address, posts, resumed = false, onPosts, onText, onCardRefused, onHeldUp }): TurnSurface {
       const render = createRenderer();
       let status: StatusLine | null = null;
       let settled: Promise<Delivery> | null = null;
@@ -186,7 +186,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       };
     },
 
-    offer({ view, address, posts, resumed, onPosts }) {
+    showOffer({ view, address, posts, resumed, onPosts }) {
       const publication = openPublication({
         owner: view.token,
         address,

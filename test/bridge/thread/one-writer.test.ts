@@ -22,9 +22,9 @@ class PostingSurface extends HandSurface {
 
   freeze: () => Promise<void> = () => Promise.resolve();
 
-  override turn(options: Parameters<HandSurface['turn']>[0]) {
+  override openTurn(options: Parameters<HandSurface['openTurn']>[0]) {
     this.confirm = options.onPosts;
-    return { ...super.turn(options), freeze: () => this.freeze() };
+    return { ...super.openTurn(options), freeze: () => this.freeze() };
   }
 }
 

@@ -106,7 +106,7 @@ function createStory(seed: number, turnsDieWithLink: boolean) {
   };
 
   const surface: Surface = {
-    turn({ turn, onPosts }: SurfaceTurn) {
+    openTurn({ turn, onPosts }: SurfaceTurn) {
       let over = false;
       const take = (view: TurnView) => {
         if (over) faults.push(`${turn} is shown after its end`);
@@ -126,7 +126,7 @@ function createStory(seed: number, turnsDieWithLink: boolean) {
         },
       };
     },
-    offer: () => Promise.resolve({ delivered: true }),
+    showOffer: () => Promise.resolve({ delivered: true }),
     say: (_, text) => {
       said.push(text);
       return Promise.resolve({ delivered: true });

@@ -175,7 +175,7 @@ export function createStage(options: StageOptions = {}) {
   }
 
   function turn(at: ThreadAddress = address, posts: PostRecord[] = [], id = 'turn-1', resumed = false): Turn {
-    const target = surface.turn({
+    const target = surface.openTurn({
       turn: id as TurnId,
       address: at,
       posts,

@@ -1014,7 +1014,7 @@ describe('the Slack surface', () => {
         posts = next;
         return Promise.resolve();
       };
-      return stage.surface.offer({ view, address, posts, resumed, onPosts });
+      return stage.surface.showOffer({ view, address, posts, resumed, onPosts });
     };
     const first = offer('Run it?', ['run_now', 'drop']);
     await stage.clock.advance(300);
