@@ -38,8 +38,6 @@ export interface ThreadDeskParts {
   botUser: UserId;
   /** In the thread's own order, with its record at hand; afterwards it does what is due. */
   ask<T>(work: () => T | Promise<T>): Promise<T>;
-  /** The turn's last words are on their way to Slack. */
-  ending(): boolean;
 }
 
 /** What must be on disk together with what is asked. */
@@ -70,7 +68,7 @@ export class ThreadDesk {
       if (!isTurn && !isBackground) return refused('expired', 'That turn has already ended.');
       const verdict = can(this.#parts.policies.current(), person, { do: 'stop' }, this.#parts.state.place);
       if (!verdict.allowed) return refused('not_allowed', verdict.notice, verdict.reason);
-      if (state.open && !this.#parts.ending()) this.#parts.stopping.stop(person.id);
+      if (state.open && !this.#parts.state.isEnding) this.#parts.stopping.stop(person.id);
       background.stop(person.id, { anew: true });
       return { result: 'decided' };
     });
@@ -99,11 +97,11 @@ export class ThreadDesk {
   /** Stops the running turn and what it left running, and drops what waits. Resolves with a line for the one who asked. */
   stop(by: UserId, also?: Change): Promise<string> {
     return this.#parts.ask(() => {
-      const { state, background, stopping, ending } = this.#parts;
+      const { state, background, stopping } = this.#parts;
       const { tasks } = background;
       if (!state.open && tasks.length === 0) return 'Nothing is running here.';
       const said = state.open ? ['Stopping.'] : [];
-      if (state.open && !ending()) stopping.stop(by, also);
+      if (state.open && !state.isEnding) stopping.stop(by, also);
       if (tasks.length > 0) {
         said.push(
           `I’m ending the background tasks: ${describeTasks(tasks)}. I’ll tell you if something keeps running.`,

@@ -10,9 +10,9 @@ import type { ThreadBackground } from './background.ts';
 import { type Held, HeldEvents } from './held-events.ts';
 import type { ThreadLink } from './link.ts';
 import type { Mailbox } from './mailbox.ts';
-import type { Leftover, ThreadOffers } from './offers.ts';
+import type { ThreadOffers } from './offers.ts';
 import type { ThreadSettings } from './settings.ts';
-import type { ThreadState } from './state.ts';
+import type { Leftover, ThreadState } from './state.ts';
 import type { TurnEndings } from './turn-endings.ts';
 import type { TurnInput } from './turn-input.ts';
 import { END_OVERDUE_MS, type TurnLookup, type Verdict } from './turn-lookup.ts';
@@ -35,8 +35,6 @@ export interface ListenerParts {
   killSwitch: KillSwitch;
   log: Log;
   turnIds(): TurnIds;
-  /** The turn's last words are on their way to Slack: the events of the next one wait. */
-  ending(): boolean;
   openTurn(turn: OpenTurn): void;
   advance(): void;
   end(ending: Ending, leftover?: Leftover | null): void;
@@ -105,7 +103,7 @@ export class ThreadListener {
 
   #wait(notice: string, device?: string): void {
     this.#inDoubt = false;
-    if (!this.#parts.state.open || this.#parts.ending()) return;
+    if (!this.#parts.state.open || this.#parts.state.isEnding) return;
     this.#parts.state.hold = { kind: 'waiting_for_letta', notice, ...(device !== undefined && { device }) };
     this.#parts.state.dirty = true;
   }
@@ -164,7 +162,7 @@ export class ThreadListener {
   /** What the replay says, held against the turn that is open here. */
   #takeUp(event: ConnectionEvent & { type: 'ready' }): void {
     if (!this.#parts.link.ready) return;
-    if (this.#parts.ending()) {
+    if (this.#parts.state.isEnding) {
       this.#held.pushReady(event);
       return;
     }
@@ -270,7 +268,7 @@ export class ThreadListener {
       if (moved) this.#parts.approvals.directoryMoved();
       return;
     }
-    if (this.#parts.ending() || this.#parts.lookup.looking) {
+    if (this.#parts.state.isEnding || this.#parts.lookup.looking) {
       this.#held.push(event);
       return;
     }
@@ -397,11 +395,11 @@ export class ThreadListener {
         return;
       }
       // Stop came before Letta had begun: there was nothing to abort then.
-      if (was === 'idle' && turn?.stoppedBy && turn.state === 'submitted' && !this.#parts.ending())
+      if (was === 'idle' && turn?.stoppedBy && turn.state === 'submitted' && !this.#parts.state.isEnding)
         this.#parts.stopping.abort();
       return;
     }
-    if (turn?.state !== 'submitted' || this.#parts.ending()) {
+    if (turn?.state !== 'submitted' || this.#parts.state.isEnding) {
       this.#parts.advance();
       return;
     }
@@ -432,7 +430,7 @@ export class ThreadListener {
       this.#onAgentEvent(event);
       return;
     }
-    if (this.#parts.ending() || this.#parts.lookup.looking) {
+    if (this.#parts.state.isEnding || this.#parts.lookup.looking) {
       this.#held.push(event);
       return;
     }

@@ -24,7 +24,7 @@ import {
 import type { Offer, ThreadRecord } from '../record/thread-record.ts';
 import { offerView } from '../view/offer.ts';
 import type { Mail, Mailbox } from './mailbox.ts';
-import type { ThreadState } from './state.ts';
+import type { Leftover, ThreadState } from './state.ts';
 
 export interface OfferParts {
   state: ThreadState;
@@ -41,12 +41,6 @@ export interface OfferParts {
   /** Something changed that the worker may go on with. */
   onShown: Mail;
 }
-
-/** What a turn leaves behind for people to decide. */
-export type Leftover =
-  | { offer: 'continue' | 'ask_again' }
-  /** `certain`: the input did not reach the agent; else nobody knows. `start_new`: its conversation is gone. */
-  | { offer: 'send_again' | 'start_new'; certain: boolean };
 
 const OFFER_ACTIONS: ReadonlySet<string> = new Set<OfferAction>([
   ...([

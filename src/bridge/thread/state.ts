@@ -18,6 +18,22 @@ export interface StateParts {
   policies: PolicyBook;
 }
 
+/** What a turn leaves behind for people to decide. */
+export type Leftover =
+  | { offer: 'continue' | 'ask_again' }
+  /** `certain`: the input did not reach the agent; else nobody knows. `start_new`: its conversation is gone. */
+  | { offer: 'send_again' | 'start_new'; certain: boolean };
+
+/** The open turn is over: its last view is on its way to Slack, and the events of the next turn wait. */
+export interface TurnEnd {
+  /** What it leaves for people to decide. */
+  leftover: Leftover | null;
+  /** `null` until its end is on disk. */
+  view: TurnView | null;
+  /** Slack does not let us show it: nobody is kept waiting for it. */
+  isHeldUp: boolean;
+}
+
 type Change = (record: ThreadRecord | null) => ThreadRecord | null;
 
 const NONE: ReadonlySet<Token> = new Set();
@@ -46,6 +62,7 @@ export class ThreadState implements Changes {
   standing: ReadonlySet<Token> = NONE;
   /** What holds the turn up outside the agent. */
   hold: Activity | null = null;
+  end: TurnEnd | null = null;
   /** Whether people see something older than what is known here. */
   dirty = false;
   /** The open turn had begun before the process did. */
@@ -111,6 +128,10 @@ export class ThreadState implements Changes {
   /** Whether people may have seen text of the turn that nobody knows here. */
   get #seenUnknown(): boolean {
     return this.textUnknown && !this.#saidKnown;
+  }
+
+  get isEnding(): boolean {
+    return this.end !== null;
   }
 
   get open(): OpenTurn | null {

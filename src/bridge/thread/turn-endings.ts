@@ -3,8 +3,7 @@ import type { ApprovalRecord, Ending } from '../record/thread-record.ts';
 import { isGoodStopReason } from '../turn/fold.ts';
 import { endingOf } from '../view/turn.ts';
 import type { ThreadLink } from './link.ts';
-import type { Leftover } from './offers.ts';
-import type { ThreadState } from './state.ts';
+import type { Leftover, ThreadState } from './state.ts';
 import type { TurnSilence } from './turn-silence.ts';
 
 export interface EndingParts {

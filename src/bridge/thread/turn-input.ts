@@ -20,8 +20,6 @@ export interface InputParts extends PromptSources {
   draining(): boolean;
   /** In how many other threads the agent is at work in the same directory. */
   alongside(): number;
-  /** The turn's last words are on their way to Slack. */
-  ending(): boolean;
   advance(): void;
   /** Whether the author of its messages still may use the agent. Rejects while nobody knows. */
   mayBegin(turn: OpenTurn): Promise<Verdict>;
@@ -167,11 +165,11 @@ export class TurnInput {
   }
 
   #failed(turn: OpenTurn, error: unknown): void {
-    const { state, link, lookup, mailbox, log, ending, advance, onRefused } = this.#parts;
+    const { state, link, lookup, mailbox, log, advance, onRefused } = this.#parts;
     this.#sending = false;
     const cause = asBridgeError(error);
     log.warn({ turn: turn.id, err: cause, certain: cause.certain }, 'Letta did not confirm the input');
-    if (state.open?.id !== turn.id || ending()) return;
+    if (state.open?.id !== turn.id || state.isEnding) return;
     // With the link gone the replay tells; with the link still there the history does.
     if (!cause.certain) {
       lookup.lookLater(RETRY_MS);

@@ -26,8 +26,6 @@ export interface LookupParts {
   log: Log;
   /** App Server: a turn does not outlive its socket (docs/letta-protocol.md, Loss and restart). */
   turnsDieWithLink: boolean;
-  /** The turn's last words are on their way to Slack: nothing is left to look for. */
-  ending(): boolean;
   onVerdict(verdict: Verdict): void;
 }
 
@@ -128,9 +126,9 @@ export class TurnLookup {
 
   /** The end of the open turn should be heard of within `ms`; else it is looked for. */
   expectEnd(ms: number): void {
-    const { state, link, mailbox, ending } = this.#parts;
+    const { state, link, mailbox } = this.#parts;
     const turn = state.open;
-    if (!turn || ending()) return;
+    if (!turn || state.isEnding) return;
     this.notDue();
     this.#overdue = mailbox.later(ms, () => {
       this.#overdue = null;
@@ -148,10 +146,10 @@ export class TurnLookup {
 
   /** Looks now, when there is something to look for and a link to look through. */
   look({ again, failures, fresh }: Look = { again: false, failures: 0, fresh: true }): void {
-    const { state, link, mailbox, log, turnsDieWithLink, ending, onVerdict } = this.#parts;
+    const { state, link, mailbox, log, turnsDieWithLink, onVerdict } = this.#parts;
     const turn = state.open;
     const connection = link.ready;
-    if (turn?.state !== 'submitted' || !connection || ending()) return;
+    if (turn?.state !== 'submitted' || !connection || state.isEnding) return;
     if (failures > MOST_FAILED_LOOKS) {
       onVerdict({ verdict: 'unreadable' });
       return;
@@ -159,7 +157,7 @@ export class TurnLookup {
     this.forget();
     this.#looking = true;
     const look = this.#looks;
-    const stillWanted = () => this.#looks === look && link.ready === connection && !ending();
+    const stillWanted = () => this.#looks === look && link.ready === connection && !state.isEnding;
     mailbox.away(
       () => this.#find(connection, turn, fresh),
       (found) => {
@@ -227,7 +225,7 @@ export class TurnLookup {
    * stands in Slack as it stood. What can not be had now is there at the turn's end.
    */
   recall(): void {
-    const { state, link, mailbox, log, ending } = this.#parts;
+    const { state, link, mailbox, log } = this.#parts;
     const turn = state.open;
     const connection = link.ready;
     if (!turn || !connection || !state.textUnknown) return;
@@ -237,7 +235,7 @@ export class TurnLookup {
     mailbox.away(
       () => connection.fetchHistory(HISTORY_ITEMS),
       (history) => {
-        if (state.open?.id !== turn.id || ending()) return;
+        if (state.open?.id !== turn.id || state.isEnding) return;
         // Once somebody has decided, what the history has of a message may be the half of it.
         const found = state.turn.openApprovals.length > 0 ? findTurn(history, this.#marks(turn)) : null;
         if (found?.arrived) this.#take(found);

@@ -27,7 +27,6 @@ import { isActive, needsLetta } from '../record/thread-record.ts';
 import { emptyTurn } from '../turn/fold.ts';
 import { addNotify } from '../turn/notify.ts';
 import type { HomeThread } from '../view/home.ts';
-import type { TurnView } from '../view/turn.ts';
 import { ThreadApprovals } from './approvals/approvals.ts';
 import { ThreadBackground } from './background.ts';
 import { ThreadDesk } from './desk.ts';
@@ -36,9 +35,9 @@ import { HeldUpThread } from './held-up.ts';
 import { ThreadLink } from './link.ts';
 import { ThreadListener } from './listener.ts';
 import { Mailbox } from './mailbox.ts';
-import { type Leftover, ThreadOffers } from './offers.ts';
+import { ThreadOffers } from './offers.ts';
 import { ThreadSettings } from './settings.ts';
-import { ThreadState } from './state.ts';
+import { type Leftover, ThreadState } from './state.ts';
 import { TurnEndings } from './turn-endings.ts';
 import { TurnInput } from './turn-input.ts';
 import { END_OVERDUE_MS, TurnLookup } from './turn-lookup.ts';
@@ -120,19 +119,11 @@ export class ThreadWorker {
   #surface: TurnSurface | null = null;
   /** The turn that is, or is about to be, shown there. */
   #opened: TurnId | null = null;
-  /** The turn is over, its last view on its way to Slack: the events of the next one wait. */
-  #ending = false;
   /** The process is about to end: what has not begun waits on disk. */
   #draining = false;
   /** People have been told that the turn rests until the next start. */
   #paused = false;
-  /** The last view of the turn that is ending. */
-  #lastView: TurnView | null = null;
-  /** The turn has ended, and Slack does not let us say so: nobody is kept waiting for it. */
-  #isHeldUp = false;
   readonly #heldUp: HeldUpThread;
-  /** What the turn that is ending leaves for people to decide. */
-  #leftover: Leftover | null = null;
   #rest: Timer | null = null;
 
   /** @param alongside how many other threads are at work in a place, as {@link workplace} names it */
@@ -178,7 +169,6 @@ export class ThreadWorker {
     const turn = { state, link: this.#link, mailbox, log, turnsDieWithLink: parts.turnsDieWithLink };
     this.#lookup = new TurnLookup({
       ...turn,
-      ending: () => this.#ending,
       onVerdict: (verdict) => this.#listener.verdict(verdict),
     });
     this.#endings = new TurnEndings({ ...turn, silence: this.#silence, clock });
@@ -189,7 +179,6 @@ export class ThreadWorker {
       ...turn,
       lookup: this.#lookup,
       draining: () => this.#draining,
-      ending: () => this.#ending,
       alongside: () => {
         const workplace = this.workplace;
         return workplace === null ? 0 : alongside(workplace);
@@ -211,7 +200,6 @@ export class ThreadWorker {
       stopping: this.#stopping,
       background: this.#background,
     };
-    const ending = () => this.#ending;
     this.#listener = new ThreadListener({
       ...turn,
       ...people,
@@ -221,7 +209,6 @@ export class ThreadWorker {
       endings: this.#endings,
       input: this.#input,
       turnIds: () => this.#turnIds(),
-      ending,
       openTurn: (opened) => this.#openTurn(opened),
       advance,
       end: (how, leftover) => this.#end(how, leftover),
@@ -236,7 +223,6 @@ export class ThreadWorker {
       policies: parts.policies,
       botUser,
       ask: (work) => this.#ask(work),
-      ending,
     });
   }
 
@@ -247,7 +233,9 @@ export class ThreadWorker {
   /** Whether a turn is at work that would not outlive its link: then the thread moves as it is. */
   get mustKeepLink(): boolean {
     const { open } = this.#state;
-    return this.#parts.turnsDieWithLink && open?.state === 'submitted' && !this.#ending && this.#link.ready !== null;
+    return (
+      this.#parts.turnsDieWithLink && open?.state === 'submitted' && !this.#state.isEnding && this.#link.ready !== null
+    );
   }
 
   /**
@@ -257,7 +245,7 @@ export class ThreadWorker {
    */
   moveTo(key: ThreadKey, move: () => Promise<ThreadRecord | null>): Promise<boolean> {
     const moved = this.#mailbox.alone(async () => {
-      if (this.#ending) return false;
+      if (this.#state.isEnding) return false;
       // What is on its way to Slack under the old id is stored before the record goes.
       await this.#mailbox.serve(this.#surface?.freeze?.() ?? Promise.resolve());
       this.#surface = null;
@@ -315,14 +303,14 @@ export class ThreadWorker {
   get workplace(): string | null {
     const { open, record } = this.#state;
     const { workingDirectory } = this.#link;
-    const working = open !== null && !this.#ending && (open.state === 'submitted' || this.#input.sending);
+    const working = open !== null && !this.#state.isEnding && (open.state === 'submitted' || this.#input.sending);
     return working && workingDirectory !== null ? `${record?.runtime?.deviceId ?? ''} ${workingDirectory}` : null;
   }
 
   /** Whose turn runs, also in the background, and whose messages wait. */
   get wanted(): UserId[] {
     const { record } = this.#state;
-    if (this.#isHeldUp) return this.#background.tasks.map((task) => task.for);
+    if (this.#state.end?.isHeldUp) return this.#background.tasks.map((task) => task.for);
     const users = [
       ...(record?.turn ? [record.turn.requester] : []),
       ...(record?.inbox ?? []).map(({ user }) => user),
@@ -348,7 +336,7 @@ export class ThreadWorker {
   get progress(): 'none' | 'prepared' | 'working' | 'waiting_for_people' | 'waiting_for_letta' | 'ending' | 'held_up' {
     const turn = this.#state.open;
     if (!turn) return 'none';
-    if (this.#ending) return this.#isHeldUp ? 'held_up' : 'ending';
+    if (this.#state.isEnding) return this.#state.end?.isHeldUp ? 'held_up' : 'ending';
     if (turn.state === 'prepared') return 'prepared';
     if (!this.#link.ready) return 'waiting_for_letta';
     const asks = this.openApprovals > 0;
@@ -384,7 +372,7 @@ export class ThreadWorker {
    */
   async pause(): Promise<void> {
     const { record, open } = this.#state;
-    if (this.#paused || this.#ending || this.#mailbox.closed || !record || !open) return;
+    if (this.#paused || this.#state.isEnding || this.#mailbox.closed || !record || !open) return;
     this.#paused = true;
     const { live, ...view } = this.#state.view(record, open, this.#link, null);
     const queued = live?.queued ?? 0;
@@ -423,7 +411,7 @@ export class ThreadWorker {
   #advance(): void {
     const { killSwitch } = this.#parts;
     if (killSwitch.paused) this.#offers.paused(killSwitch.paused.at);
-    if (this.#mailbox.closed || this.#ending) return;
+    if (this.#mailbox.closed || this.#state.isEnding) return;
     const state = this.#state;
     this.#rest?.cancel();
     this.#rest = null;
@@ -506,7 +494,8 @@ export class ThreadWorker {
     this.#lookup.begin();
     this.#opened = turn.id;
     this.#mailbox.after(() => {
-      this.#surface = this.#surfaceOf(turn, resumed);
+      // Nobody would end what a closed thread begins to show.
+      if (!this.#mailbox.closed) this.#surface = this.#surfaceOf(turn, resumed);
     });
     if (resumed && turn.state === 'submitted') {
       // Nobody knows yet whether anything still works.
@@ -522,7 +511,7 @@ export class ThreadWorker {
 
   #show(): void {
     const { record, open, dirty } = this.#state;
-    if (!dirty || this.#ending || this.#paused || !record || !open) return;
+    if (!dirty || this.#state.isEnding || this.#paused || !record || !open) return;
     this.#state.dirty = false;
     this.#surface?.show(this.#state.view(record, open, this.#link, null));
   }
@@ -533,15 +522,14 @@ export class ThreadWorker {
 
   /** The last view goes to Slack; only when Slack has all of it the turn leaves the disk. */
   #end(ending: Ending, leftover: Leftover | null = null): void {
-    if (!this.#state.open || this.#ending) return;
-    this.#leftover = leftover;
-    this.#leave();
+    if (!this.#state.open || this.#state.isEnding) return;
+    this.#leave(leftover);
     this.#finish(ending);
   }
 
   /** From here on nothing belongs to the turn any more: the events of the next one wait. */
-  #leave(): void {
-    this.#ending = true;
+  #leave(leftover: Leftover | null = null): void {
+    this.#state.end = { leftover, view: null, isHeldUp: false };
     this.#silence.end();
     this.#lookup.end();
     this.#stopping.end();
@@ -569,7 +557,7 @@ export class ThreadWorker {
     this.#log.info({ turn: turn.id, outcome: ending.outcome, durationMs: ending.durationMs }, 'turn ended');
     this.#link.settle();
     const view = this.#state.view(record, record.turn ?? turn, this.#link, ending);
-    this.#lastView = view;
+    if (this.#state.end) this.#state.end = { ...this.#state.end, view };
     this.#mailbox.away(
       () => this.#details.keep(before).then(() => surface.finish(view, turn.startedAt + ending.durationMs)),
       (delivery) => this.#finished(delivery),
@@ -587,17 +575,18 @@ export class ThreadWorker {
     if (turn?.id !== id) return;
     this.#log.warn({ turn: id, what, reason }, 'Slack does not let the bot write in the thread');
     if (what === 'card') this.#heldUp.card(turn, reason);
-    if (what !== 'end' || !this.#lastView) return;
-    this.#isHeldUp = true;
+    const { end } = this.#state;
+    if (what !== 'end' || !end?.view) return;
+    this.#state.end = { ...end, isHeldUp: true };
     // What waits behind it may be old when it comes to run.
     this.#offers.paused(this.#now());
-    this.#heldUp.end(turn, reason, this.#lastView);
+    this.#heldUp.end(turn, reason, end.view);
   }
 
   #finished(delivery: Delivery): void {
     this.#listener.turnOver();
-    const turn = this.#state.open;
-    const afterTurn = this.#offers.afterTurn(delivery.delivered ? this.#leftover : null);
+    const { open: turn, end } = this.#state;
+    const afterTurn = this.#offers.afterTurn(delivery.delivered ? (end?.leftover ?? null) : null);
     let dropped: readonly InboxItem[] = [];
     this.#state.change((record) => {
       const next = afterTurn(record);
@@ -607,15 +596,12 @@ export class ThreadWorker {
       return { ...next, inbox: [] };
     });
     if (delivery.delivered) this.#heldUp.over();
-    else if (turn && this.#lastView) {
+    else if (turn && end?.view) {
       const { reason } = delivery;
       this.#log.warn({ turn: turn.id, reason, dropped: dropped.length }, 'could not deliver the answer');
-      this.#heldUp.givenUp(turn, reason, this.#lastView, dropped);
+      this.#heldUp.givenUp(turn, reason, end.view, dropped);
     }
-    this.#lastView = null;
-    this.#isHeldUp = false;
-    this.#leftover = null;
-    this.#ending = false;
+    this.#state.end = null;
     this.#surface = null;
     this.#opened = null;
     this.#state.turn = emptyTurn;
@@ -660,11 +646,11 @@ export class ThreadWorker {
 
   #giveUp(line: string): void {
     const turn = this.#state.open;
-    if (!turn || this.#ending) return;
+    if (!turn || this.#state.isEnding) return;
     this.#log.warn({ turn: turn.id }, 'stopping a silent turn');
     this.#stopping.abort();
     this.#mailbox.later(STOP_OVERDUE_MS + END_OVERDUE_MS, () => {
-      if (this.#state.open?.id !== turn.id || this.#ending) return undefined;
+      if (this.#state.open?.id !== turn.id || this.#state.isEnding) return undefined;
       // Not even Stop was heard: only a fresh link tells where the runtime is.
       const leftover = this.#endings.leftover();
       this.#link.disconnect();
