@@ -41,12 +41,28 @@ export const mutations: readonly Mutation[] = [
     'return items.toSorted((a, b) => compareTs(a.ts, b.ts));',
     'return [...items];',
   ),
+  {
+    name: 'an input is stored as submitted before it is sent',
+    sign: /ran in turn/,
+    edits: [
+      {
+        file: 'src/bridge/thread/turn-input.ts',
+        find: "? changeTurn(record, { state: 'submitted',",
+        replace: "? changeTurn(record, { state: 'prepared',",
+      },
+      {
+        file: 'src/bridge/thread/turn-input.ts',
+        find: "if (state.open?.state !== 'submitted') {",
+        replace: 'if (state.open === null) {',
+      },
+    ],
+  },
   mutation(
-    'what an event changed is on disk before what it wants done is done',
-    /ran in turn/,
-    'src/bridge/thread/mailbox.ts',
-    'while (!this.#parts.changes.pending) {',
-    'while (!this.#parts.changes.pending || this.#effects.length > 0) {',
+    'a failed write is looked up on disk',
+    /no rest/,
+    'src/bridge/thread/state.ts',
+    'const landed = (record?.rev ?? 0) > before;',
+    'const landed = (record?.rev ?? 0) > before && failures < 0;',
   ),
   mutation(
     'the history is read before an input is sent again',
