@@ -23,7 +23,7 @@ function setUp({ resumed = false, delivery = { delivered: true } as Delivery } =
   const metrics = { ...memory, observe: (name: string, seconds: number) => void observed.push([name, seconds]) };
   let inner: SurfaceTurn | null = null;
   const surface = {
-    turn(options: SurfaceTurn) {
+    openTurn(options: SurfaceTurn) {
       inner = options;
       return { show: () => undefined, finish: async () => delivery };
     },
