@@ -236,6 +236,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
     },
     checkLetta: letta.check,
     async stop() {
+      intake.close();
       workers.close();
       await surface.close();
     },

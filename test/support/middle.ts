@@ -534,6 +534,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
       return outcome;
     },
     async restart() {
+      built.intake.close();
       built.workers.close();
       built = build();
       await built.handled.load();

@@ -115,6 +115,11 @@ export class BridgeIntake implements Intake {
     });
   }
 
+  /** Ends what would handle a message by itself later. Call it when nothing more comes in. */
+  close(): void {
+    this.#retries.close();
+  }
+
   async handleMessage(message: InboundMessage, how = { caughtUp: false }): Promise<MessageOutcome> {
     const placed = this.#inCurrentChannel(message);
     const taken = this.#messages.handleMessage(placed, how.caughtUp);

@@ -1,6 +1,6 @@
 import { asBridgeError } from '../../errors.ts';
 import type { InboundMessage } from '../inbound.ts';
-import type { Clock } from '../ports.ts';
+import type { Clock, Timer } from '../ports.ts';
 
 /** Until Slack itself delivers for the third time, a minute later. */
 const DELAYS_MS = [2_000, 4_000, 8_000, 16_000, 30_000];
@@ -15,6 +15,8 @@ export class MessageRetries {
   readonly #clock: Clock;
   readonly #handleMessage: (message: InboundMessage) => Promise<unknown>;
   readonly #waiting = new Map<string, number>();
+  readonly #timers = new Set<Timer>();
+  #isClosed = false;
 
   /** @param handleMessage rejects when it fails again */
   constructor(clock: Clock, handleMessage: (message: InboundMessage) => Promise<unknown>) {
@@ -25,7 +27,8 @@ export class MessageRetries {
   retryIfSlackFailed(message: InboundMessage, error: unknown): void {
     // Retries a refusal of Slack, too, because a single one may be Slack's mistake.
     const { code } = asBridgeError(error);
-    if (code !== 'slack_failed' || this.#waiting.has(message.key) || this.#waiting.size >= MOST) return;
+    if (code !== 'slack_failed' || this.#waiting.has(message.key) || this.#waiting.size >= MOST || this.#isClosed)
+      return;
     this.#waiting.set(message.key, 0);
     this.#scheduleRetry(message);
   }
@@ -33,16 +36,26 @@ export class MessageRetries {
   #scheduleRetry(message: InboundMessage): void {
     const tries = this.#waiting.get(message.key) ?? 0;
     const delay = DELAYS_MS[tries];
-    if (delay === undefined) {
+    if (delay === undefined || this.#isClosed) {
       this.#waiting.delete(message.key);
       return;
     }
     this.#waiting.set(message.key, tries + 1);
-    this.#clock.after(delay, () => {
+    const timer = this.#clock.after(delay, () => {
+      this.#timers.delete(timer);
       this.#handleMessage(message).then(
         () => this.#waiting.delete(message.key),
         () => this.#scheduleRetry(message),
       );
     });
+    this.#timers.add(timer);
+  }
+
+  /** Retries nothing any more: the store is about to close, and Slack delivers again what it was not told "ok" for. */
+  close(): void {
+    this.#isClosed = true;
+    this.#waiting.clear();
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
   }
 }

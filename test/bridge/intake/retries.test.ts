@@ -44,4 +44,14 @@ describe('message retries', () => {
     await clock.advance(600_000);
     expect(taken).toHaveLength(100);
   });
+
+  it('end when the bridge stops, also one that is under way', async () => {
+    const { clock, taken, retries } = setUp(100);
+    retries.retryIfSlackFailed(message(1), unknown);
+    await clock.advance(2_000);
+    retries.close();
+    retries.retryIfSlackFailed(message(2), unknown);
+    await clock.advance(600_000);
+    expect(taken).toEqual([2_000]);
+  });
 });
