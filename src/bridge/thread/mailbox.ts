@@ -216,8 +216,19 @@ export class Mailbox {
   }
 
   #step(queued: Queued): Promise<void> | undefined {
-    const working = queued.mail();
+    const working = this.#run(queued);
     return working ? working.then(() => this.#finish(queued)) : this.#finish(queued);
+  }
+
+  #run({ mail, refuse }: Queued): void | Promise<void> {
+    try {
+      return mail();
+    } catch (error) {
+      if (refuse) throw error;
+      // The parts of the thread have noted down already that what they wanted is under way: dropped, nobody would begin it
+      // again. So what came before the error is stored and done, as it would be before a crash.
+      return this.#takeUpLater(error);
+    }
   }
 
   #finish(queued: Queued): Promise<void> | undefined {
