@@ -402,7 +402,7 @@ export class ThreadWorker {
   // ---- what is due -----------------------------------------------------------------------------
 
   #ask<T>(work: () => T | Promise<T>): Promise<T> {
-    const answer = this.#mailbox.ask(work);
+    const answer = this.#mailbox.ask(work, { hurries: true });
     this.#mailbox.post(() => this.#advance());
     return answer;
   }

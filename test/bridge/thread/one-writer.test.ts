@@ -28,6 +28,19 @@ class PostingSurface extends HandSurface {
   }
 }
 
+function approve(middle: Middle) {
+  const card = middle.surface.last.items.find((item) => item.kind === 'card')?.card;
+  const actor = { user: 'U01ALICE', team: TEAM };
+  const where = { team: TEAM, channel: 'C01GEN', messageTs: '1.1', threadTs: ROOT };
+  return middle.intake.handleAction({
+    name: 'approve',
+    token: card?.token ?? makeToken('none'),
+    choice: null,
+    actor,
+    ...where,
+  });
+}
+
 describe('while the disk fails for what happened at Letta', () => {
   it('a message: refused at once, taken once the disk is well', async () => {
     const middle = await createRunning();
@@ -41,6 +54,20 @@ describe('while the disk fails for what happened at Letta', () => {
     expect(await middle.write('go on', { ts: '1000.000777' })).toEqual({ outcome: 'accepted' });
     expect(middle.record().approvals).toHaveLength(1);
     expect(middle.record().inbox).toHaveLength(1);
+  });
+
+  it('a click: refused at once, and leaves nothing behind', async () => {
+    const middle = await createRunning();
+    middle.connection.emit({ type: 'approval-asked', request: bash });
+    await middle.clock.settle();
+    middle.threads.failing = 9;
+    middle.connection.emit({ type: 'approval-asked', request: { ...bash, requestId: 'perm-2' } });
+    await middle.clock.settle();
+    await expect(approve(middle)).rejects.toThrow('disk full');
+    middle.threads.failing = 0;
+    await middle.clock.advance(60_000);
+    expect(middle.record().approvals.map(({ state }) => state.state)).toEqual(['open', 'open']);
+    expect(await approve(middle)).toEqual({ result: 'decided' });
   });
 
   it('a post: its surface hears at once, and tries again', async () => {
@@ -113,19 +140,6 @@ it('writes of one thread: never overlap', async () => {
 });
 
 describe('a click whose write landed but reported an error', () => {
-  const approve = (middle: Middle) => {
-    const card = middle.surface.last.items.find((item) => item.kind === 'card')?.card;
-    const actor = { user: 'U01ALICE', team: TEAM };
-    const where = { team: TEAM, channel: 'C01GEN', messageTs: '1.1', threadTs: ROOT };
-    return middle.intake.handleAction({
-      name: 'approve',
-      token: card?.token ?? makeToken('none'),
-      choice: null,
-      actor,
-      ...where,
-    });
-  };
-
   it('counts, once the disk can say so: nothing else happens before', async () => {
     const middle = await createRunning();
     middle.connection.emit({ type: 'approval-asked', request: bash });
