@@ -1,4 +1,5 @@
 import { BoundedMap } from '../../bounded-map.ts';
+import { Chains } from '../chains.ts';
 import type { ChannelId, TeamId } from '../ids.ts';
 import type { InboundChannelChange } from '../inbound.ts';
 import type { Log, ThreadMoves } from '../ports.ts';
@@ -18,6 +19,11 @@ export class ChannelMoves {
   readonly #parts: ChannelMovesParts;
   /** Old id → new id: routes messages and clicks that still carry the old one. */
   readonly #renamed = new BoundedMap<string, ChannelId>(NAMES_KEPT);
+  /**
+   * Moves of one team run one after another. Slack tells of a change again when its threads take longer than three seconds
+   * to move, and a second move beside the first would close the thread that is just moving.
+   */
+  readonly #moves = new Chains<TeamId>();
 
   constructor(parts: ChannelMovesParts) {
     this.#parts = parts;
@@ -31,10 +37,15 @@ export class ChannelMoves {
   /**
    * Resolves when every thread is stored under the new id. When a move was interrupted, calling it again finishes it.
    */
-  async moveThreads({ team, from, to }: InboundChannelChange): Promise<number> {
-    const { moves, workers, log } = this.#parts;
+  async moveThreads(change: InboundChannelChange): Promise<number> {
+    const { team, from, to } = change;
     if (from === to) return 0;
     this.#rememberMove(team, from, to);
+    return this.#moves.run(team, () => this.#moveThreads(change));
+  }
+
+  async #moveThreads({ team, from, to }: InboundChannelChange): Promise<number> {
+    const { moves, workers, log } = this.#parts;
     const keys = await moves.listOfChannel(team, from);
     for (const key of keys) {
       const next = keyInChannel(key, to);

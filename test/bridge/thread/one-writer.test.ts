@@ -103,6 +103,23 @@ it('a post under way while its channel moves: is stored first', async () => {
   expect(surface.last.ending?.outcome).toBe('done');
 });
 
+it('a channel change that Slack tells twice: its turn goes on over its link', async () => {
+  const surface = new PostingSurface();
+  const middle = await createRunning({ surface: () => surface });
+  const frozen = Promise.withResolvers<void>();
+  surface.freeze = () => frozen.promise;
+  const change = () => middle.intake.handleChannelChange({ team: TEAM, from: 'C01GEN', to: 'C02NEW' });
+  const first = change();
+  await middle.clock.settle();
+  const second = change();
+  await middle.clock.settle();
+  frozen.resolve();
+  await Promise.all([first, second]);
+  middle.connection.end();
+  await middle.clock.settle();
+  expect(surface.last).toMatchObject({ address: { channel: 'C02NEW' }, ending: { outcome: 'done' } });
+});
+
 it('a post of a thread that closes: is stored', async () => {
   const surface = new PostingSurface();
   const middle = await createRunning({ surface: () => surface });
