@@ -173,7 +173,9 @@ export class ThreadWorkers {
     if (!(await this.#moveAtWork(from, to, store))) {
       // Their links close: a turn at work is taken up under the new id like after a restart.
       await this.leave(from);
-      await this.leave(to);
+      // A message that comes while one closes makes another, which would go on in a conversation of its own.
+      do await this.leave(to);
+      while (this.#workers.has(to));
       await this.get(to).takeIn(store);
     }
     // A click may have woken it meanwhile.

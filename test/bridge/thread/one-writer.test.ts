@@ -103,7 +103,7 @@ it('a post under way while its channel moves: is stored first', async () => {
   expect(surface.last.ending?.outcome).toBe('done');
 });
 
-it('a channel change that Slack tells twice: its turn goes on over its link', async () => {
+it('a channel change told twice: its turn keeps its link', async () => {
   const surface = new PostingSurface();
   const middle = await createRunning({ surface: () => surface });
   const frozen = Promise.withResolvers<void>();
@@ -118,6 +118,29 @@ it('a channel change that Slack tells twice: its turn goes on over its link', as
   middle.connection.end();
   await middle.clock.settle();
   expect(surface.last).toMatchObject({ address: { channel: 'C02NEW' }, ending: { outcome: 'done' } });
+});
+
+it('a message while its thread moves: the turn keeps its conversation', async () => {
+  const surface = new PostingSurface();
+  const middle = await createRunning({ surface: () => surface, turnsDieWithLink: false });
+  const { runtime } = middle.record();
+  const underNewId = { channel: 'C02NEW', mention: true };
+  await middle.write('hello', { ...underNewId, ts: '1000.000555' });
+  middle.connection.ready({ runtime: { agentId: 'agent-1', conversationId: 'conv-2', deviceId: null } });
+  await middle.clock.settle();
+  const frozen = Promise.withResolvers<void>();
+  const waits = [Promise.resolve(), frozen.promise];
+  surface.freeze = () => waits.shift() ?? Promise.resolve();
+  const moved = middle.intake.handleChannelChange({ team: TEAM, from: 'C01GEN', to: 'C02NEW' });
+  await middle.clock.settle();
+  await middle.write('and this', { ...underNewId, ts: '1000.000888' });
+  frozen.resolve();
+  await moved;
+  await middle.clock.settle();
+  const record = middle.record(makeThreadKey({ team: TEAM, channel: 'C02NEW', root: ROOT }));
+  expect(record).toMatchObject({ runtime, turn: { state: 'submitted' } });
+  expect(middle.connection.options.runtime).toEqual(runtime);
+  expect(record.inbox.map(({ ts }) => ts)).toEqual(['1000.000888']);
 });
 
 it('a post of a thread that closes: is stored', async () => {
