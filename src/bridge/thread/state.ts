@@ -240,7 +240,7 @@ export class ThreadState implements Changes {
         if (this.#closed) throw failure;
         onHeldUp(error);
         const retryInMs = backoffMs(AGAIN, failures);
-        log.error({ err: error, retryInMs }, 'nobody knows whether the thread was stored');
+        log.error({ err: error, retryInMs }, 'could not ask the disk whether the thread was stored');
         await this.#pause(retryInMs, failure);
       }
     }
