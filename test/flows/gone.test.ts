@@ -31,7 +31,7 @@ async function story(kind: 'app-server' | 'single' | 'pair', context: TestContex
       await control.interact({ channel: CHANNEL, messageTs: message.ts, user, action });
     };
     /** The agent's own words: a line with nothing else in it. */
-    const answers = (text: string) => until(() => lineCount(shown(), text) > 0, shown);
+    const answers = (text: string) => until(() => hasEnded(shown(), text), shown);
     const sees = (text: string) => until(() => shown().includes(text), shown);
     return { say, shown, click, sees, answers, messages };
   };
@@ -45,6 +45,10 @@ async function story(kind: 'app-server' | 'single' | 'pair', context: TestContex
   return { stopBridge, startBridge, letta, thread, agents, conversations, logged, lines };
 }
 
+/** The turn is over at Letta, too: below the text are its figures, and no Stop. */
+const hasEnded = (text: string, line: string) =>
+  text.split('\n').some((each, at, lines) => each.trim() === line && /^\s*· /.test(lines[at + 1] ?? '')) &&
+  !text.includes('[Stop]');
 const lineCount = (text: string, line: string) => text.split('\n').filter((each) => each.trim() === line).length;
 const count = (text: string, part: string) => text.split(part).length - 1;
 
