@@ -5,8 +5,8 @@ export type Mail = () => void;
 
 /** What the present mail has changed of the thread's record. */
 export interface Changes {
-  /** Reads the record for the first mail; `undefined`: it is there. */
-  load(): Promise<void> | undefined;
+  /** Reads the record, before the first mail. */
+  load(): Promise<void>;
   readonly pending: boolean;
   /** Resolves when they are on disk; rejects when they certainly are not, or the thread has closed. */
   commit(options: CommitOptions): Promise<void>;
@@ -55,6 +55,7 @@ export class Mailbox {
   readonly #timers = new Set<Timer>();
   /** What the present mail wants done once its changes are on disk. */
   #effects: (() => void)[] = [];
+  #isLoaded = false;
   #draining = false;
   /** The present mail waits until what Slack has taken is stored. */
   #serving = false;
@@ -204,8 +205,7 @@ export class Mailbox {
 
   /** Never rejects. */
   #handle(queued: Queued): Promise<void> | undefined {
-    const waiting = this.#parts.changes.load();
-    if (waiting) return waiting.then(() => this.#step(queued)).catch((error: unknown) => this.#failed(queued, error));
+    if (!this.#isLoaded) return this.#loadFor(queued).catch((error: unknown) => this.#failed(queued, error));
     try {
       const working = this.#step(queued);
       return working?.catch((error: unknown) => this.#failed(queued, error));
@@ -213,6 +213,12 @@ export class Mailbox {
       this.#failed(queued, error);
       return undefined;
     }
+  }
+
+  async #loadFor(queued: Queued): Promise<void> {
+    await this.#parts.changes.load();
+    this.#isLoaded = true;
+    await this.#step(queued);
   }
 
   #step(queued: Queued): Promise<void> | undefined {

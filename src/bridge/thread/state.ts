@@ -49,7 +49,6 @@ export class ThreadState implements Changes {
   #closed = false;
   /** Ends the wait until a failing disk is tried again. */
   #hurry: (() => void) | null = null;
-  #loaded = false;
   #record: ThreadRecord | null = null;
   /** As it is on disk, while {@link #record} is not. */
   #stored: ThreadRecord | null = null;
@@ -159,12 +158,8 @@ export class ThreadState implements Changes {
     return settingsOf(this.#parts.policies.current(), this.address.channel);
   }
 
-  load(): Promise<void> | undefined {
-    if (this.#loaded) return undefined;
-    return this.#parts.threads.load(this.key).then((record) => {
-      this.#loaded = true;
-      this.#record = record;
-    });
+  async load(): Promise<void> {
+    this.#record = await this.#parts.threads.load(this.key);
   }
 
   /** Changes the record, if there is one: before anything else that the present event wants done, it is on disk. */

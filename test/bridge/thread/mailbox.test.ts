@@ -8,7 +8,7 @@ function createChanges() {
   const pending: string[] = [];
   const stored: string[] = [];
   const changes: Changes = {
-    load: () => undefined,
+    load: () => Promise.resolve(),
     get pending() {
       return pending.length > 0;
     },
