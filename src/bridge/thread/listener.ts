@@ -285,7 +285,8 @@ export class ThreadListener {
 
   #openAgentTurn(input: string | null = null): void {
     const had = this.#parts.state.open?.id;
-    this.#parts.state.change((record) => beginAgentTurn(record, this.#parts.turnIds(), input));
+    const ids = this.#parts.turnIds();
+    this.#parts.state.change((record) => beginAgentTurn(record, ids, input));
     const turn = this.#parts.state.open;
     if (turn && turn.id !== had) this.#parts.openTurn(turn);
     this.#parts.state.dirty = true;

@@ -8,7 +8,7 @@ export interface Changes {
   /** Reads the record, before the first mail. */
   load(): Promise<void>;
   readonly pending: boolean;
-  /** Resolves when they are on disk; rejects when they certainly are not, or the thread has closed. */
+  /** Resolves when they are on disk; rejects when they are not, or count as not, or the thread has closed. */
   commit(options: CommitOptions): Promise<void>;
   drop(): void;
   /** Somebody waits behind a disk that fails: it is asked now. */
@@ -18,6 +18,8 @@ export interface Changes {
 export interface CommitOptions {
   /** Whoever waits for it tries again; else the disk is asked until it takes them, or the thread closes. */
   once: boolean;
+  /** Whoever waits for it does the same again: then it counts as not done when the disk does not say. */
+  isRepeatable: boolean;
   onFailed(error: unknown): void;
   /** All behind it has to wait until the disk is well. */
   onHeldUp(error: unknown): void;
@@ -39,6 +41,8 @@ interface Queued {
   refuse?: (error: unknown) => void;
   /** Whoever waits for it is told at once when the disk fails for a mail in front of it. */
   hurries?: boolean;
+  /** Whoever waits for it does the same again, and doing it twice changes nothing. */
+  isRepeatable?: boolean;
 }
 
 const AFTER_FAILURE_MS = 1_000;
@@ -84,12 +88,12 @@ export class Mailbox {
    */
   ask<T>(work: () => T | Promise<T>, { hurries = false } = {}): Promise<T> {
     if (this.#closed) return Promise.reject(closing());
-    return this.#asked(this.#mails, work, hurries);
+    return this.#asked(this.#mails, work, { hurries });
   }
 
   /** As {@link ask}, for what Slack has taken already: it is stored whatever becomes of the thread. */
   posted<T>(work: () => T): Promise<T> {
-    return this.#asked(this.#posted, work, true);
+    return this.#asked(this.#posted, work, { hurries: true, isRepeatable: true });
   }
 
   /** A mail in which all others wait for something outside. @param work resolves with the result */
@@ -100,9 +104,9 @@ export class Mailbox {
     });
   }
 
-  #asked<T>(queue: Queued[], work: () => T | Promise<T>, hurries: boolean): Promise<T> {
+  #asked<T>(queue: Queued[], work: () => T | Promise<T>, how: Pick<Queued, 'hurries' | 'isRepeatable'>): Promise<T> {
     return new Promise<T>((resolve, refuse) => {
-      const queued: Queued = { mail: () => undefined, refuse, hurries };
+      const queued: Queued = { mail: () => undefined, refuse, ...how };
       queued.mail = () => {
         const result = work();
         // First of all: what it leads to is not theirs any more.
@@ -112,7 +116,7 @@ export class Mailbox {
         });
       };
       this.#push(queue, queued);
-      if (hurries) this.#parts.changes.hurry();
+      if (how.hurries) this.#parts.changes.hurry();
     });
   }
 
@@ -254,6 +258,7 @@ export class Mailbox {
   async #commit(queued: Queued): Promise<void> {
     await this.#parts.changes.commit({
       once: queued.refuse !== undefined,
+      isRepeatable: queued.isRepeatable ?? false,
       onFailed: (error) => queued.refuse?.(error),
       onHeldUp: (error) => this.#refuseHurried(error),
     });

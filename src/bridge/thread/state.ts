@@ -189,7 +189,8 @@ export class ThreadState implements Changes {
    * The one place where a thread's record is written. A write that failed may have been done all the same: then the disk
    * says what became of it, before anything else happens to the thread.
    */
-  async commit({ once, onFailed, onHeldUp }: CommitOptions): Promise<void> {
+  async commit(options: CommitOptions): Promise<void> {
+    const { once, onFailed, onHeldUp } = options;
     const { threads, log } = this.#parts;
     for (let failures = 1; ; failures += 1) {
       let before = null as number | null;
@@ -201,7 +202,7 @@ export class ThreadState implements Changes {
         return this.#committed(stored);
       } catch (error) {
         onFailed(error);
-        if (before !== null && (await this.#hasLanded(before, error, onHeldUp))) return;
+        if (before !== null && (await this.#hasLanded(before, error, options))) return;
         if (once || this.#closed) throw error;
         onHeldUp(error);
         const retryInMs = backoffMs(AGAIN, failures);
@@ -223,7 +224,7 @@ export class ThreadState implements Changes {
   }
 
   /** @param before which record the failed write was to replace */
-  async #hasLanded(before: number, failure: unknown, onHeldUp: CommitOptions['onHeldUp']): Promise<boolean> {
+  async #hasLanded(before: number, failure: unknown, { isRepeatable, onHeldUp }: CommitOptions): Promise<boolean> {
     const { threads, log } = this.#parts;
     for (let failures = 1; ; failures += 1) {
       try {
@@ -232,7 +233,8 @@ export class ThreadState implements Changes {
         if (landed) this.#committed(record);
         return landed;
       } catch (error) {
-        if (this.#closed) throw failure;
+        // What the disk has got without saying so is found by its rev at the next write.
+        if (this.#closed || isRepeatable) throw failure;
         onHeldUp(error);
         const retryInMs = backoffMs(AGAIN, failures);
         log.error({ err: error, retryInMs }, 'could not ask the disk whether the thread was stored');

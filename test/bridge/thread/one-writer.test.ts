@@ -83,6 +83,23 @@ describe('while the disk fails for what happened at Letta', () => {
   });
 });
 
+it('a post while the disk fails wholly: the agent is heard', async () => {
+  const surface = new PostingSurface();
+  const middle = await createRunning({ surface: () => surface });
+  const load = MapThreads.prototype.load.bind(middle.threads);
+  middle.threads.load = () => Promise.reject(new Error('unreadable'));
+  middle.threads.failingAfter = 1;
+  await expect(surface.confirm(posts)).rejects.toThrow('disk full');
+  middle.connection.say('Still here.');
+  await middle.clock.settle();
+  expect(surface.last.items).toMatchObject([{ kind: 'text', markdown: 'Still here.' }]);
+  middle.threads.load = load;
+  await surface.confirm([]);
+  middle.connection.end();
+  await middle.clock.settle();
+  expect(middle.record().turn).toBeNull();
+});
+
 it('a post under way while its channel moves: is stored first', async () => {
   const surface = new PostingSurface();
   const middle = await createRunning({ surface: () => surface });
