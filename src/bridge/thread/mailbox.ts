@@ -157,7 +157,7 @@ export class Mailbox {
   /** Work of the world, begun as {@link after} says: what comes of it is a mail. */
   away<T>(begin: () => Promise<T>, done: (value: T) => void, failed: (error: unknown) => void): void {
     this.after(() => {
-      begin().then(
+      startWork(begin).then(
         (value) => this.post(() => done(value)),
         (error: unknown) => this.post(() => failed(error)),
       );
@@ -296,6 +296,15 @@ export class Mailbox {
     } catch (error) {
       this.#parts.log.error({ err: error }, 'could not show a thread');
     }
+  }
+}
+
+/** An error at once is one of the work, too: whoever noted that it is under way hears that it failed. */
+function startWork<T>(begin: () => Promise<T>): Promise<T> {
+  try {
+    return begin();
+  } catch (error) {
+    return Promise.reject(error);
   }
 }
 
