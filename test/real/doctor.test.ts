@@ -37,6 +37,6 @@ describe.each(['app-server', 'single'] as const)('doctor at a real Letta server 
     ).toEqual(['ok', 'ok', 'ok']);
     expect(text).toContain('known to work');
     expect(found.agent).not.toBeNull();
-    if (surface === 'single') expect(found.device).toMatchObject({ name: 'bridge-test', online: true });
+    if (surface === 'single') expect(found.device).toMatchObject({ name: 'bridge-test', isOnline: true });
   }, 60_000);
 });

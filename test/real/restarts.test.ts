@@ -68,7 +68,7 @@ describe.each<Surface>(['app-server', 'single', 'pair'])('a restart of Letta (%s
     await until(sandbox, thread, 'word5');
     await letta.kill('SIGKILL');
     await letta.restart();
-    await until(sandbox, thread, /may be cut/);
+    await until(sandbox, thread, /may be incomplete/);
     expect(shown(sandbox, thread)).toContain('word5');
     expect(shown(sandbox, thread)).not.toContain('[Stop]');
     await say(sandbox, 'say: after', thread);
@@ -81,7 +81,7 @@ describe.each<Surface>(['app-server', 'single', 'pair'])('a restart of Letta (%s
     await until(sandbox, thread, '[Approve]');
     await letta.kill('SIGKILL');
     await letta.restart();
-    await until(sandbox, thread, /may be cut/);
+    await until(sandbox, thread, /may be incomplete/);
     expect(shown(sandbox, thread)).not.toContain('[Approve]');
     expect(shown(sandbox, thread)).not.toContain('Done:');
     await say(sandbox, 'say: after', thread);
