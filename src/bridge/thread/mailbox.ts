@@ -256,9 +256,11 @@ export class Mailbox {
   }
 
   async #commit(queued: Queued): Promise<void> {
+    const once = queued.refuse !== undefined;
     await this.#parts.changes.commit({
-      once: queued.refuse !== undefined,
-      isRepeatable: queued.isRepeatable ?? false,
+      once,
+      // What comes after it was answered is not repeated by anybody.
+      isRepeatable: once && (queued.isRepeatable ?? false),
       onFailed: (error) => queued.refuse?.(error),
       onHeldUp: (error) => this.#refuseHurried(error),
     });
