@@ -103,6 +103,7 @@ export class Agents {
   }
 
   stop(): void {
+    this.world.stop();
     for (const conversation of this.#conversations.values()) conversation.stop();
   }
 

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import * as frames from './frames.ts';
 import { runShell } from './machine.ts';
 import { nextActs, tokens } from './script.ts';
@@ -76,7 +77,12 @@ export async function startInBackground(
 }
 
 const escapeXml = (some: string) => some.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
-const waitMs = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms).unref());
+/** Rejects at once when this Letta stops: its tasks die with it. */
+function waitMs(ms: number, { stopping }: World): Promise<void> {
+  return sleep(ms, undefined, { ref: false, signal: stopping }).catch(() => {
+    throw new Killed('Letta stopped');
+  });
+}
 
 function notification(task: string, summary: string, result: string, usage: string, status = 'completed'): string {
   const inner = `<task-id>${task}</task-id>\n<status>${status}</status>\n<summary>${summary}</summary>\n<result>${result}</result>\n<usage>${usage}</usage>`;
@@ -184,11 +190,11 @@ function rethrowUnlessKilled(error: unknown): void {
 
 /** A shell that stops once its task was ended. */
 function shellOf(entry: Json, conversation: TaskHost, world: World): Parameters<typeof runShell>[1] {
-  const sleep = async (seconds: number) => {
-    await waitMs(seconds * 1000 * world.timings.scale);
+  const sleepOrDie = async (seconds: number) => {
+    await waitMs(seconds * 1000 * world.timings.scale, world);
     if (!conversation.background.includes(entry)) throw new Killed('the task was ended');
   };
-  return { machine: world.machine, cwd: conversation.cwd, sleep, onOutput: () => {} };
+  return { machine: world.machine, cwd: conversation.cwd, sleep: sleepOrDie, onOutput: () => {} };
 }
 
 /** What a subagent does. Its commands run without approval, whatever its parent's mode. */
@@ -218,7 +224,7 @@ async function answerAsSubagent(
   parent: TaskHost,
   world: World,
 ): Promise<string> {
-  await waitMs(world.timings.subagent);
+  await waitMs(world.timings.subagent, world);
   const said = await workAsSubagent(String(state.prompt), shellOf(entry, parent, world));
   const runtime = { agent_id: agentId, conversation_id: 'default' };
   const marks = { subagent_id: state.subagent_id };
@@ -231,7 +237,7 @@ async function answerAsSubagent(
   };
   for (const token of tokens(said)) {
     show('ui-msg-2', { message_type: 'assistant_message', content: [{ type: 'text', text: token }] });
-    await waitMs(world.timings.word);
+    await waitMs(world.timings.word, world);
   }
   show('letta-msg-5', frames.usage());
   const { type, ...stop } = frames.stopReason('end_turn', 'local-run-1', seq + 1);

@@ -17,6 +17,7 @@ export class World {
   readonly externalCalls = new Map<string, (response: Json) => void>();
   connectionId: string;
   bootFolder = '/home/user/project';
+  readonly #stopping = new AbortController();
   #runs = 0;
   #deltas = 0;
   #items = 0;
@@ -31,6 +32,15 @@ export class World {
     this.#modelCalls = counters.calls ?? 0;
     this.#conversations = counters.conversations ?? 0;
     this.machine.makeFolder(this.bootFolder);
+  }
+
+  /** Aborts when this process of Letta stops, so that what runs in the background ends with it. */
+  get stopping(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  stop(): void {
+    this.#stopping.abort();
   }
 
   addOutlet(options: OutletOptions): Outlet {
