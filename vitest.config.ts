@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** Left to `.ci/run`: `npm run test:slow`, `npm run test:redteam`, `npm run test:letta`. */
 const notHere = ['test/**/*.slow.test.ts', 'test/real/**'];
 /** Whole bridges, most with sockets and processes of their own: they wait more than they work. */
-const flows = ['test/flows/**/*.test.ts'];
+const flows = ['test/flows/**/*.test.ts', 'test/doctor/doctor.test.ts'];
 
 export default defineConfig({
   test: {

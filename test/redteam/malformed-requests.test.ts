@@ -8,6 +8,7 @@ import { systemClock } from '../../src/clock.ts';
 import { askControl, controlPath, serveControl } from '../../src/ops/control.ts';
 import { healthRoutes, serveHealth } from '../../src/ops/health.ts';
 import { createHttpTransport } from '../../src/slack/receiver/http.ts';
+import { statusOf } from '../support/http.ts';
 import { createMemoryLog } from '../support/log.ts';
 import { temporaryFolder } from '../support/whole.ts';
 
@@ -122,7 +123,7 @@ const SURFACES: Record<string, (context: TestContext) => Promise<Stage>> = {
     );
     context.onTestFinished(() => server.stop());
     const answers = async () => {
-      expect((await fetch(`http://127.0.0.1:${server.port}/healthz`)).status).toBe(200);
+      expect(await statusOf(`http://127.0.0.1:${server.port}/healthz`)).toBe(200);
     };
     return { to: { port: server.port, host: '127.0.0.1' }, answers };
   },
@@ -137,7 +138,7 @@ const SURFACES: Record<string, (context: TestContext) => Promise<Stage>> = {
     await receiver.start(async () => undefined);
     context.onTestFinished(() => receiver.stop());
     const answers = async () => {
-      expect((await fetch(`http://127.0.0.1:${receiver.port()}/nowhere`)).status).toBe(404);
+      expect(await statusOf(`http://127.0.0.1:${receiver.port()}/nowhere`)).toBe(404);
     };
     return { to: { port: receiver.port(), host: '127.0.0.1' }, answers };
   },
@@ -145,7 +146,7 @@ const SURFACES: Record<string, (context: TestContext) => Promise<Stage>> = {
     const slack = await startSlack();
     context.onTestFinished(() => slack.close());
     const answers = async () => {
-      expect((await fetch(`${slack.url}api.test`, { method: 'POST' })).status).toBe(200);
+      expect(await statusOf(`${slack.url}api.test`, { method: 'POST' })).toBe(200);
     };
     return { to: { port: slack.port, host: '127.0.0.1' }, answers };
   },
@@ -153,7 +154,7 @@ const SURFACES: Record<string, (context: TestContext) => Promise<Stage>> = {
     const letta = await startScriptedLetta();
     context.onTestFinished(() => letta.close());
     const answers = async () => {
-      expect((await fetch(`${letta.controlUrl}/_control/state`)).status).toBe(200);
+      expect(await statusOf(`${letta.controlUrl}/_control/state`)).toBe(200);
     };
     return { to: { port: letta.port, host: '127.0.0.1' }, answers };
   },
@@ -161,7 +162,7 @@ const SURFACES: Record<string, (context: TestContext) => Promise<Stage>> = {
     const letta = await startScriptedLetta({ surface: 'hosted' });
     context.onTestFinished(() => letta.close());
     const answers = async () => {
-      expect((await fetch(`${letta.controlUrl}/_control/state`)).status).toBe(200);
+      expect(await statusOf(`${letta.controlUrl}/_control/state`)).toBe(200);
     };
     return { to: { port: letta.port, host: '127.0.0.1' }, answers };
   },

@@ -50,3 +50,10 @@ export function createFakeHttp(): FakeHttp {
   };
   return http;
 }
+
+/** Reads the body to its end, because `fetch` keeps the socket of one that was not read. */
+export async function statusOf(url: string | URL, init: RequestInit = {}): Promise<number> {
+  const response = await fetch(url, init);
+  await response.arrayBuffer();
+  return response.status;
+}

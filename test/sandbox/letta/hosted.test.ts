@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { DEFAULT_AGENT, type ScriptedLetta, startScriptedLetta } from '../../../sandbox/letta/server.ts';
+import { statusOf } from '../../support/http.ts';
 import { isAnswerTo, isDelta, isType, message, openClient, type TestClient } from './client.ts';
 import type { Frame } from './trace.ts';
 
@@ -38,7 +39,7 @@ async function open(runtime: Frame, channel = 'stream'): Promise<TestClient> {
 describe('the REST API of the scripted relay', () => {
   it('answers a missing key and unknown ids as recorded', async () => {
     await start();
-    expect((await fetch(`${letta.url}/v1/environments`)).status).toBe(401);
+    expect(await statusOf(`${letta.url}/v1/environments`)).toBe(401);
     expect(await rest('/v1/environments/unknown-device')).toEqual({
       status: 404,
       body: { message: 'Environment not found' },

@@ -4,6 +4,7 @@ import { type Sandbox, startSandbox } from '../../../sandbox/sandbox.ts';
 import { readPageFiles } from '../../../sandbox/web/page-files.ts';
 import { startPage } from '../../../sandbox/web/server.ts';
 import type { FeedEvent, Hello, Messages, State, Traffic } from '../../../sandbox/web/wire.ts';
+import { statusOf } from '../../support/http.ts';
 import { until } from '../../support/until.ts';
 
 async function start(): Promise<{ sandbox: Sandbox; url: string }> {
@@ -56,7 +57,7 @@ async function watch(url: string, user: string): Promise<FeedEvent[]> {
 
 const json = { 'content-type': 'application/json' };
 const act = (url: string, body: object) =>
-  fetch(`${url}_page/act`, { method: 'POST', headers: json, body: JSON.stringify(body) });
+  statusOf(`${url}_page/act`, { method: 'POST', headers: json, body: JSON.stringify(body) });
 
 describe('the page’s server', { timeout: 60_000 }, () => {
   it('serves files that load nothing from elsewhere, under a strict policy', async () => {
@@ -68,7 +69,7 @@ describe('the page’s server', { timeout: 60_000 }, () => {
     const html = await index.text();
     expect(html).not.toMatch(/<script(?![^>]*\bsrc=)|\bon\w+=|style=/);
     for (const [path, file] of await readPageFiles()) {
-      expect((await fetch(new URL(path, url))).status).toBe(200);
+      expect(await statusOf(new URL(path, url))).toBe(200);
       const linked = [...file.body.toString().matchAll(/(?:src|href|url|import|fetch)\s*[=(]\s*["']?(https?:)?\/\//g)];
       expect(linked.map(([found]) => found)).toEqual([]);
     }
@@ -135,7 +136,7 @@ describe('the page’s server', { timeout: 60_000 }, () => {
     expect(JSON.stringify(bob.filter(({ type }) => type === 'messages'))).not.toContain('ephemeral":"U01ALICE');
     const [state] = guest.filter((event): event is State => event.type === 'state');
     expect(state?.channels.map(({ id }) => id)).toEqual(['C01GEN', 'D05EXT']);
-    expect((await fetch(`${url}_page/feed?user=U0BOT`)).status).toBe(404);
+    expect(await statusOf(`${url}_page/feed?user=U0BOT`)).toBe(404);
   });
 
   it('serves files as downloads, except pictures, and runs none of them', async () => {
@@ -148,11 +149,12 @@ describe('the page’s server', { timeout: 60_000 }, () => {
     await control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '', files });
     const ids = control.messages('C01GEN').flatMap((message) => message.files.map(({ id }) => String(id)));
     const [page, picture] = await Promise.all(ids.map((id) => fetch(`${url}_page/files/${id}`)));
+    for (const each of [page, picture]) await each?.arrayBuffer();
     expect(page?.headers.get('content-disposition')).toMatch(/^attachment/);
     expect(page?.headers.get('content-type')).toBe('application/octet-stream');
     expect(picture?.headers.get('content-type')).toBe('image/png');
     for (const each of [page, picture]) expect(each?.headers.get('content-security-policy')).toContain('sandbox');
-    expect((await fetch(`${url}_page/files/F0NOTHERE`)).status).toBe(404);
+    expect(await statusOf(`${url}_page/files/F0NOTHERE`)).toBe(404);
   });
 
   it('plays one scene at a time, and refuses unknown requests', async () => {
@@ -160,14 +162,14 @@ describe('the page’s server', { timeout: 60_000 }, () => {
     const events = await watch(url, 'U01ALICE');
     const scene = () => events.findLast((event): event is State => event.type === 'state')?.scene;
     const shown = () => JSON.stringify(scene());
-    expect((await act(url, { scene: 'stop' })).status).toBe(200);
+    expect(await act(url, { scene: 'stop' })).toBe(200);
     await until(() => scene()?.state === 'playing' && scene()?.thread != null, shown);
-    expect((await act(url, { scene: 'question' })).status).toBe(409);
-    expect((await act(url, { scene: '' })).status).toBe(200);
+    expect(await act(url, { scene: 'question' })).toBe(409);
+    expect(await act(url, { scene: '' })).toBe(200);
     await until(() => scene()?.state === 'ended', shown);
-    expect((await act(url, { scene: '../main' })).status).toBe(404);
-    expect((await act(url, { fault: 'nothing' })).status).toBe(404);
-    expect((await act(url, { bridge: 'explode' })).status).toBe(400);
+    expect(await act(url, { scene: '../main' })).toBe(404);
+    expect(await act(url, { fault: 'nothing' })).toBe(404);
+    expect(await act(url, { bridge: 'explode' })).toBe(400);
   });
 
   it('arms every fault that it offers', async () => {
@@ -179,6 +181,6 @@ describe('the page’s server', { timeout: 60_000 }, () => {
     );
     const [hello] = events.filter((event): event is Hello => event.type === 'hello');
     expect(hello?.faults.length).toBeGreaterThan(10);
-    for (const { id } of hello?.faults ?? []) expect((await act(url, { fault: id })).status, id).toBe(200);
+    for (const { id } of hello?.faults ?? []) expect(await act(url, { fault: id }), id).toBe(200);
   });
 });

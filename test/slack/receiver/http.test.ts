@@ -8,6 +8,7 @@ import { createSlackApi } from '../../../src/slack/api/web-api.ts';
 import { createSlackInbound } from '../../../src/slack/inbound/inbound.ts';
 import { createHttpTransport } from '../../../src/slack/receiver/http.ts';
 import type { Accept, Envelope } from '../../../src/slack/receiver/transport.ts';
+import { statusOf } from '../../support/http.ts';
 import { RecordingIntake } from '../../support/intake.ts';
 import { createMemoryLog } from '../../support/log.ts';
 
@@ -130,9 +131,9 @@ describe('the HTTP receiver', () => {
   test('serves only health on other paths', async () => {
     const { url } = await start();
     expect(await (await fetch(`${url}/healthz?full=1`)).text()).toBe('fine');
-    expect((await fetch(`${url}/healthz`, { method: 'POST' })).status).toBe(404);
-    expect((await fetch(`${url}/constructor`)).status).toBe(404);
-    expect((await fetch(`${url}/slack/events`)).status).toBe(405);
+    expect(await statusOf(`${url}/healthz`, { method: 'POST' })).toBe(404);
+    expect(await statusOf(`${url}/constructor`)).toBe(404);
+    expect(await statusOf(`${url}/slack/events`)).toBe(405);
   });
 
   test('answers 503 while it stops, so that Slack delivers again', async () => {
