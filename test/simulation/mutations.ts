@@ -220,8 +220,8 @@ export const mutations: readonly Mutation[] = [
     'a turn that ends background tasks may do nothing else',
     /Letta heard allow about perm\d+z, which nobody/,
     'src/bridge/thread/approvals/requests.ts',
-    'if (isTaskEndCall(ends, request)) {',
-    'if (isTaskEndCall(ends, request) || ends.length > 0) {',
+    'if (turn.ends && isTaskEndCall(turn.ends, request)) {',
+    'if (turn.ends) {',
   ),
   mutation(
     'only people who may decide do',

@@ -160,6 +160,34 @@ describe('Stop for background tasks', () => {
     expect(middle.audit.entries.filter(({ via }) => via === 'stop')).toHaveLength(2);
   });
 
+  it("queued behind a turn of Letta's own: people decide that turn's requests", async () => {
+    const middle = await leftRunning([subagent]);
+    await middle.write('!stop', { user: 'U02BOB' });
+    await middle.clock.settle();
+    const runs = (activeRunIds: string[], clientMessageIdsByRun: Record<string, string[]>) => ({
+      ...{ type: 'loop' as const, status: 'busy' as const },
+      ...{ activeRunIds, clientMessageIdsByRun },
+    });
+    const call = (requestId: string, command: string) => ({
+      type: 'approval-asked' as const,
+      request: {
+        ...{ requestId, callId: null, tool: 'Bash', input: { command } },
+        ...{ diffs: [], suggestions: [], questions: null },
+      },
+    });
+    middle.connection.emit(runs(['run-9'], {}), call('p1', 'touch a'));
+    await middle.clock.settle();
+    expect(middle.connection.answers).toEqual([]);
+    expect(middle.record().approvals).toMatchObject([{ requestId: 'p1', state: { state: 'open' } }]);
+    // Asked again, it is the same card; once the agent has read the input, it may do nothing else.
+    middle.connection.emit(call('p1', 'touch a'));
+    const { clientMessageId = '' } = middle.connection.submitted.at(-1) ?? {};
+    middle.connection.emit(runs(['run-10'], { 'run-10': [clientMessageId] }), call('p2', 'touch b'));
+    await middle.clock.settle();
+    expect(middle.connection.answers).toMatchObject([{ requestId: 'p2', decision: { behavior: 'deny' } }]);
+    expect(middle.record().approvals).toHaveLength(1);
+  });
+
   it('tells its author once what could not be stopped', async () => {
     const middle = await leftRunning([subagent, task('bash_2')]);
     await middle.write('!stop', { user: 'U02BOB' });

@@ -118,14 +118,20 @@ export class ApprovalRequests {
     if (!turn) return;
     const { requestId } = request;
     const digest = digestOf(request.input);
-    if (turn.ends) {
-      this.#inEndTurn(request, digest, turn, turn.ends);
-      return;
-    }
     const last = state.record?.approvals.findLast(
       (approval) => approval.turn === turn.id && approval.requestId === requestId,
     );
     const known = last?.digest === digest && !decisions.isTaken(last.token) ? last : null;
+    if (turn.ends && isTaskEndCall(turn.ends, request)) {
+      this.#letPass(request, digest, turn, { by: 'stop' });
+      return;
+    }
+    // While Letta runs a turn of its own, our input is queued behind it: the agent has not read yet that it may do nothing
+    // else, so people decide what that turn asks.
+    if (turn.ends && !known && !this.#parts.link.runsAnother(turn)) {
+      this.#denyInEndTurn(request);
+      return;
+    }
     const pass = known ? null : this.#unasked(request, turn);
     if (!pass) {
       this.#show(request, digest, turn, known, null);
@@ -341,11 +347,7 @@ export class ApprovalRequests {
   }
 
   /** The agent was asked to end what runs in the background, and may do nothing else: nobody is asked about it. */
-  #inEndTurn(request: ApprovalRequest, digest: string, turn: OpenTurn, ends: readonly string[]): void {
-    if (isTaskEndCall(ends, request)) {
-      this.#letPass(request, digest, turn, { by: 'stop' });
-      return;
-    }
+  #denyInEndTurn(request: ApprovalRequest): void {
     const { link, mailbox, log } = this.#parts;
     const connection = link.ready;
     if (!connection) return;
