@@ -78,4 +78,5 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['restart: last text of a failed turn was overwritten, or its end said twice', [1339, 5724]],
   ['a lane of a dead process was kept open', [1835]],
   ['turn that ends background tasks: the bridge answered its request', [92]],
+  ["request of Letta's own turn: denied, with an input to end tasks queued behind it", [2043]],
 ];

@@ -88,7 +88,10 @@ export class SimTurn {
     this.#length = chance.happens(0.05) ? 2 + chance.intBelow(20) : 1;
   }
 
-  /** What it was told where it shall end what runs in the background, and do nothing else. */
+  /**
+   * What it was told where it shall end what runs in the background, and do nothing else: with its first input, or with
+   * one that joined it (docs/letta-protocol.md, Queue and deduplication).
+   */
   get endsTasks(): string | null {
     const told = this.input.messages.find(({ content }) => content.startsWith('Someone in Slack pressed Stop'));
     return told?.content ?? null;
@@ -294,6 +297,7 @@ export class SimTurn {
     }
     this.#run = null;
     const joined = conversation.takeQueued();
+    this.input.messages.push(...joined);
     this.truth.clientIds.push(...joined.map((message) => message.clientId));
     if (joined.length > 0)
       this.truth.wordsBefore = this.truth.pieces.reduce((sum, piece) => sum + piece.words.length, 0);
