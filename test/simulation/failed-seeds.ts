@@ -79,4 +79,5 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['a lane of a dead process was kept open', [1835]],
   ['turn that ends background tasks: the bridge answered its request', [92]],
   ["request of Letta's own turn: denied, with an input to end tasks queued behind it", [2043]],
+  ['Slack refused every edit until now: messages were judged before an edit was possible', [2290, 3378]],
 ];

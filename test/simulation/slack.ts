@@ -213,6 +213,17 @@ export class SimSlack {
     });
   }
 
+  /** Until when the channel takes nothing of ours, or took nothing (ms since 1970). */
+  closedUntil(channel: string): number {
+    return this.#closed.get(channel)?.until ?? 0;
+  }
+
+  /** From now on every channel takes what we send. */
+  openChannels(): void {
+    const now = this.#clock.now();
+    for (const closed of this.#closed.values()) closed.until = Math.min(closed.until, now);
+  }
+
   /** Refuses, once or for up to a minute, every call that people would see in the channel. */
   #closedBy(method: string, args: Json): string | null {
     if (!['chat.postMessage', 'chat.update', 'chat.delete'].includes(method)) return null;

@@ -490,6 +490,7 @@ class World implements Judged {
     this.disk.faults = { fails: 0, unreadable: 0, slow: 0 };
     this.slack.faults = { limited: 0, lost: 0, refused: 0, slow: 0, closed: 0 };
     this.slack.awayUntil = 0;
+    this.slack.openChannels();
     this.letta.faults = noFaults;
     // The last fault can be noticed only by asking Letta.
     this.letta.losesNextEnd = this.#chance.happens(0.3);
@@ -582,9 +583,11 @@ class World implements Judged {
     const since = Math.max(this.#startedAt, this.letta.away.to, this.letta.routedAt);
     if (!this.currentLife || now - since < TRUE_AFTER_MS + slackLags) return;
     for (const row of this.disk.rowsOf('threads').values()) {
-      const { turn, runtime } = readRecord(row).record;
+      const { turn, runtime, address } = readRecord(row).record;
       const conversation = this.letta.conversations.get(runtime?.conversationId ?? '');
       if (turn === null || !conversation?.isIdle) continue;
+      // While Slack refuses every edit in the channel, no message there can be corrected.
+      if (now - this.slack.closedUntil(address.channel) < TRUE_AFTER_MS) continue;
       const quiet = Math.max(
         since,
         this.#calmSince ?? Number.POSITIVE_INFINITY,
