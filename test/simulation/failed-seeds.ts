@@ -79,5 +79,6 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['a lane of a dead process was kept open', [1835]],
   ['turn that ends background tasks: the bridge answered its request', [92]],
   ["request of Letta's own turn: denied, with an input to end tasks queued behind it", [2043]],
+  ['ended turn, restart: text of the next turn of Letta was shown in it', [3376]],
   ['Slack refused every edit until now: messages were judged before an edit was possible', [2290, 3378]],
 ];

@@ -282,13 +282,16 @@ export class TurnLookup {
   /** As it is when the history has come: it may have been stopped meanwhile. */
   #marks(turn: OpenTurn): TurnMarks {
     const { state, link } = this.#parts;
-    const { stoppedBy, ended } = state.open?.id === turn.id ? state.open : turn;
+    const { stoppedBy, ended, said } = state.open?.id === turn.id ? state.open : turn;
     // A stop that came when it had ended by itself, and was only not shown yet, stopped nothing.
     const isStopped = ended ? ended.outcome === 'stopped' : Boolean(stoppedBy);
     const stopped = isStopped || state.turn.end?.stopReason === 'cancelled';
     const inputs = state.turn.runs.flatMap((runId) => link.inputsOf(runId));
     const others = link.inputsOfOthers(turn);
     const another = link.runsAnother(turn);
-    return { clientMessageId: turn.clientMessageId, heard: state.turn, inputs, others, stopped, another };
+    // What it said was stored with its end, unless it was too much. When that is nothing, we may have missed its answer,
+    // unless it failed.
+    const hasEnded = ended !== undefined && said !== undefined && (said.length > 0 || ended.outcome === 'failed');
+    return { clientMessageId: turn.clientMessageId, heard: state.turn, inputs, others, stopped, another, hasEnded };
   }
 }

@@ -28,11 +28,13 @@ export interface TurnMarks {
   stopped: boolean;
   /** Whether another turn runs now, which began with an input after all that was heard of this one. */
   another: boolean;
+  /** Whether it had ended before, and `heard` has all that it said: then inputs behind that began later turns. */
+  hasEnded: boolean;
 }
 
 /** @param history oldest first */
 export function findTurn(history: readonly HistoryItem[], marks: TurnMarks): FoundTurn {
-  const { clientMessageId, stopped, others, another, heard } = marks;
+  const { clientMessageId, stopped, others, another, hasEnded, heard } = marks;
   const at =
     clientMessageId === null
       ? findAgentTurn(history, marks)
@@ -42,7 +44,8 @@ export function findTurn(history: readonly HistoryItem[], marks: TurnMarks): Fou
   const newest = another ? history.findLastIndex((item, place) => place > Math.max(at, known) && isInput(item)) : -1;
   const next = history.findIndex((item, place) => {
     if (place <= at || !isInput(item)) return false;
-    return stopped || place === newest || others.includes(item.clientMessageId) || beginsTurn(history, place);
+    const isLater = stopped || (hasEnded && place > known) || place === newest;
+    return isLater || others.includes(item.clientMessageId) || beginsTurn(history, place);
   });
   // When parts of the turn come before its input, the input joined a turn that ran already.
   const first = history.findIndex((item, place) => place === at || isHeard(item, heard));

@@ -1,24 +1,26 @@
 import { describe, expect, it } from 'vitest';
+import type { HistoryItem } from '../../../src/bridge/agent-event.ts';
 import { createShown } from '../../support/shown.ts';
 
 /**
  * A turn that failed after a long text, of which the history has nothing (docs/letta-protocol.md, Deltas); dead while
  * that goes to Slack.
+ * @param how `later`: what the history has behind its input after the restart; `words`: how many it had said
  */
-async function died(afterMs: number) {
+async function died(afterMs: number, { later = [], words = 3_000 }: { later?: HistoryItem[]; words?: number } = {}) {
   const shown = createShown();
   const { middle } = shown;
   await middle.write('list the files');
   middle.connection.ready();
   await middle.clock.settle();
   middle.connection.begin();
-  middle.connection.say(Array.from({ length: 3_000 }, (_, n) => `word${n}`).join(' '));
+  if (words > 0) middle.connection.say(Array.from({ length: words }, (_, n) => `word${n}`).join(' '));
   middle.connection.end('error', 'run-1', 'the model is down');
   await middle.clock.advance(afterMs);
   const before = shown.messages().map((message) => shown.read(message));
   const id = middle.connection.submitted[0]?.clientMessageId ?? '';
   await middle.restart();
-  middle.connection.past = [{ kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' }];
+  middle.connection.past = [{ kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' }, ...later];
   await middle.clock.advance(5_000);
   middle.connection.ready();
   await middle.clock.advance(60_000);
@@ -33,5 +35,22 @@ describe('a restart while the last post of a turn is sent', () => {
       expect(after.join('\n').match(/The agent failed: the model is down/g)).toHaveLength(1);
       expect(after.join('\n')).not.toMatch(/could not reload|I restarted/);
     }
+  });
+
+  it('Letta began another turn meanwhile: shows no text of it', async () => {
+    const later: HistoryItem[] = [
+      { kind: 'tool', id: 't1', callId: 'call-1', tool: 'Bash' },
+      { kind: 'user', id: 'u2', clientMessageId: 'auto-cm-q-1', text: 'a subagent is done' },
+      { kind: 'assistant', id: 'm-2', text: 'all of it was found' },
+    ];
+    for (const afterMs of [500, 1_500, 2_500, 3_500, 4_500]) {
+      const { before, after } = await died(afterMs, { later });
+      expect(after.slice(0, before.length)).toEqual(before);
+      expect(after.join('\n')).toContain('The agent failed: the model is down');
+      expect(after.join('\n')).not.toContain('all of it was found');
+    }
+    const { after } = await died(0, { later, words: 0 });
+    expect(after.join('\n')).toContain('The agent failed: the model is down');
+    expect(after.join('\n')).not.toContain('all of it was found');
   });
 });

@@ -16,7 +16,15 @@ const streamed = (...texts: [string, string][]) =>
   texts.reduce((turn, [messageId, text]) => foldTurn(turn, { type: 'text', runId: 'r', messageId, text }), emptyTurn);
 
 const find = (history: HistoryItem[], clientMessageId: string | null, heard: TurnState = emptyTurn) =>
-  findTurn(history, { clientMessageId, heard, inputs: [], others: [], stopped: false, another: false });
+  findTurn(history, {
+    clientMessageId,
+    heard,
+    inputs: [],
+    others: [],
+    stopped: false,
+    another: false,
+    hasEnded: false,
+  });
 
 describe('finding a turn in the history', () => {
   it('ends it at the next input; reminders without id belong to it', () => {
@@ -51,7 +59,8 @@ describe('finding a turn in the history', () => {
 
   it('another turn runs: excludes it, even right behind a tool', () => {
     const history = [user('slack-a'), said('m1', 'let me see'), tool, user('cm-q-1'), said('m2', 'the task is done')];
-    const marks = { clientMessageId: 'slack-a', heard: streamed(['m1', 'let me']), inputs: [], others: [] };
+    const heard = streamed(['m1', 'let me']);
+    const marks = { clientMessageId: 'slack-a', heard, inputs: [], others: [], hasEnded: false };
     expect(findTurn(history, { ...marks, stopped: false, another: true })).toMatchObject({
       texts: [{ messageId: 'm1' }],
       answered: false,
@@ -62,6 +71,22 @@ describe('finding a turn in the history', () => {
     expect(findTurn(whole, unheard)).toMatchObject({ texts: [{ messageId: 'm0' }] });
     const more = { ...marks, heard: streamed(['m1', 'let me'], ['m2', 'the task']), stopped: false, another: true };
     expect(findTurn(history, more)).toMatchObject({ texts: [{ messageId: 'm1' }, { messageId: 'm2' }] });
+  });
+
+  it('had ended: excludes what Letta began later, even right behind a tool', () => {
+    const history = [
+      ...[user('slack-a'), tool, user('cm-q-0'), said('m1', 'let me see'), tool],
+      ...[user('cm-q-1'), said('m2', 'the task is done')],
+    ];
+    const marks = { clientMessageId: 'slack-a', inputs: [], others: [], stopped: false, another: false };
+    const heard = streamed(['m1', 'let me see'], ['m9', 'half a sen']);
+    expect(findTurn(history, { ...marks, heard, hasEnded: true })).toMatchObject({
+      texts: [{ messageId: 'm1' }],
+      answered: false,
+    });
+    expect(findTurn(history, { ...marks, heard, hasEnded: false })).toMatchObject({
+      texts: [{ messageId: 'm1' }, { messageId: 'm2' }],
+    });
   });
 
   it('input joined a running turn: begins with the text heard before it', () => {
