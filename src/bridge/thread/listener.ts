@@ -39,29 +39,29 @@ export interface ListenerParts {
   advance(): void;
   end(ending: Ending, leftover?: Leftover | null): void;
   fail(line: string, leftover: Leftover | null): void;
-  /** From here on nothing belongs to the turn any more; {@link finish} shows its last view. */
+  /** Closes the turn to further events; {@link finish} shows its last view. */
   leave(): void;
   finish(ending: Ending): void;
 }
 
-/** A fresh link tells of background tasks soon after it is ready, or not at all when there are none. */
+/** Letta names running background tasks soon after a link is ready; after this long without a word there are none. */
 const BACKGROUND_TOLD_MS = 5_000;
-/** Codes that no retry heals, and that a new conversation does. */
+/** Errors that no retry fixes, but a new conversation does. */
 const GONE: ReadonlySet<string> = new Set(['agent_not_found', 'conversation_not_found', 'no_environment']);
 const GONE_LINE = 'This thread’s conversation no longer exists at Letta, so the message was not run';
 
-/** What Letta says to a thread, held against the turn that is open here: whose it is, whether it begins, ends or goes on. */
+/** Hears what Letta says to a thread, and decides whether it belongs to the open turn, ends it, or begins another. */
 export class ThreadListener {
   readonly #parts: ListenerParts;
   readonly #held = new HeldEvents();
   #backgroundTold = false;
-  /** Whether a part of this turn may have gone by unheard: then its end asks the history. */
+  /** Whether we may have missed events of the open turn: then the history is read before the turn is closed. */
   #gap = false;
-  /** Whether the link was lost, or the process died, since the turn began. */
+  /** Whether the link was lost since the open turn was submitted. */
   #broken = false;
-  /** Whether people are told that nobody knows whether the input has arrived. */
+  /** Whether the thread shows that we cannot tell yet if Letta got the input. */
   #inDoubt = false;
-  /** The replay that was held against the history already. */
+  /** The replay that has started a look into the history already, and must not start another. */
   #judged: (ConnectionEvent & { type: 'ready' }) | null = null;
 
   constructor(parts: ListenerParts) {
@@ -108,7 +108,7 @@ export class ThreadListener {
     this.#parts.state.dirty = true;
   }
 
-  /** It is not in doubt any more whether the input has arrived. */
+  /** We know now whether Letta got the input, so the notice of doubt goes. */
   #sure(): void {
     if (!this.#inDoubt) return;
     this.#inDoubt = false;
@@ -127,14 +127,14 @@ export class ThreadListener {
       this.#wait(event.notice, event.device);
       return;
     }
-    // No retry heals this: the turn ends visibly, and the next message tries afresh.
+    // No retry fixes this, so the turn fails where people see it, and the next message dials anew.
     const isGone = GONE.has(event.code) && this.#parts.state.record?.runtime !== null;
     const { endings } = this.#parts;
     const leftover = isGone ? endings.withoutConversation() : endings.leftover();
     this.#parts.link.disconnect();
     this.#parts.offers.givenUp();
     this.#parts.fail(event.notice, leftover);
-    // Behind the end of the turn: else it would be dialled anew before, with the conversation that is gone.
+    // Only after the turn has ended: this advances the thread, which would dial the lost conversation for an open turn.
     this.#parts.background.told([]);
   }
 
@@ -159,7 +159,7 @@ export class ThreadListener {
     this.#takeUp(event);
   }
 
-  /** What the replay says, held against the turn that is open here. */
+  /** Compares a new link's replay with the open turn: that goes on, or its end is looked up, or Letta began another. */
   #takeUp(event: ConnectionEvent & { type: 'ready' }): void {
     if (!this.#parts.link.ready) return;
     if (this.#parts.state.isEnding) {
@@ -168,7 +168,7 @@ export class ThreadListener {
     }
     const before = this.#parts.state.open;
     if (before?.state === 'submitted' && this.#judged !== event && this.#parts.link.runsAnother(before)) {
-      // The history tells what became of ours; what runs is taken up afterwards.
+      // Letta runs another input, so the history must tell what became of ours before the replay is taken up.
       this.#judged = event;
       this.#held.pushReady(event);
       this.#parts.lookup.look();
@@ -185,7 +185,7 @@ export class ThreadListener {
       this.#parts.approvals.close(open, 'link_lost');
       for (const request of event.approvals) this.#parts.approvals.asked(request);
       if (open.length > 0) this.#parts.lookup.recall();
-      // Only the history knows what became of the input (docs/letta-protocol.md, Loss and restart).
+      // Letta is idle, so only the history knows what became of the input (docs/letta-protocol.md, Loss and restart).
       if (isIdle) {
         this.#parts.lookup.look();
         return;
@@ -197,7 +197,7 @@ export class ThreadListener {
     this.#parts.advance();
   }
 
-  /** A connection tells of background tasks when their number changes, and counts from none. */
+  /** Letta reports background tasks when their number changes, counting from none, so a silent new link means none. */
   #askBackground(): void {
     this.#backgroundTold = false;
     const connection = this.#parts.link.ready;
@@ -290,10 +290,10 @@ export class ThreadListener {
     const turn = this.#parts.state.open;
     if (turn && turn.id !== had) this.#parts.openTurn(turn);
     this.#parts.state.dirty = true;
-    // Told to end, what ran in the background reports once more: the agent must not go on with that.
+    // The agent is paused, or reports on background tasks that somebody ended: it must not act on that.
     const by = this.#parts.killSwitch.paused?.by ?? this.#parts.background.silencedBy;
     if (by !== null) this.#parts.stopping.stop(by);
-    // Told late, of a turn whose end went by unheard.
+    // Letta is idle already, so we may have missed this turn's end.
     if (this.#parts.link.loop === 'idle') this.#parts.lookup.expectEnd(END_OVERDUE_MS);
   }
 
@@ -310,12 +310,12 @@ export class ThreadListener {
     }
     if (this.#parts.lookup.isOfTurnBefore(event)) return;
     if ((event.type === 'text' || event.type === 'text-repaired') && this.#isFromBefore()) {
-      // Heard while the link was made, told behind the request that it was said before: the history has its place.
+      // Letta sent this text after the request, but the agent said it before: the history tells its place at the end.
       this.#gap = true;
       return;
     }
     if (event.type === 'text' && this.#parts.lookup.knows(event)) {
-      // The history has told it while this was on its way; what it has beyond that, it tells at the end.
+      // We have this message from the history already; what was missing there then is read when the turn ends.
       this.#gap = true;
       return;
     }
@@ -327,7 +327,7 @@ export class ThreadListener {
       this.#parts.state.dirty = true;
     }
     if (event.type !== 'approvals-open') return;
-    // A stop empties Letta's list before it ends the turn: nobody answered.
+    // After a Stop, Letta empties its list of requests before it ends the turn: that is no answer from elsewhere.
     const why = this.#parts.state.open?.stoppedBy ? 'turn_over' : 'answered_elsewhere';
     this.#parts.approvals.close(event.requestIds, why);
   }
@@ -359,12 +359,12 @@ export class ThreadListener {
       this.#parts.end(endings.now());
       return;
     }
-    // What was said while nobody listened stands in the history only.
+    // We missed events, and what the agent said in them is only in the history.
     this.#parts.leave();
     lookup.fillGap((whole) => this.#parts.finish(whole ? endings.now() : endings.unseen(false)));
   }
 
-  /** Agent or conversation went while the link was there; whatever is said next finds out anew. */
+  /** The agent or conversation was deleted while the link was up, so the turn fails and the next message dials anew. */
   #withoutConversation(turn: OpenTurn): void {
     this.#parts.log.warn(
       { turn: turn.id, runtime: this.#parts.state.record?.runtime },
@@ -375,7 +375,7 @@ export class ThreadListener {
     this.#parts.fail(GONE_LINE, turn.stoppedBy ? null : { offer: 'start_new', certain: true });
   }
 
-  /** An end that comes late, or is only found out, after Letta told of the next turn: what it waits for is the next one's. */
+  /** If Letta waits for a decision when we learn late of this turn's end, the open requests belong to the next turn. */
   #keepForNext(): void {
     if (this.#parts.link.loop !== 'waiting_on_approval') return;
     const { openApprovals, approvals } = this.#parts.state.turn;
@@ -390,12 +390,12 @@ export class ThreadListener {
     if (event.status !== 'idle') {
       this.#sure();
       this.#parts.lookup.notDue();
-      // It had begun, and another runs: its end went by unheard.
+      // Letta had begun our input and now runs another, so we missed the end of our turn.
       if (turn?.clientMessageId && this.#parts.link.knows(turn.clientMessageId) && this.#parts.link.runsAnother(turn)) {
         if (!this.#parts.lookup.looking) this.#parts.lookup.look();
         return;
       }
-      // Stop came before Letta had begun: there was nothing to abort then.
+      // Somebody clicked Stop before Letta had begun, when there was nothing to abort yet.
       if (was === 'idle' && turn?.stoppedBy && turn.state === 'submitted' && !this.#parts.state.isEnding)
         this.#parts.stopping.abort();
       return;
@@ -407,7 +407,7 @@ export class ThreadListener {
     if (was !== 'idle') this.#parts.lookup.expectEnd(turn.stoppedBy ? STOP_OVERDUE_MS : END_OVERDUE_MS);
   }
 
-  /** The turn is shown and over: what was heard of it and held while the history told its end was found there already. */
+  /** The turn is closed. Held events of it are dropped: the history, which told its end, had them already. */
   turnOver(): void {
     const { state, lookup, link } = this.#parts;
     const { open } = state;
@@ -417,7 +417,7 @@ export class ThreadListener {
     this.#broken = false;
   }
 
-  /** What was held is heard now. */
+  /** Handles the held events, in order. */
   release(): void {
     this.#parts.lookup.listened();
     for (const event of this.#held.take()) {
@@ -438,7 +438,7 @@ export class ThreadListener {
     this.#gap = true;
   }
 
-  /** The agent says nothing while it asks: what comes then after a restart was said before. */
+  /** The agent says nothing while a request is open, so text that comes then after a restart was said before it. */
   #isFromBefore(): boolean {
     const { textUnknown, turn } = this.#parts.state;
     return textUnknown && turn.openApprovals.length > 0;
@@ -453,12 +453,12 @@ function isUnheard({ runs, input, approvals }: TurnState): boolean {
   return runs.length === 0 && input === null && approvals.length === 0;
 }
 
-/** Pieces of a run. Its end is judged where it is heard. */
+/** Whether the event is a piece of a run; `turn-ended` is not, because its handler decides whose turn it ends. */
 function isOfRun(event: AgentEvent): event is AgentEvent & { runId: string } {
   return event.type !== 'turn-ended' && 'runId' in event && event.runId !== null;
 }
 
-/** Events that only a turn has. What trails behind an end (a terminal error, a status) starts nothing. */
+/** Whether only a running turn sends such an event; a terminal error or a status may follow a turn's end. */
 function startsTurn(event: AgentEvent): boolean {
   switch (event.type) {
     case 'text':

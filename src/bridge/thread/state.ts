@@ -21,16 +21,16 @@ export interface StateParts {
 /** What a turn leaves behind for people to decide. */
 export type Leftover =
   | { offer: 'continue' | 'ask_again' }
-  /** `certain`: the input did not reach the agent; else nobody knows. `start_new`: its conversation is gone. */
+  /** `certain`: the agent did not get the input; if false, it may have. `start_new`: Letta lost the conversation. */
   | { offer: 'send_again' | 'start_new'; certain: boolean };
 
-/** The open turn is over: its last view is on its way to Slack, and the events of the next turn wait. */
+/** The open turn is over, but Slack does not have its last view yet; events of the next turn are held meanwhile. */
 export interface TurnEnd {
   /** What it leaves for people to decide. */
   leftover: Leftover | null;
-  /** `null` until its end is on disk. */
+  /** The last view of the turn; `null` until the turn's end is on disk. */
   view: TurnView | null;
-  /** Slack does not let us show it: nobody is kept waiting for it. */
+  /** Slack refuses the last view for now, so a drain does not wait for it and its people do not count as busy. */
   isHeldUp: boolean;
 }
 
@@ -40,35 +40,35 @@ const NONE: ReadonlySet<Token> = new Set();
 const AGAIN: Backoff = { firstMs: 1_000, longestMs: 60_000 };
 
 /**
- * What the worker and its parts know of a thread: the record, with what the present event changed of it, and the open turn
- * as it was folded.
+ * What the worker and its parts share: the thread's record, with changes that are not on disk yet, and the open turn,
+ * folded from Letta's events.
  */
 export class ThreadState implements Changes {
   #key: ThreadKey;
   readonly #parts: StateParts;
   #closed = false;
-  /** Ends the wait until a failing disk is tried again. */
+  /** Ends the pause before a failed disk access is repeated. */
   #hurry: (() => void) | null = null;
   #record: ThreadRecord | null = null;
-  /** As it is on disk, while {@link #record} is not. */
+  /** The record before {@link #changes}, as last known on disk; meaningful only while changes are pending. */
   #stored: ThreadRecord | null = null;
-  /** What leads from there to {@link #record}. */
+  /** The pending changes, which make {@link #record} out of {@link #stored}. */
   #changes: Change[] = [];
   turn: TurnState = emptyTurn;
-  /** After a restart, until the history tells: what the agent said before it is not in {@link turn}. */
+  /** Whether {@link turn} may lack what the agent said before a restart, because the history was not read yet. */
   textUnknown = false;
-  /** Open cards that stay as they are in Slack, there or not, until {@link turn} is what it was. */
+  /** Open cards that are neither posted nor edited until {@link turn} has the text that belongs above them. */
   standing: ReadonlySet<Token> = NONE;
-  /** What holds the turn up outside the agent. */
+  /** What the turn waits for outside the agent, as people are shown it. */
   hold: Activity | null = null;
   end: TurnEnd | null = null;
-  /** Whether people see something older than what is known here. */
+  /** Whether Slack shows an outdated view of the open turn. */
   dirty = false;
-  /** The open turn had begun before the process did. */
+  /** Whether the open turn was submitted before this process started. */
   resumed = false;
-  /** Whether all that people have seen of the turn is known, here or on disk. */
+  /** Whether all text that people have seen is known: not after a restart that found posts without their text. */
   #saidKnown = true;
-  /** The parts of the turn as they were stored last. */
+  /** The parts whose text was last handed to the disk; `null`: none, or the disk failed. */
   #kept: TurnState['parts'] | null = null;
 
   constructor(key: ThreadKey, parts: StateParts) {
@@ -84,21 +84,21 @@ export class ThreadState implements Changes {
     return this.#record;
   }
 
-  /** The thread has another key, under which `record` is stored already. */
+  /** The thread has a new key, under which `record` is stored already. */
   moved(key: ThreadKey, record: ThreadRecord): void {
     this.#key = key;
     this.take(record);
     this.dirty = true;
   }
 
-  /** The record as somebody else has just stored it, while this thread had nothing to store. */
+  /** Takes over a record that was stored elsewhere; only while this thread has no pending changes. */
   take(record: ThreadRecord | null): void {
     this.#record = record;
   }
 
   /**
-   * A turn is open from here on, with nothing known of it.
-   * @param interrupted it had begun before the process did
+   * Starts to fold the open turn; of an interrupted one the stored text is kept.
+   * @param interrupted the turn was submitted before this process started
    */
   begin(interrupted: boolean): void {
     const { input = null } = this.open ?? {};
@@ -112,19 +112,19 @@ export class ThreadState implements Changes {
     this.standing = NONE;
   }
 
-  /** Open cards wait until what stands above them is known. */
+  /** Freezes the open cards until the text above them is known; see {@link standing}. */
   stand(): void {
     const isOpen = (each: ApprovalRecord) => each.turn === this.open?.id && each.state.state === 'open';
     this.standing = new Set((this.record?.approvals ?? []).filter(isOpen).map(({ token }) => token));
   }
 
-  /** No card waits for its place any more. */
+  /** Lets the frozen cards be posted and edited again. */
   placed(): void {
     if (this.standing.size > 0) this.dirty = true;
     this.standing = NONE;
   }
 
-  /** Whether people may have seen text of the turn that nobody knows here. */
+  /** Whether people may have seen text of the turn that the bridge does not know. */
   get #seenUnknown(): boolean {
     return this.textUnknown && !this.#saidKnown;
   }
@@ -149,11 +149,11 @@ export class ThreadState implements Changes {
 
   get place(): Place {
     const { channel } = this.address;
-    // Whether the channel is shared was asked at the door.
+    // The door judged already whether the channel is shared, when the message came in.
     return { channel, channelKind: this.direct ? 'im' : 'channel', external: false };
   }
 
-  /** What holds here now; it may change while a turn runs. */
+  /** The channel's settings now; they may change while a turn runs. */
   get settings(): PlaceSettings {
     return settingsOf(this.#parts.policies.current(), this.address.channel);
   }
@@ -162,12 +162,12 @@ export class ThreadState implements Changes {
     this.#record = await this.#parts.threads.load(this.key);
   }
 
-  /** Changes the record, if there is one: before anything else that the present event wants done, it is on disk. */
+  /** Changes the record, if there is one; the change is on disk before any effect of the present mail begins. */
   change(change: (record: ThreadRecord) => ThreadRecord): void {
     this.write((record) => record && change(record));
   }
 
-  /** As {@link change}, of a thread that may not be stored yet. `null`, or the same record: it stays as it is. */
+  /** As {@link change}, also without a record. A change that returns `null` or the same record writes nothing. */
   write(change: Change): void {
     const next = change(this.#record);
     if (next === null || next === this.#record) return;
@@ -186,8 +186,8 @@ export class ThreadState implements Changes {
   }
 
   /**
-   * The one place where a thread's record is written. A write that failed may have been done all the same: then the disk
-   * says what became of it, before anything else happens to the thread.
+   * The only place where a thread's record is written. A write that rejected may have landed all the same, so the
+   * record is read before the write is repeated.
    */
   async commit(options: CommitOptions): Promise<void> {
     const { once, onFailed, onHeldUp } = options;
@@ -212,7 +212,7 @@ export class ThreadState implements Changes {
     }
   }
 
-  /** The changed record; made anew where the disk has another one than was known here. */
+  /** The changed record. If the disk has another rev than this process knew, the changes are applied to that record. */
   #next(record: ThreadRecord | null): ThreadRecord | null {
     if (record?.rev === this.#stored?.rev) return this.#record;
     return this.#changes.reduce((now, change) => change(now) ?? now, record);
@@ -223,7 +223,7 @@ export class ThreadState implements Changes {
     this.#record = record;
   }
 
-  /** @param before which record the failed write was to replace */
+  /** @param before the rev of the record that the failed write was to replace */
   async #hasLanded(before: number, failure: unknown, { isRepeatable, onHeldUp }: CommitOptions): Promise<boolean> {
     const { threads, log } = this.#parts;
     for (let failures = 1; ; failures += 1) {
@@ -233,7 +233,7 @@ export class ThreadState implements Changes {
         if (landed) this.#committed(record);
         return landed;
       } catch (error) {
-        // What the disk has got without saying so is found by its rev at the next write.
+        // If the write landed all the same, the next write finds another rev and applies its changes to that record.
         if (this.#closed || isRepeatable) throw failure;
         onHeldUp(error);
         const retryInMs = backoffMs(AGAIN, failures);
@@ -256,15 +256,15 @@ export class ThreadState implements Changes {
     if (this.#closed) throw failure;
   }
 
-  /** Somebody waits: a disk that failed is tried now. */
+  /** Somebody waits for an answer, so a failed disk access is repeated now. */
   hurry(): void {
     this.#hurry?.();
   }
 
   /**
-   * Stores what the agent has said so far, before people see it: a later life of the bridge must not replace it by less.
-   * A disk that fails does not keep people from seeing it.
-   * @param asEvent has it stored when it is its turn
+   * Stores what the agent has said so far before people see it, so that a restarted bridge never replaces it by less.
+   * When the disk fails, people see the text all the same.
+   * @param asEvent runs the change as a mail of the thread, and resolves once it is on disk
    */
   keepSaid(turn: TurnId, asEvent: (work: () => void) => Promise<void>): Promise<void> | undefined {
     const { parts } = this.turn;
@@ -278,7 +278,7 @@ export class ThreadState implements Changes {
     });
   }
 
-  /** What is to be stored of what the agent has said, together with the turn's end. */
+  /** The agent's text, to be stored together with the turn's end; empty while the bridge does not know all of it. */
   get said(): { said?: SaidText[] } {
     const said = this.#seenUnknown ? undefined : saidIn(this.turn.parts);
     return said === undefined ? {} : { said };
@@ -307,7 +307,7 @@ export class ThreadState implements Changes {
   }
 }
 
-/** More than that makes the record too big: then it is as if nothing was known. */
+/** Characters; a longer text would make the record too big, so then none of it is stored. */
 const SAID_MOST = 150_000;
 
 /** What the agent has said, in order; `undefined`: too much to be kept. */

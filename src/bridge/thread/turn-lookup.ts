@@ -9,14 +9,14 @@ import type { ThreadState } from './state.ts';
 
 /** What became of an input whose turn's end was not seen. */
 export type Verdict =
-  /** It arrived and nothing of it runs; `answered`: the history ends with the agent's words. */
+  /** Letta got it and no longer runs it; `answered`: the history ends with the agent's words. */
   | { verdict: 'over'; answered: boolean }
-  /** It arrived late, and begins only now. */
+  /** Letta got it, and begins it only now. */
   | { verdict: 'begins' }
-  /** Not there yet; a hosted input may still be on its way, so it is looked for once more. */
+  /** The history lacks it, but it may be in Letta's queue, or still on its way through the relay. */
   | { verdict: 'not_there_yet' }
   | { verdict: 'never_arrived' }
-  /** The history can not be read. */
+  /** The history cannot be read. */
   | { verdict: 'unreadable' };
 
 export interface LookupParts {
@@ -30,50 +30,51 @@ export interface LookupParts {
 }
 
 /**
- * Idle comes before `turn_finished`, by seconds after an abort against a slow model (docs/letta-protocol.md, Errors).
+ * Letta reports idle before `turn_finished`, by seconds after an abort against a slow model (docs/letta-protocol.md,
+ * Errors).
  */
 export const END_OVERDUE_MS = 5_000;
 /** A hosted input that is not in the history yet may still be on its way. */
 const LOOK_AGAIN_MS = 10_000;
-/** Longer people are not kept waiting for a card. */
+/** After this long cards are posted without the history, because people wait for them. */
 const RECALL_MS = 5_000;
 /**
- * Behind the relay the answer to a question may overtake the state that was told in front of it
+ * Over the relay, the reply to a `sync` may overtake state that the device sent before it, so a look waits this long
  * (docs/letta-protocol.md, Hosted: what the device tells the relay).
  */
 const OVERTAKEN_MS = 1_000;
 const MOST_FAILED_LOOKS = 10;
 const HISTORY_ITEMS = 50;
-/** One turn may fill many items with its tools; before its input is called missing, this many are asked for. */
+/** A turn's tools may fill many items, so this many are read before its input is called missing. */
 const HISTORY_DEEP = 1_000;
 
 interface Look {
-  /** For the second time. */
+  /** Whether this is the second look for a hosted input that the first did not find. */
   again: boolean;
   failures: number;
-  /** Letta has just told how it stands. Else what it told last may be old, for a device's socket loses frames. */
+  /** Whether Letta has just reported its state; if not, it is asked first, because a device's socket loses frames. */
   fresh: boolean;
 }
 
 const doubtful: Look = { again: false, failures: 0, fresh: false };
 
-/** Letta is idle and the end of the turn was not seen: the history knows what became of it. */
+/** Reads the history when the open turn's end was not seen, to find out what became of its input. */
 export class TurnLookup {
   readonly #parts: LookupParts;
-  /** Counts looks into the history: only the last one may decide, or an input would be sent twice. */
+  /** Counts looks into the history: only the latest may decide, or an input could be sent twice. */
   #looks = 0;
   #looking = false;
   #overdue: Timer | null = null;
-  /** Messages and tools of the open turn that the history told of last. */
+  /** Ids of the open turn's messages and tool calls in the history that was read last. */
   #told: ReadonlySet<string> = new Set();
-  /** Of the turn before. */
+  /** The same of the turn before. */
   #toldBefore: ReadonlySet<string> = new Set();
 
   constructor(parts: LookupParts) {
     this.#parts = parts;
   }
 
-  /** While one decides whether the turn is over, events may be of the next one: they wait. */
+  /** While a look decides whether the turn is over, new events may be of the next turn, so the listener holds them. */
   get looking(): boolean {
     return this.#looking;
   }
@@ -82,24 +83,24 @@ export class TurnLookup {
     return this.#overdue !== null;
   }
 
-  /** What is being looked for is known, or void: a look that is under way decides nothing any more. */
+  /** Voids the look that is under way: it decides nothing any more. */
   forget(): void {
     this.#looks += 1;
   }
 
-  /** Events are taken up again. */
+  /** The listener handles events again instead of holding them. */
   listened(): void {
     this.#looking = false;
   }
 
-  /** Whether this was told by the history already, as a piece of the open turn. */
+  /** Whether the history that was read last has this message or tool call of the open turn. */
   knows(event: AgentEvent): boolean {
     if ('messageId' in event) return this.#told.has(event.messageId);
     return 'callId' in event && this.#told.has(event.callId);
   }
 
   /**
-   * Whether the history told this as a piece of the turn before: what the link still misses of that is there already.
+   * Whether this repairs a message of the turn before that was taken from the history, so nothing of it is missing.
    */
   isOfTurnBefore(event: AgentEvent): boolean {
     return event.type === 'text-repaired' && this.#toldBefore.has(event.messageId);
@@ -111,20 +112,20 @@ export class TurnLookup {
     this.#told = new Set();
   }
 
-  /** The end was seen, or is not expected any more. Cancelling twice is fine. */
+  /** Cancels {@link expectEnd}, because the end came or Letta works again. Cancelling twice is fine. */
   notDue(): void {
     this.#overdue?.cancel();
     this.#overdue = null;
   }
 
-  /** Nobody waits for anything any more. */
+  /** The turn is closed: no look decides anything for it, and none is due. */
   end(): void {
     this.forget();
     this.listened();
     this.notDue();
   }
 
-  /** The end of the open turn should be heard of within `ms`; else it is looked for. */
+  /** If the open turn has not ended after `ms` and Letta is idle, the history is read. */
   expectEnd(ms: number): void {
     const { state, link, mailbox } = this.#parts;
     const turn = state.open;
@@ -137,14 +138,14 @@ export class TurnLookup {
     });
   }
 
-  /** Looks after `ms`, unless something became known of the input by then. */
+  /** Looks after `ms` if Letta is idle then, unless another look began or this one was voided. */
   lookLater(ms: number): void {
     const { link, mailbox } = this.#parts;
     const looks = this.#looks;
     mailbox.later(ms, () => (this.#looks === looks && link.loop === 'idle' ? this.look(doubtful) : undefined));
   }
 
-  /** Looks now, when there is something to look for and a link to look through. */
+  /** Looks now, if the open turn was submitted and the link is ready. */
   look({ again, failures, fresh }: Look = { again: false, failures: 0, fresh: true }): void {
     const { state, link, mailbox, log, turnsDieWithLink, onVerdict } = this.#parts;
     const turn = state.open;
@@ -164,14 +165,14 @@ export class TurnLookup {
         if (!stillWanted()) return undefined;
         if (found.arrived) {
           this.#take(found);
-          // It waited in Letta's queue, or something behind it does. What Letta began by itself never waits here, and what
-          // died with the last link begins over this one only if Letta says so.
+          // An unanswered input may come out of Letta's queue only now. Right after a replay this excludes Letta's own
+          // turns, which are never queued, and, where turns die with the link, inputs that Letta does not name.
           const id = turn.clientMessageId;
           const mayBegin = !fresh || (id !== null && (!turnsDieWithLink || link.knows(id)));
           const begins = mayBegin && !found.answered && link.loop !== 'idle' && !link.runsAnother(state.open ?? turn);
           return onVerdict(begins ? { verdict: 'begins' } : { verdict: 'over', answered: found.answered });
         }
-        // While something else runs it may wait in Letta's queue, which the history does not tell of.
+        // While Letta runs something else, the input may be in Letta's queue, which the history does not show.
         if (link.loop !== 'idle') return onVerdict({ verdict: 'not_there_yet' });
         if (turnsDieWithLink || again) return onVerdict({ verdict: 'never_arrived' });
         mailbox.later(LOOK_AGAIN_MS, () =>
@@ -189,8 +190,8 @@ export class TurnLookup {
   }
 
   /**
-   * Takes over what only the history has of the open turn, then goes on; also when it can not be read for long.
-   * @param then told whether the history was read: else something may be missing
+   * Adds to the open turn what only the history has, then calls `then`; also when each try to read the history failed.
+   * @param then told whether the history was read; if not, part of the answer may be missing
    */
   fillGap(then: (whole: boolean) => void, failures = 0): void {
     const { state, link, mailbox, log } = this.#parts;
@@ -221,22 +222,22 @@ export class TurnLookup {
   }
 
   /**
-   * After a restart, while the agent waits for people and says nothing: takes over what it said before, so that all
-   * stands in Slack as it stood. What can not be had now is there at the turn's end.
+   * After a restart, while a request waits for people: reads what the agent said before it, so that text and cards keep
+   * their order in Slack. What cannot be read now is read at the turn's end.
    */
   recall(): void {
     const { state, link, mailbox, log } = this.#parts;
     const turn = state.open;
     const connection = link.ready;
     if (!turn || !connection || !state.textUnknown) return;
-    // A card that is not there yet would stand above what was said before it.
+    // A card that is posted now would stand above the text that was said before it.
     state.stand();
     mailbox.later(RECALL_MS, () => state.placed());
     mailbox.away(
       () => connection.fetchHistory(HISTORY_ITEMS),
       (history) => {
         if (state.open?.id !== turn.id || state.isEnding) return;
-        // Once somebody has decided, what the history has of a message may be the half of it.
+        // Once somebody has decided, the agent talks on, and the history may have only half of its message.
         const found = state.turn.openApprovals.length > 0 ? findTurn(history, this.#marks(turn)) : null;
         if (found?.arrived) this.#take(found);
         state.placed();
@@ -255,7 +256,7 @@ export class TurnLookup {
     state.change((record) => storeCardPlaces(record, turn, known));
   }
 
-  /** What the history has of an input. One that was seen to begin has arrived, wherever it stands there. */
+  /** What the history has of an input. One that Letta was seen to begin has arrived, even if the history lacks it. */
   async #find(connection: AgentConnection, turn: OpenTurn, fresh: boolean): Promise<FoundTurn> {
     const { link, mailbox } = this.#parts;
     if (!fresh) {
@@ -269,21 +270,21 @@ export class TurnLookup {
     return findTurn(await connection.fetchHistory(HISTORY_DEEP), this.#marks(turn));
   }
 
-  /** @param whole the turn has come to its own end: the history has all of it */
+  /** @param whole the turn ended by itself, so the history has all of it */
   #take(found: FoundTurn & { arrived: true }, whole = false): void {
     const { state } = this.#parts;
     state.turn = mergeHistory(state.turn, found);
     state.dirty = true;
-    // A turn that was cut off may have said more than the history kept.
+    // A turn that was cut off may have said more than the history kept, so an empty history proves nothing.
     if (whole || found.answered || found.texts.length > 0) state.textUnknown = false;
     this.#told = new Set([...found.texts.map(({ messageId }) => messageId), ...found.callIds]);
   }
 
-  /** As it is when the history has come: it may have been stopped meanwhile. */
+  /** Read when the history has come, because somebody may have stopped the turn meanwhile. */
   #marks(turn: OpenTurn): TurnMarks {
     const { state, link } = this.#parts;
     const { stoppedBy, ended, said } = state.open?.id === turn.id ? state.open : turn;
-    // A stop that came when it had ended by itself, and was only not shown yet, stopped nothing.
+    // A Stop that came after the turn's own end, while its last view was on its way, stopped nothing.
     const isStopped = ended ? ended.outcome === 'stopped' : Boolean(stoppedBy);
     const stopped = isStopped || state.turn.end?.stopReason === 'cancelled';
     const inputs = state.turn.runs.flatMap((runId) => link.inputsOf(runId));
