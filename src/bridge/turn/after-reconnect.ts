@@ -106,17 +106,21 @@ export function beginsTurn(history: readonly HistoryItem[], at: number): boolean
  * Adds to the folded state the texts that only the history has, each in its place. A longer streamed text stays, because
  * an abort leaves less in the history (docs/letta-protocol.md, Deltas). Streamed text that the history lacks is removed
  * when Letta must have retried its run while we were disconnected: when the history is complete there (the turn was
- * answered, or ended well and the history has later text of it), or when the run failed and the history has more.
+ * answered, or ended well and the history has later text of it), when the run failed and the history has more, or when it
+ * was heard before a restart and the history has the call of a request below it, because a run that asks is stored whole.
  */
-export function mergeHistory(state: TurnState, { texts, answered }: FoundTurn & { arrived: true }): TurnState {
+export function mergeHistory(state: TurnState, { texts, callIds, answered }: FoundTurn & { arrived: true }): TurnState {
   const told = new Set(texts.map(({ messageId }) => messageId));
   const isTold = (part: TurnPart) => part.kind === 'text' && told.has(part.messageId);
   const endedInFull = state.end !== null && isGoodStopReason(state.end.stopReason);
   const wholeUpTo = answered ? state.parts.length : endedInFull ? state.parts.findLastIndex(isTold) : -1;
   const heard = new Set(state.parts.flatMap((part) => (part.kind === 'text' ? [part.messageId] : [])));
   const wentOn = texts.some(({ messageId }) => !heard.has(messageId));
+  const asked = state.parts.findLastIndex((part) => part.kind === 'approval' && isStored(state, part, callIds));
   const isVoid = (part: TurnPart, place: number) =>
-    part.kind === 'text' && !isTold(part) && (place <= wholeUpTo || (part.failed === true && wentOn));
+    part.kind === 'text' &&
+    !isTold(part) &&
+    (place <= wholeUpTo || (part.failed === true && wentOn) || (part.earlier === true && place < asked));
   const parts = state.parts.filter((part, place) => !isVoid(part, place));
   let next = 0;
   for (const { messageId, text } of texts) {
@@ -137,4 +141,10 @@ export function mergeHistory(state: TurnState, { texts, answered }: FoundTurn & 
     }
   }
   return { ...state, parts };
+}
+
+/** Whether the history has the call that a request is about. */
+function isStored({ approvals }: TurnState, { requestId }: { requestId: string }, callIds: readonly string[]): boolean {
+  const request = approvals.find((approval) => approval.requestId === requestId);
+  return request?.callId != null && callIds.includes(request.callId);
 }

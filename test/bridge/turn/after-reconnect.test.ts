@@ -153,6 +153,27 @@ describe('completing a turn from its history', () => {
     expect(text(ended('cancelled'))).toEqual(['let me see', 'both d', 'both done', 'later']);
   });
 
+  it('asked after a restart, run retried meanwhile: drops text from before', () => {
+    const asks = (callId: string) => ({
+      type: 'approval-asked' as const,
+      request: {
+        ...{ requestId: `perm-${callId}`, callId, tool: 'Bash', input: {} },
+        ...{ diffs: [], suggestions: [], questions: null },
+      },
+    });
+    const part = { kind: 'text', runId: 'r', messageId: 'm1', text: 'half an ans', earlier: true } as const;
+    const restarted = foldTurn({ ...emptyTurn, parts: [part] }, asks('call-1'));
+    const call = (callId: string): HistoryItem => ({ kind: 'tool', id: 't', callId, tool: 'Bash' });
+    const text = (...history: HistoryItem[]) => {
+      const found = find([user('a'), ...history], 'a', restarted);
+      return found.arrived ? turnText(mergeHistory(restarted, found)) : '';
+    };
+    expect(text(said('m2', 'the answer anew'), call('call-1'))).toBe('the answer anew');
+    expect(text(said('m1', 'half an answer'), call('call-1'))).toBe('half an answer');
+    // Its run may not be stored yet.
+    expect(text(said('m0', 'let me see'), call('call-0'))).toBe('let me see\n\nhalf an ans');
+  });
+
   it('cut turn without text in the history: keeps the heard text', () => {
     const found = find([user('a')], 'a');
     if (!found.arrived) throw new Error('it is there');
