@@ -9,25 +9,25 @@ export interface LinkParts {
   mailbox: Mailbox;
   log: Log;
   onEvent(event: AgentEvent | ConnectionEvent): void;
-  /** An input may be sent again. */
+  /** Letta has confirmed its state after a turn's end, so the next input may be sent. */
   onSettled(): void;
 }
 
-/** Between two tries of what failed for no lasting reason; never at once: that would spin. */
+/** The pause before something that failed for no lasting reason is tried again; without a pause it would spin. */
 export const RETRY_MS = 2_000;
 
 /** A thread's connection to its runtime, and what is known of the runtime through it. */
 export class ThreadLink {
   readonly #parts: LinkParts;
   #connection: AgentConnection | null = null;
-  /** What it was made with. */
+  /** The options that {@link #connection} was made with. */
   #options: ConnectOptions | null = null;
-  /** What it is to be made with. */
+  /** The options for the connection that is about to be made. */
   #wanted: ConnectOptions | null = null;
   /** Counts connections, so that a late event of an old one is known as such. */
   #dial = 0;
   #ready = false;
-  /** Losses of the link that it has told of, and that the thread has not come to yet. */
+  /** Losses that the connection has reported and whose mail the thread has not handled yet. */
   #losses = 0;
   #settled = false;
   #begun = false;
@@ -50,12 +50,12 @@ export class ThreadLink {
     return this.#connection !== null;
   }
 
-  /** Whether Letta would track an input sent now: after a replay, or a `sync` after the last turn's end. */
+  /** Whether Letta can take an input now: it is idle, and there was a replay, or a `sync` after the last turn's end. */
   get canSubmit(): boolean {
     return this.ready !== null && this.#settled && this.loop === 'idle';
   }
 
-  /** Connects as `options` say; a connection that is there is kept, whatever they say. */
+  /** Connects with `options`, unless there is a connection already. */
   connect(options: ConnectOptions): void {
     if (this.#connection) return;
     this.#wanted = options;
@@ -65,7 +65,7 @@ export class ThreadLink {
   #connect(): void {
     const { gateway, mailbox, onEvent } = this.#parts;
     const options = this.#wanted;
-    // A mail that was under way may come here after the thread was closed: nobody would hang up.
+    // The thread may have closed while a mail was under way; then nothing would close a new connection.
     if (this.#connection || !options || mailbox.closed) return;
     this.#dial += 1;
     this.#options = options;
@@ -127,7 +127,7 @@ export class ThreadLink {
     this.#begun ||= event.status !== 'idle';
   }
 
-  /** Whether Letta was heard to work since the last input was sent. */
+  /** Whether Letta has reported work since the last input was sent. */
   get begun(): boolean {
     return this.#begun;
   }
@@ -138,7 +138,7 @@ export class ThreadLink {
     this.#begun = false;
   }
 
-  /** Nothing was sent after all. */
+  /** The input did not reach Letta after all. */
   unsubmitted(): void {
     if (this.#ready) this.#settled = true;
   }
@@ -156,7 +156,7 @@ export class ThreadLink {
       },
       (error) => {
         log.warn({ err: error }, 'sync after a turn failed');
-        // A lost link replays anyway; a deaf one is asked again.
+        // A lost link brings a replay anyway; over a link that is still up, ask again.
         if (this.ready === connection) mailbox.later(RETRY_MS, () => this.settle());
       },
     );
@@ -164,13 +164,13 @@ export class ThreadLink {
 
   /**
    * Whether a run is certainly this turn's: runs are tied to inputs by the loop status alone (docs/letta-protocol.md,
-   * Loop states). Those of what Letta queued by itself are tied to nothing.
+   * Loop states). Runs of what Letta queued by itself are tied to no input.
    */
   claims(turn: OpenTurn, runId: string): boolean {
     return turn.clientMessageId !== null && (this.#runs[runId]?.includes(turn.clientMessageId) ?? false);
   }
 
-  /** Whether a run is certainly that of another message of ours: what is said of it late is not this turn's. */
+  /** Whether a run certainly answers another input of ours, so that late events of it are not this turn's. */
   isForeign(turn: OpenTurn, runId: string): boolean {
     const ids = this.#runs[runId]?.filter(isClientMessageId) ?? [];
     return ids.length > 0 && !ids.includes(turn.clientMessageId ?? '');
@@ -182,13 +182,13 @@ export class ThreadLink {
     return this.#active.length > 0 && !this.#active.some((runId) => this.claims(turn, runId));
   }
 
-  /** Inputs of runs that carry none of this turn's; of a turn of Letta's own nobody can say. */
+  /** Inputs of runs that do not carry this turn's input; none for a turn of Letta's own, which has no input of ours. */
   inputsOfOthers({ clientMessageId: id }: OpenTurn): string[] {
     if (id === null) return [];
     return Object.values(this.#runs).flatMap((ids) => (ids.includes(id) ? [] : ids));
   }
 
-  /** What a run answers, as far as it was told. */
+  /** The inputs that a run answers, as the last loop status tied them. */
   inputsOf(runId: string): readonly string[] {
     return this.#runs[runId] ?? [];
   }

@@ -1,27 +1,27 @@
 import type { Clock, Log, Timer } from '../ports.ts';
 
-/** One event of a thread. It never waits: what it changes is stored, and what it wants of the world done, afterwards. */
+/** One event of a thread. It never waits: afterwards its changes are stored, and then its effects begin. */
 export type Mail = () => void;
 
-/** What the present mail has changed of the thread's record. */
+/** The changes that the present mail made to the thread's record. */
 export interface Changes {
   /** Reads the record, before the first mail. */
   load(): Promise<void>;
   readonly pending: boolean;
-  /** Resolves when they are on disk; rejects when they are not, or count as not, or the thread has closed. */
+  /** Resolves when they are on disk; rejects when they are not, when that is unknown, or when the thread has closed. */
   commit(options: CommitOptions): Promise<void>;
   drop(): void;
-  /** Somebody waits behind a disk that fails: it is asked now. */
+  /** Somebody waits for an answer, so a failed disk access is repeated now. */
   hurry(): void;
 }
 
 export interface CommitOptions {
-  /** Whoever waits for it tries again; else the disk is asked until it takes them, or the thread closes. */
+  /** The write is tried once, because whoever asked can ask again; else until it succeeds or the thread closes. */
   once: boolean;
-  /** Whoever waits for it does the same again: then it counts as not done when the disk does not say. */
+  /** Whoever asked will ask the same again, so the write counts as failed when the disk cannot be read. */
   isRepeatable: boolean;
   onFailed(error: unknown): void;
-  /** All behind it has to wait until the disk is well. */
+  /** Called before each pause: the mails behind this one have to wait for the disk. */
   onHeldUp(error: unknown): void;
 }
 
@@ -29,39 +29,39 @@ export interface MailboxParts {
   clock: Clock;
   log: Log;
   changes: Changes;
-  /** The last mail was handled; called once per burst. */
+  /** Called when the queue is empty, so once per burst of mails. */
   onEmpty(): void;
-  /** A mail threw: called after a second, to take up what is left undone. */
+  /** Called a second after a mail threw, to do what it left undone. */
   onFailed: Mail;
 }
 
 interface Queued {
   mail: () => void | Promise<void>;
-  /** Tells whoever waits for it that it is not done; left out: nobody waits, so it is done whatever the disk says. */
+  /** Tells whoever waits for this mail that it failed; left out: nobody waits, so its write is repeated until it lands. */
   refuse?: (error: unknown) => void;
-  /** Whoever waits for it is told at once when the disk fails for a mail in front of it. */
+  /** Whether this mail is refused at once when the disk fails for a mail in front of it. */
   hurries?: boolean;
-  /** Whoever waits for it does the same again, and doing it twice changes nothing. */
+  /** Whether whoever waits will ask the same again, and doing it twice changes nothing. */
   isRepeatable?: boolean;
 }
 
 const AFTER_FAILURE_MS = 1_000;
 
 /**
- * Handles mails one after another: the order of things in a thread comes from here, not from locks. What a mail changed of
- * the record is on disk before anything that it wants done is done, and before the next mail is looked at.
+ * Handles a thread's mails one after another, so that no part of the thread needs a lock. A mail's changes of the record
+ * are on disk before its effects begin and before the next mail is handled.
  */
 export class Mailbox {
   readonly #parts: MailboxParts;
   #mails: Queued[] = [];
-  /** What Slack has taken and the disk does not know yet: handled also once closed, and before anything else. */
+  /** Posts that Slack has and the disk does not: stored before any other mail is handled, even after {@link close}. */
   #posted: Queued[] = [];
   readonly #timers = new Set<Timer>();
-  /** What the present mail wants done once its changes are on disk. */
+  /** Effects of the present mail, which begin once its changes are on disk. */
   #effects: (() => void)[] = [];
   #isLoaded = false;
   #draining = false;
-  /** The present mail waits until what Slack has taken is stored. */
+  /** Whether the present mail waits for something that needs mails of {@link posted} to be handled meanwhile. */
   #serving = false;
   #served: Promise<void> | null = null;
   #closed = false;
@@ -83,20 +83,20 @@ export class Mailbox {
   }
 
   /**
-   * A mail whose result somebody outside waits for; they get it once what it changed is on disk. A disk that fails is told
-   * to them, and nothing of it was done then: so its work changes nothing but the record, all else in {@link after}.
+   * A mail whose result somebody outside waits for; the promise resolves once its changes are on disk. When the disk
+   * fails, they are dropped and it rejects, so `work` changes only the record and does all else in {@link after}.
    */
   ask<T>(work: () => T | Promise<T>, { hurries = false } = {}): Promise<T> {
     if (this.#closed) return Promise.reject(closing());
     return this.#asked(this.#mails, work, { hurries });
   }
 
-  /** As {@link ask}, for what Slack has taken already: it is stored whatever becomes of the thread. */
+  /** As {@link ask}, for posts that Slack has already: they are stored even when the thread has closed. */
   posted<T>(work: () => T): Promise<T> {
     return this.#asked(this.#posted, work, { hurries: true, isRepeatable: true });
   }
 
-  /** A mail in which all others wait for something outside. @param work resolves with the result */
+  /** A mail during which all other mails wait until `work` resolves. */
   alone<T>(work: () => Promise<T>): Promise<T> {
     if (this.#closed) return Promise.reject(closing());
     return new Promise<T>((resolve, refuse) => {
@@ -109,7 +109,7 @@ export class Mailbox {
       const queued: Queued = { mail: () => undefined, refuse, ...how };
       queued.mail = () => {
         const result = work();
-        // First of all: what it leads to is not theirs any more.
+        // The first effect: once `work` is answered, an error in a later effect must not refuse it.
         this.#effects.unshift(() => {
           resolve(result);
           delete queued.refuse;
@@ -126,7 +126,7 @@ export class Mailbox {
     else this.#servePosted();
   }
 
-  /** Inside a mail that is {@link alone}: waits for something that ends only once all that Slack has taken is stored. */
+  /** Inside a mail that is {@link alone}: waits for `work`, which needs mails of {@link posted} to be handled meanwhile. */
   async serve<T>(work: Promise<T>): Promise<T> {
     this.#serving = true;
     this.#servePosted();
@@ -148,13 +148,13 @@ export class Mailbox {
     });
   }
 
-  /** Done once what the present mail changed is on disk; what it changes itself is stored before what comes behind it. */
+  /** Runs `effect` once the present mail's changes are on disk; what it changes is stored before the next effect. */
   after(effect: () => void): void {
     if (this.#draining) this.#effects.push(effect);
     else effect();
   }
 
-  /** Work of the world, begun as {@link after} says: what comes of it is a mail. */
+  /** Begins outside work as an effect of the present mail; its result or error comes back as another mail. */
   away<T>(begin: () => Promise<T>, done: (value: T) => void, failed: (error: unknown) => void): void {
     this.after(() => {
       startWork(begin).then(
@@ -179,7 +179,7 @@ export class Mailbox {
     };
   }
 
-  /** Mails that wait are forgotten, those of later too, and whoever asked is told. Closing twice is fine. */
+  /** Drops waiting mails and those of {@link later}; whoever asked is refused. Closing twice is fine. */
   close(): void {
     this.#closed = true;
     for (const { refuse } of this.#mails.splice(0)) refuse?.(closing());
@@ -187,7 +187,7 @@ export class Mailbox {
     this.#timers.clear();
   }
 
-  /** Most mails change nothing that is stored (a word of the answer): they cost no promise. */
+  /** Handles mails without a promise where it can, because most of them (a word of the answer) store nothing. */
   #drain(): void {
     this.#draining = true;
     for (
@@ -235,8 +235,8 @@ export class Mailbox {
       return mail();
     } catch (error) {
       if (refuse) throw error;
-      // The parts of the thread have noted down already that what they wanted is under way: dropped, nobody would begin it
-      // again. So what came before the error is stored and done, as it would be before a crash.
+      // Parts of the thread have noted that their effects are under way, so nothing would begin dropped effects again.
+      // What came before the error is therefore stored and done, as it would be before a crash.
       return this.#takeUpLater(error);
     }
   }
@@ -248,7 +248,7 @@ export class Mailbox {
       try {
         effect();
       } catch (error) {
-        // What is wanted done was decided by what is stored now: the rest of it is done all the same.
+        // The changes that decided these effects are stored, so the remaining effects run all the same.
         this.#takeUpLater(error);
       }
     }
@@ -259,7 +259,7 @@ export class Mailbox {
     const once = queued.refuse !== undefined;
     await this.#parts.changes.commit({
       once,
-      // What comes after it was answered is not repeated by anybody.
+      // Once it was answered nobody repeats it, so a change of an effect must be stored.
       isRepeatable: once && (queued.isRepeatable ?? false),
       onFailed: (error) => queued.refuse?.(error),
       onHeldUp: (error) => this.#refuseHurried(error),
@@ -267,7 +267,7 @@ export class Mailbox {
     return this.#finish(queued);
   }
 
-  /** Those who can try again do not wait for a disk that fails. */
+  /** Refuses the mails whose authors can try again, so that they do not wait for a failing disk. */
   #refuseHurried(error: unknown): void {
     for (const queue of [this.#posted, this.#mails]) {
       for (const { hurries, refuse } of queue) if (hurries) refuse?.(error);
@@ -301,7 +301,7 @@ export class Mailbox {
   }
 }
 
-/** An error at once is one of the work, too: whoever noted that it is under way hears that it failed. */
+/** Turns an error that `begin` throws into a rejection, so that `failed` is called and nothing stays under way. */
 function startWork<T>(begin: () => Promise<T>): Promise<T> {
   try {
     return begin();

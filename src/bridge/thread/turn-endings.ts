@@ -15,7 +15,7 @@ export interface EndingParts {
   turnsDieWithLink: boolean;
 }
 
-/** The words with which the open turn ends, and what it leaves for people to decide. */
+/** Makes the ending that people read for the open turn, and says what it leaves for them to decide. */
 export class TurnEndings {
   readonly #parts: EndingParts;
 
@@ -37,17 +37,17 @@ export class TurnEndings {
   }
 
   /**
-   * Its end was not seen.
+   * The ending of a turn whose end we did not see.
    * @param answered the history ends with the agent's words
-   * @param unbroken the link has held since the turn began: nothing can have cut it
+   * @param unbroken the link has held since the turn began, so no loss can have cut the turn off
    */
   unseen(answered: boolean, unbroken = false): Ending {
-    // It had ended before the process did, and was only not shown yet.
+    // The end was stored before the process died, and only its last view is missing in Slack.
     const known = this.#parts.state.open?.ended;
     if (known) return known;
     const ending = this.now();
     const outlived = unbroken || !this.#parts.turnsDieWithLink;
-    // Letta said that its last run had come to its end; only the word that the turn had, too, is missing.
+    // Letta reported a good end of the turn's last run; only its `turn_finished` is missing.
     const { lastRunEnd } = this.#parts.state.turn;
     const ran = lastRunEnd !== null && isGoodStopReason(lastRunEnd);
     const complete = (ran || (answered && outlived)) && !this.#diedAsking();
@@ -63,7 +63,7 @@ export class TurnEndings {
   }
 
   /**
-   * It asked, nobody answered, and Letta does not know of it any more: what was said before the question is no answer.
+   * Whether Letta lost a request of the turn before anybody decided it: then the text before the request is no answer.
    */
   #diedAsking(): boolean {
     const { record, open } = this.#parts.state;
@@ -72,7 +72,7 @@ export class TurnEndings {
     return record?.approvals.some(isLost) ?? false;
   }
 
-  /** Nothing is left to be sent: its messages were deleted, or wait for their author's word. */
+  /** The ending of a turn without messages: all were deleted, or moved to an offer because they waited too long. */
   emptied(): Ending {
     if (this.#parts.state.open?.withdrawn) {
       return { ...this.now(), outcome: 'stopped', line: 'the message was deleted before the agent got it' };
@@ -81,7 +81,7 @@ export class TurnEndings {
     return { ...this.now(), outcome: 'interrupted', line };
   }
 
-  /** Its author lost the right to use the agent while it waited. */
+  /** The ending of a turn whose author lost the right to use the agent while it was queued. */
   notAllowed(): Ending {
     return { ...this.now(), outcome: 'stopped', line: 'not run: its author may no longer use the agent' };
   }
@@ -95,11 +95,11 @@ export class TurnEndings {
     return { offer: 'start_new', certain: !began };
   }
 
-  /** What is left to decide about a turn that nobody can follow any more. */
+  /** What is left to decide about a turn that we can no longer follow. */
   leftover(): Leftover | null {
     const { state, link } = this.#parts;
     const turn = state.open;
-    // What it was to end is asked for again by whoever still wants it.
+    // A turn that was to end background tasks leaves nothing: whoever still wants them to end clicks Stop again.
     if (turn?.ends) return null;
     if (!turn || turn.state === 'prepared') return { offer: 'send_again', certain: true };
     const id = turn.clientMessageId;

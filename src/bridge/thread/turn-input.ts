@@ -16,25 +16,25 @@ export interface InputParts extends PromptSources {
   lookup: TurnLookup;
   mailbox: Mailbox;
   log: Log;
-  /** The process is about to end: what has not begun waits on disk. */
+  /** Whether the process is about to end, so that a turn that has not begun waits on disk. */
   draining(): boolean;
   /** In how many other threads the agent is at work in the same directory. */
   alongside(): number;
   advance(): void;
-  /** Whether the author of its messages still may use the agent. Rejects while nobody knows. */
+  /** Whether the turn's author still may use the agent. Rejects when that cannot be found out. */
   mayBegin(turn: OpenTurn): Promise<Verdict>;
-  /** They may not: nothing of it is run. */
+  /** The author may no longer use the agent, so nothing of the turn is run. */
   onNotAllowed(turn: OpenTurn, verdict: Verdict & { allowed: false }): void;
   /** Letta will never take this input. @param notice fit for people */
   onRefused(notice: string): void;
 }
 
-/** An input that Letta accepted and never began. */
+/** Letta accepted an input: if it has not begun it after this long, the history is read. */
 const NEVER_BEGAN_MS = 60_000;
 
 const WAITS_FOR_SLACK = 'Slack can’t tell me right now who wrote this, so it waits.';
 
-/** Hands the open turn's messages to Letta: at most once, and on disk as handed over before they leave. */
+/** Sends the open turn's messages to Letta, at most once: the record says `submitted` before they leave. */
 export class TurnInput {
   readonly #parts: InputParts;
   #sending = false;
@@ -44,17 +44,17 @@ export class TurnInput {
     this.#parts = parts;
   }
 
-  /** Whether the turn is on its way to Letta. */
+  /** Whether the input is being prepared or sent. */
   get sending(): boolean {
     return this.#sending;
   }
 
-  /** The link was lost or is a new one: no answer to what was sent comes any more. */
+  /** The link was lost or is new, so Letta's answer to what was sent over the old one will not come. */
   forget(): void {
     this.#sending = false;
   }
 
-  /** Sends it when Letta can take it now; whoever sees that change asks again. */
+  /** Sends the input if Letta can take it now; else the caller asks again when that changes. */
   send(turn: OpenTurn): void {
     const { state, link, mailbox, draining, advance } = this.#parts;
     const connection = link.ready;
@@ -85,7 +85,7 @@ export class TurnInput {
   }
 
   async #mayBegin(turn: OpenTurn): Promise<Verdict | 'unknown'> {
-    // Whoever may stop need not be one who may speak; that was asked when they did.
+    // Whoever may stop need not be allowed to speak; their right to stop was judged at the click.
     if (turn.ends) return { allowed: true };
     try {
       const verdict = await this.#parts.mayBegin(turn);
@@ -96,7 +96,7 @@ export class TurnInput {
     }
   }
 
-  /** Nothing is run of somebody of whom Slack does not tell who they are. */
+  /** While Slack does not tell who the author is, the input waits, because their rights cannot be judged. */
   #waitForSlack(): void {
     const { mailbox, advance } = this.#parts;
     this.#sending = false;
@@ -115,7 +115,7 @@ export class TurnInput {
   #submit(turn: OpenTurn, connection: AgentConnection, content: string): void {
     const { state, mailbox, advance } = this.#parts;
     const alongside = this.#parts.alongside();
-    // On disk first: from here on the input may have left.
+    // On disk before it leaves, so that a restart never sends an input twice.
     state.change((record) =>
       isAsWritten(record.turn, turn)
         ? changeTurn(record, { state: 'submitted', ...(alongside > 0 && { alongside }) })
@@ -129,11 +129,11 @@ export class TurnInput {
     mailbox.after(() => this.#leave(turn, connection, content));
   }
 
-  /** It is on disk as handed over. */
+  /** Sends the input, which is on disk as submitted. */
   #leave(turn: OpenTurn, connection: AgentConnection, content: string): void {
     const { state, link, lookup, mailbox, log, advance } = this.#parts;
     if (link.ready !== connection) {
-      // Lost meanwhile: over the next link it would be taken for an input of the last one.
+      // The link was lost while the disk wrote: over the next link a submitted input would count as sent over this one.
       state.change((record) => changeTurn(record, { state: 'prepared' }));
       this.#sending = false;
       advance();
@@ -158,9 +158,9 @@ export class TurnInput {
   #accepted(turn: OpenTurn): void {
     const { state, link, lookup, advance } = this.#parts;
     this.#sending = false;
-    // Accepted, but nothing came of it: one day the history is asked.
+    // Letta accepted the input but has not begun it; if that stays so, the history is read.
     if (state.open?.id === turn.id && link.loop === 'idle' && !lookup.due) lookup.expectEnd(NEVER_BEGAN_MS);
-    // Its end may have overtaken this answer, and the next turn waits for it.
+    // The turn may have ended before this answer came, and then the next turn waits for it.
     advance();
   }
 
@@ -170,7 +170,7 @@ export class TurnInput {
     const cause = asBridgeError(error);
     log.warn({ turn: turn.id, err: cause, certain: cause.certain }, 'Letta did not confirm the input');
     if (state.open?.id !== turn.id || state.isEnding) return;
-    // With the link gone the replay tells; with the link still there the history does.
+    // We cannot tell whether Letta got it: the replay of the next link tells, or over this link the history.
     if (!cause.certain) {
       lookup.lookLater(RETRY_MS);
       return;
@@ -185,7 +185,7 @@ export class TurnInput {
   }
 }
 
-/** Whether nobody has changed or deleted a message of the turn since `written` was made into a prompt. */
+/** Whether the turn's messages are the same as in `written`, which the prompt was made of: none edited or deleted. */
 function isAsWritten(now: OpenTurn | null, written: OpenTurn): boolean {
   const version = ({ items, context }: OpenTurn) =>
     [...items, ...context].map((item) => `${item.key} ${item.editedAt}`);

@@ -2,13 +2,13 @@ import type { AgentEvent, ConnectionEvent } from '../agent-event.ts';
 import type { Clock, Timer } from '../ports.ts';
 import type { Ending } from '../record/thread-record.ts';
 
-/** What to do about a turn that has been silent for `silentMs`, of which `asked` says whether Letta was asked already. */
+/** What to do about a turn that has been silent for `silentMs`; `asked`: whether Letta was asked about it already. */
 export function silenceStep(silentMs: number, limitMs: number, asked: boolean): 'wait' | 'ask' | 'abort' {
   if (!asked) return silentMs >= limitMs ? 'ask' : 'wait';
   return silentMs >= 2 * limitMs ? 'abort' : 'wait';
 }
 
-/** Only these come from work on the turn; states are also told when somebody asks for them. */
+/** Events that come only from work on the turn; Letta also sends states when we ask for them, so those do not count. */
 const SIGNS_OF_WORK: ReadonlySet<string> = new Set<AgentEvent['type']>([
   'text',
   'reasoning',
@@ -29,18 +29,18 @@ const SIGNS_OF_WORK: ReadonlySet<string> = new Set<AgentEvent['type']>([
 export interface SilenceParts {
   clock: Clock;
   limitMs: number;
-  /** Whether the turn is the agent's to go on with: not while people or the device are waited for. */
+  /** Whether the agent is working on the turn; silence does not count while it waits for people or for Letta. */
   counts(): boolean;
-  /** Nothing came for the limit: tell people and ask Letta. */
+  /** The turn was silent for the limit: tell people `notice` and ask Letta. */
   ask(notice: string): void;
-  /** Nothing came for as long again: stop the turn, with this line. */
+  /** The turn was silent for twice the limit: stop it, and end it with this line. */
   abort(line: string): void;
 }
 
 const LOOKS_MS = 60_000;
 const LOOKS_PER_LIMIT = 30;
 
-/** Counts the time in which the open turn says nothing; one timer, while a turn is open. */
+/** Counts how long the open turn has been silent, with one timer while a turn is open. */
 export class TurnSilence {
   readonly #parts: SilenceParts;
   readonly #everyMs: number;
@@ -64,7 +64,7 @@ export class TurnSilence {
     this.#lookLater();
   }
 
-  /** Whether what was said of a silence is over by this. */
+  /** Resets the count on a sign of work. @returns whether that ends a silence that people were told of */
   heard(event: AgentEvent | ConnectionEvent): boolean {
     if (!SIGNS_OF_WORK.has(event.type)) return false;
     const was = this.#asked;
@@ -74,7 +74,7 @@ export class TurnSilence {
     return was && !this.#asked;
   }
 
-  /** How the turn ended, when silence was why it was stopped. */
+  /** The ending as it is, or the failure that names the silence if this stopped the turn for it. */
   because(ending: Ending, turn: string): Ending {
     return this.#line === null ? ending : { ...ending, outcome: 'failed', line: `${this.#line} · ${turn}` };
   }
@@ -93,7 +93,7 @@ export class TurnSilence {
 
   #look(): void {
     const { clock, limitMs } = this.#parts;
-    // At most what a look covers: a process that stood still has not listened.
+    // At most one interval per look: a process that was frozen longer could not have heard anything.
     if (this.#parts.counts()) this.#silentMs += Math.min(clock.monotonic() - this.#lookedAt, this.#everyMs);
     const step = silenceStep(this.#silentMs, limitMs, this.#asked);
     const words = limitWords(limitMs);

@@ -20,16 +20,16 @@ export interface StopParts {
   surface: Surface;
   botUser: UserId;
   log: Log;
-  /** A turn that never left is over at once. */
+  /** Ends a turn that was not submitted yet. */
   advance(): void;
 }
 
-/** After an abort the end may take this long against a slow model (docs/letta-protocol.md, Errors). */
+/** After an abort, Letta may take this long to end the turn when the model is slow (docs/letta-protocol.md, Errors). */
 export const STOP_OVERDUE_MS = 20_000;
 
 const AGAIN: Backoff = { firstMs: 2 * STOP_OVERDUE_MS, longestMs: 5 * 60_000 };
 
-/** Stops the open turn and drops what waits behind it. */
+/** Stops the open turn and discards the messages queued behind it. */
 export class TurnStop {
   readonly #parts: StopParts;
   #timer: Timer | null = null;
@@ -38,7 +38,7 @@ export class TurnStop {
     this.#parts = parts;
   }
 
-  /** On disk together with what `also` makes of the record. Stopping twice is fine. */
+  /** Stores the Stop together with what `also` changes. Stopping twice is fine. */
   stop(by: UserId, also?: (record: ThreadRecord) => ThreadRecord): void {
     const { state, mailbox, log, botUser } = this.#parts;
     const turn = state.open;
@@ -52,7 +52,7 @@ export class TurnStop {
     let dropped: InboxItem[] = [];
     state.change((record) => {
       dropped = record.inbox;
-      // Said by the turn itself, too: the notice below is lost with the process.
+      // Also stored with the turn, because the notice below is lost if the process dies.
       const told = dropped.map((item) => `discarded by Stop: ${line(item) || 'files'}`);
       const notPassedOn = [...(record.turn?.notPassedOn ?? []), ...told];
       const stopped = { ...changeTurn(record, { stoppedBy: by, notPassedOn }), inbox: [] };
@@ -67,7 +67,7 @@ export class TurnStop {
     });
   }
 
-  /** What the record says is to be stopped. */
+  /** Stops the open turn if the record says that somebody wants that: at once, or by an abort at Letta. */
   #pursue(): void {
     const { state } = this.#parts;
     const turn = state.open;
@@ -77,7 +77,7 @@ export class TurnStop {
     else this.abort();
   }
 
-  /** Asks Letta to end the turn, again and again until it does; that it ended is known by its end alone. */
+  /** Asks Letta to end the turn, again until the turn's end comes, because an answer to an abort does not prove it. */
   abort(attempt = 0): void {
     const { link, lookup, mailbox, log } = this.#parts;
     const connection = link.ready;
@@ -85,7 +85,7 @@ export class TurnStop {
     this.#again(attempt);
     mailbox.away(
       () => connection.abort(),
-      // Nothing to abort: the turn is just ending, or it never began; the end or the history says which.
+      // If Letta had nothing to abort, the turn is just ending or never began; its end or the history says which.
       ({ aborted }) => lookup.expectEnd(aborted ? STOP_OVERDUE_MS : END_OVERDUE_MS),
       (error) => {
         log.warn({ err: error }, 'Letta did not confirm the abort');
@@ -100,7 +100,7 @@ export class TurnStop {
     this.#timer = null;
   }
 
-  /** It was refused, or its end and all that told of it got lost: then a `sync` tells how things stand. */
+  /** Repeats the abort after a `sync`, because the abort may have failed, or the frames of the turn's end were lost. */
   #again(attempt: number): void {
     const { state, link, mailbox } = this.#parts;
     const turn = state.open?.id;
