@@ -37,7 +37,7 @@ export interface MailboxParts {
 
 interface Queued {
   mail: () => void | Promise<void>;
-  /** Tells whoever waits for this mail that it failed; left out: nobody waits, so its write is repeated until it lands. */
+  /** Tells whoever waits for this mail that it failed; left out: nobody waits, so writes are repeated. */
   refuse?: (error: unknown) => void;
   /** Whether this mail is refused at once when the disk fails for a mail in front of it. */
   hurries?: boolean;
@@ -48,8 +48,8 @@ interface Queued {
 const AFTER_FAILURE_MS = 1_000;
 
 /**
- * Handles a thread's mails one after another, so that no part of the thread needs a lock. A mail's changes of the record
- * are on disk before its effects begin and before the next mail is handled.
+ * Handles a thread's mails one after another, so that no part of the thread needs a lock. A mail's changes of the
+ * record are on disk before its effects begin and before the next mail is handled.
  */
 export class Mailbox {
   readonly #parts: MailboxParts;
@@ -126,7 +126,7 @@ export class Mailbox {
     else this.#servePosted();
   }
 
-  /** Inside a mail that is {@link alone}: waits for `work`, which needs mails of {@link posted} to be handled meanwhile. */
+  /** Inside a mail that is {@link alone}: waits for `work`, during which mails of {@link posted} are handled. */
   async serve<T>(work: Promise<T>): Promise<T> {
     this.#serving = true;
     this.#servePosted();

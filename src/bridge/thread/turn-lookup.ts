@@ -290,8 +290,8 @@ export class TurnLookup {
     const inputs = state.turn.runs.flatMap((runId) => link.inputsOf(runId));
     const others = link.inputsOfOthers(turn);
     const another = link.runsAnother(turn);
-    // A stored end counts only with its text beside it: too long a text is not stored, and an empty one may mean that we
-    // missed the answer, unless the turn failed.
+    // A stored end counts only with its text beside it: too long a text is not stored, and an empty one may mean that
+    // we missed the answer, unless the turn failed.
     const hasEnded = ended !== undefined && said !== undefined && (said.length > 0 || ended.outcome === 'failed');
     return { clientMessageId: turn.clientMessageId, heard: state.turn, inputs, others, stopped, another, hasEnded };
   }

@@ -49,7 +49,7 @@ export interface WorkerParts {
   gateway: AgentGateway;
   surface: Surface;
   people: People;
-  /** Left out: user groups have nobody in them. */
+  /** Left out: every user group counts as empty. */
   groups?: UserGroups | undefined;
   clock: Clock;
   random: Random;
@@ -64,16 +64,16 @@ export interface WorkerParts {
   turnsDieWithLink: boolean;
   /** How long a running turn may say nothing, in ms; default 30 minutes. */
   silenceMs?: number;
-  /** ms that a message may wait for an unreachable device and still be run unasked; left out: for ever. */
+  /** ms that a message may wait for an unreachable device and still run without asking; left out: no limit. */
   staleAfterMs?: number | undefined;
   /**
-   * How long after its requester was last seen the end of a turn is a message of its own, in ms; default 2 minutes, 0:
-   * never.
+   * If the requester was last seen this many ms before the turn ends, the end is a message of its own; default 2
+   * minutes, 0: never.
    */
   notifyAfterMs?: number | undefined;
-  /** Where it is kept what finished turns did; left out: nowhere. */
+  /** Stores what finished turns did, for the Details button; left out: nothing is stored. */
   details?: DetailsStore | undefined;
-  /** Told of each thread that a start takes up. */
+  /** Called for each thread with something open that the start of the process resumes. */
   onTakenUp?: ((key: ThreadKey) => void) | undefined;
 }
 
@@ -84,15 +84,14 @@ export interface ThreadOverview extends HomeThread {
   asks: readonly ApprovalRecord[];
 }
 
-/** How long a quiet thread keeps its link to Letta. */
+/** How long a thread without work keeps its link to Letta. */
 const REST_AFTER_MS = 5 * 60_000;
 const NOTIFY_AFTER_MS = 2 * 60_000;
 const SILENCE_MS = 30 * 60_000;
 
 /**
- * Owns a thread: takes the next messages, submits them, folds what Letta says, shows it, finishes. Everything that
- * happens is a mail; what Slack and Letta answer comes back as another mail, so Stop works whatever is being waited
- * for.
+ * Owns a thread: takes the next messages, submits them, folds what Letta says, shows it, ends the turn. Everything that
+ * happens is a mail, and answers of Slack and Letta come back as other mails, so Stop works while an answer is pending.
  */
 export class ThreadWorker {
   #key: ThreadKey;
@@ -113,20 +112,20 @@ export class ThreadWorker {
   readonly #settings: ThreadSettings;
   readonly #background: ThreadBackground;
   readonly #listener: ThreadListener;
-  /** What people ask of the thread. */
+  /** Handles the clicks, modals and commands of people. */
   readonly desk: ThreadDesk;
 
   #surface: TurnSurface | null = null;
-  /** The turn that is, or is about to be, shown there. */
+  /** The turn that {@link #surface} shows, or will show once the turn is on disk. */
   #opened: TurnId | null = null;
-  /** The process is about to end: what has not begun waits on disk. */
+  /** Whether the process is about to end, so that no turn begins and messages wait on disk. */
   #draining = false;
-  /** People have been told that the turn rests until the next start. */
+  /** Whether the thread shows that its turn rests until the next start, so that no other live view is shown. */
   #paused = false;
   readonly #heldUp: HeldUpThread;
   #rest: Timer | null = null;
 
-  /** @param alongside how many other threads are at work in a place, as {@link workplace} names it */
+  /** @param alongside counts the other threads whose agent works in the same {@link workplace} */
   constructor(key: ThreadKey, parts: WorkerParts, onRetired: () => void, alongside: (workplace: string) => number) {
     const { clock, gateway, threads } = parts;
     this.#key = key;
@@ -230,7 +229,7 @@ export class ThreadWorker {
     return this.#key;
   }
 
-  /** Whether a turn is at work that would not outlive its link: then the thread moves as it is. */
+  /** Whether a running turn would die with its link, so that a move to another key must keep the link. */
   get mustKeepLink(): boolean {
     const { open } = this.#state;
     return (
@@ -239,14 +238,14 @@ export class ThreadWorker {
   }
 
   /**
-   * Goes on under another key, in the same conversation over the same link. Resolves with whether it does: not when its
-   * turn is just ending, or there is nothing to be moved.
-   * @param move stores the thread under its new key; `null`: there was nothing to be moved
+   * Moves the thread to another key, with its conversation and link. Resolves with `false`, and moves nothing, when the
+   * turn is ending or there is no record to move.
+   * @param move stores the thread under its new key; `null`: there was no record
    */
   moveTo(key: ThreadKey, move: () => Promise<ThreadRecord | null>): Promise<boolean> {
     const moved = this.#mailbox.alone(async () => {
       if (this.#state.isEnding) return false;
-      // What is on its way to Slack under the old id is stored before the record goes.
+      // Posts on their way to Slack under the old key are stored before the record moves.
       await this.#mailbox.serve(this.#surface?.freeze?.() ?? Promise.resolve());
       this.#surface = null;
       const record = await move();
@@ -260,7 +259,7 @@ export class ThreadWorker {
     return moved;
   }
 
-  /** Takes in a thread from another key. @param move stores it under this one; `null`: there was none */
+  /** Takes over the record of another key. @param move stores it under this key; `null`: there was no record */
   takeIn(move: () => Promise<ThreadRecord | null>): Promise<void> {
     const moved = this.#mailbox.alone(async () => {
       const record = await move();
@@ -271,8 +270,8 @@ export class ThreadWorker {
   }
 
   /**
-   * Stores what came from outside: a message, or a change of one. Resolves with what is stored then, and rejects when the
-   * disk fails: whoever asks can try again. Then the thread goes on with it.
+   * Stores a message, or a change of one, and then advances the thread. Resolves with the stored record; rejects when
+   * the disk fails, so that the caller can try again.
    */
   store(change: (record: ThreadRecord | null) => ThreadRecord | null): Promise<ThreadRecord | null> {
     const queued = this.waiting;
@@ -284,22 +283,22 @@ export class ThreadWorker {
     return stored.then(() => this.#state.record);
   }
 
-  /** Something may have changed that the thread has not heard of, or the process has just started. */
+  /** Does what is due: something outside the thread may have changed, or the process has just started. */
   wake(): void {
     this.#mailbox.post(() => this.#advance());
   }
 
-  /** Who the running turn, or what goes on after it, belongs to, for commands that come from outside the thread. */
+  /** Whose the open turn is, or else the first background task; for commands from outside the thread. */
   get requester(): UserId | null {
     return this.#state.open?.requester ?? this.#background.tasks[0]?.for ?? null;
   }
 
-  /** How many subagents, commands and monitors go on in the background. */
+  /** How many subagents, commands and monitors run in the background. */
   get inBackground(): number {
     return this.#background.tasks.length;
   }
 
-  /** The directory that the agent is at work in, on its device; `null` while it is not, or nobody knows where. */
+  /** The device and directory in which the agent works; `null` while it does not, or the directory is not known. */
   get workplace(): string | null {
     const { open, record } = this.#state;
     const { workingDirectory } = this.#link;
@@ -307,7 +306,7 @@ export class ThreadWorker {
     return working && workingDirectory !== null ? `${record?.runtime?.deviceId ?? ''} ${workingDirectory}` : null;
   }
 
-  /** Whose turn runs, also in the background, and whose messages wait. */
+  /** Whose turn or background tasks run, and whose messages wait; of a turn held up by Slack only the tasks count. */
   get wanted(): UserId[] {
     const { record } = this.#state;
     if (this.#state.end?.isHeldUp) return this.#background.tasks.map((task) => task.for);
@@ -330,8 +329,8 @@ export class ThreadWorker {
   }
 
   /**
-   * What the open turn is at: `working` is the agent's to go on with, `ending` its last words are on their way,
-   * `held_up` Slack does not take them for now.
+   * What the open turn waits for: `working` the agent, `ending` the last view on its way to Slack, `held_up` Slack, which
+   * refuses that view for now.
    */
   get progress(): 'none' | 'prepared' | 'working' | 'waiting_for_people' | 'waiting_for_letta' | 'ending' | 'held_up' {
     const turn = this.#state.open;
@@ -343,7 +342,7 @@ export class ThreadWorker {
     return asks ? 'waiting_for_people' : 'working';
   }
 
-  /** The open turn, or what goes on after it, for somebody who looks at all threads; `null` while there is neither. */
+  /** The open turn, or else what runs in the background, for a list of all threads; `null` when there is neither. */
   get overview(): ThreadOverview | null {
     const { record, open, place } = this.#state;
     const [task] = this.#background.tasks;
@@ -361,14 +360,14 @@ export class ThreadWorker {
     return { address, place, requester: open.requester, doing, queued: this.waiting, since: open.startedAt, asks };
   }
 
-  /** From now on nothing begins here; what runs goes on. */
+  /** From now on no turn begins or is sent; a submitted turn goes on. */
   drain(): void {
     this.#draining = true;
   }
 
   /**
-   * Says in the thread that its open turn rests until the next start, in place of what the agent is doing. From now on
-   * only the turn's end is shown. Resolves when Slack has it, or there is nothing to be said.
+   * Shows in the thread that its open turn rests until the next start, in place of the agent's activity. After that
+   * only the turn's end is shown. Resolves when Slack has shown or refused it, or when no turn is open.
    */
   async pause(): Promise<void> {
     const { record, open } = this.#state;
@@ -379,7 +378,7 @@ export class ThreadWorker {
     await this.#surface?.pause?.({ ...view, live: { activity: { kind: 'paused' }, stop: null, queued } });
   }
 
-  /** Lets go of timers and the link; what is on disk is enough to go on. Closing twice is fine. */
+  /** Cancels timers and closes the link; the next worker goes on from the record. Closing twice is fine. */
   close(): void {
     if (this.#mailbox.closed) return;
     this.#mailbox.close();
@@ -393,7 +392,7 @@ export class ThreadWorker {
     this.#link.disconnect();
   }
 
-  /** Closes, and resolves when nothing is under way to Slack any more. */
+  /** Closes; resolves when no Slack call of the open turn is running any more and its posts are stored. */
   async leave(): Promise<void> {
     this.close();
     await this.#surface?.freeze?.();
@@ -407,7 +406,7 @@ export class ThreadWorker {
     return answer;
   }
 
-  /** Does whatever is due next; every mail that may have changed something ends here. */
+  /** Does whatever is due next; called at the end of every mail that may have changed that. */
   #advance(): void {
     const { killSwitch } = this.#parts;
     if (killSwitch.paused) this.#offers.paused(killSwitch.paused.at);
@@ -457,7 +456,7 @@ export class ThreadWorker {
   #restLater(): void {
     this.#rest = this.#mailbox.later(this.#link.isDialled ? REST_AFTER_MS : 0, () => {
       if (this.#state.record && isActive(this.#state.record)) return;
-      // Somebody has just asked something: a closed thread could not answer.
+      // A mail waits, and a closed thread would refuse it.
       if (!this.#mailbox.empty) return this.#restLater();
       this.close();
       this.#onRetired();
@@ -494,11 +493,11 @@ export class ThreadWorker {
     this.#lookup.begin();
     this.#opened = turn.id;
     this.#mailbox.after(() => {
-      // Nobody would end what a closed thread begins to show.
+      // A closed thread would never end the view that it begins to show.
       if (!this.#mailbox.closed) this.#surface = this.#surfaceOf(turn, resumed);
     });
     if (resumed && turn.state === 'submitted') {
-      // Nobody knows yet whether anything still works.
+      // Until Letta answers, we cannot say whether the agent still works.
       this.#state.hold = {
         kind: 'waiting_for_letta',
         notice: 'I restarted and am asking how far the agent is.',
@@ -520,14 +519,14 @@ export class ThreadWorker {
     if (this.#state.open) this.#end(this.#endings.failed(line), leftover);
   }
 
-  /** The last view goes to Slack; only when Slack has all of it the turn leaves the disk. */
+  /** Ends the turn: its last view goes to Slack, and the record keeps the turn until Slack has shown or refused it. */
   #end(ending: Ending, leftover: Leftover | null = null): void {
     if (!this.#state.open || this.#state.isEnding) return;
     this.#leave(leftover);
     this.#finish(ending);
   }
 
-  /** From here on nothing belongs to the turn any more: the events of the next one wait. */
+  /** Closes the turn to further events: from here on they belong to the next turn and are held. */
   #leave(leftover: Leftover | null = null): void {
     this.#state.end = { leftover, view: null, isHeldUp: false };
     this.#silence.end();
@@ -563,13 +562,13 @@ export class ThreadWorker {
       (delivery) => this.#finished(delivery),
       (error) => {
         this.#log.error({ turn: turn.id, err: error }, 'could not deliver the answer');
-        // The surface has closed: what is on disk is taken up by the next start.
+        // The surface has closed, so the next start shows the end that is on disk.
         return asBridgeError(error).retry ? undefined : this.#finished({ delivered: true });
       },
     );
   }
 
-  /** The end of the turn, or a card of it, waits until Slack lets us write in the thread again. */
+  /** Slack does not let us write in the thread, so the turn's end or a card of it waits, and people are told by DM. */
   #onHeldUp(id: TurnId, { what, reason }: HeldUp): void {
     const turn = this.#state.open;
     if (turn?.id !== id) return;
@@ -578,7 +577,7 @@ export class ThreadWorker {
     const { end } = this.#state;
     if (what !== 'end' || !end?.view) return;
     this.#state.end = { ...end, isHeldUp: true };
-    // What waits behind it may be old when it comes to run.
+    // Messages queued behind it may be too old to run without asking when Slack lets us write again.
     this.#offers.paused(this.#now());
     this.#heldUp.end(turn, reason, end.view);
   }
@@ -591,7 +590,7 @@ export class ThreadWorker {
     this.#state.change((record) => {
       const next = afterTurn(record);
       if (delivery.delivered) return next;
-      // What cannot be answered does not run.
+      // The thread cannot be written to, so messages that could not be answered do not run.
       dropped = next.inbox;
       return { ...next, inbox: [] };
     });
@@ -651,7 +650,7 @@ export class ThreadWorker {
     this.#stopping.abort();
     this.#mailbox.later(STOP_OVERDUE_MS + END_OVERDUE_MS, () => {
       if (this.#state.open?.id !== turn.id || this.#state.isEnding) return undefined;
-      // Not even Stop was heard: only a fresh link tells where the runtime is.
+      // Letta did not react to the abort either, so only a new link can tell what the runtime does.
       const leftover = this.#endings.leftover();
       this.#link.disconnect();
       this.#offers.givenUp();

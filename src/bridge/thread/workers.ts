@@ -12,7 +12,7 @@ export interface BusyThread {
 
 /** What was still open when a drain ended. */
 export interface LeftOpen {
-  /** Turns that were at work, or whose last words were on their way; threads in which something goes on after its turn. */
+  /** Turns that were working or ending, and threads without a turn whose background tasks run. */
   running: number;
   /** Turns that wait for people or for Letta, and messages that wait for their turn. */
   waitingForPeople: number;
@@ -21,10 +21,10 @@ export interface LeftOpen {
 }
 
 const LOOK_EVERY_MS = 50;
-/** How long a shutdown waits until Slack says that turns rest. */
+/** How long a shutdown waits for Slack to show that turns rest. */
 const PAUSE_MS = 4_000;
 
-/** The workers of threads in which something happens; quiet threads have none. */
+/** The workers of threads in which something happens; a thread without work has none. */
 export class ThreadWorkers {
   readonly #parts: WorkerParts;
   readonly #workers = new Map<ThreadKey, ThreadWorker>();
@@ -36,7 +36,7 @@ export class ThreadWorkers {
     this.#parts = parts;
   }
 
-  /** Takes up every thread that was left with something open. Its cost does not depend on how many are stored. */
+  /** Resumes every thread that was left with work; the index of active threads spares reading the others. */
   async start(): Promise<void> {
     await Promise.all([this.#parts.killSwitch.load(), this.#parts.policies.load?.()]);
     const keys = await this.#parts.threads.listActive();
@@ -47,7 +47,7 @@ export class ThreadWorkers {
     this.#parts.log.info({ threads: keys.length }, 'resumed open threads');
   }
 
-  /** Something changed that concerns all of them. Answers how many turns are open. */
+  /** Wakes all workers, because people paused or resumed the agent. @returns how many turns are open */
   wakeAll(): number {
     const open = [...this.#workers.values()].filter((worker) => worker.progress !== 'none');
     for (const worker of this.#workers.values()) worker.wake();
@@ -73,31 +73,31 @@ export class ThreadWorkers {
     return worker;
   }
 
-  /** How many messages wait in all threads together: those with one have a live worker, so nothing is searched. */
+  /** How many messages wait in all threads; a thread with a waiting message has a live worker, so none is missed. */
   get waiting(): number {
     let waiting = 0;
     for (const worker of this.#workers.values()) waiting += worker.waiting;
     return waiting;
   }
 
-  /** Of every thread with an open turn. */
+  /** Overviews of the threads with an open turn or background tasks. */
   overviews(): ThreadOverview[] {
     return [...this.#workers.values()].flatMap(({ overview }) => (overview ? [overview] : []));
   }
 
-  /** How many subagents, commands and monitors go on in the background. */
+  /** How many subagents, commands and monitors run in the background, in all threads. */
   get inBackground(): number {
     let count = 0;
     for (const worker of this.#workers.values()) count += worker.inBackground;
     return count;
   }
 
-  /** Threads in which something happens. */
+  /** How many threads have a worker. */
   get live(): number {
     return this.#workers.size;
   }
 
-  /** How many approvals and questions wait for people. */
+  /** How many approvals and questions wait for people, in all threads. */
   get openApprovals(): number {
     let open = 0;
     for (const worker of this.#workers.values()) open += worker.openApprovals;
@@ -105,9 +105,9 @@ export class ThreadWorkers {
   }
 
   /**
-   * From now on no turn begins; resolves when those that run have ended, at the latest after `ms`. A turn that waits
-   * for people or for Letta is not waited for: it is taken up by the next start. What is left open then says so in its
-   * thread, for which Slack gets a few seconds more.
+   * From now on no turn begins; resolves when the running turns have ended, at the latest after `ms`. A turn that waits
+   * for people or for Letta is left to the next start. Each turn that is left open then says so in its thread, for
+   * which Slack gets up to {@link PAUSE_MS} more.
    */
   async drain(ms: number): Promise<LeftOpen> {
     this.#draining = true;
@@ -124,7 +124,7 @@ export class ThreadWorkers {
     }
   }
 
-  /** Whoever looks at a turn that is left open reads that it rests; that takes a few seconds at most. */
+  /** Shows in each thread with an open turn that the turn rests, for at most {@link PAUSE_MS}. */
   async #pause(): Promise<void> {
     if (this.#closed) return;
     const isOver = pause(this.#parts.clock, PAUSE_MS);
@@ -136,9 +136,9 @@ export class ThreadWorkers {
     const left: LeftOpen = { running: 0, waitingForPeople: 0, waitingForLetta: 0, waitingMessages: this.waiting };
     for (const { progress, inBackground } of this.#workers.values()) {
       if (progress === 'working' || progress === 'ending') left.running += 1;
-      // What it reports is shown, if it comes in time; it goes on at Letta if not.
+      // A background task that ends in time still reports in its thread; a longer one goes on at Letta without us.
       if (progress === 'none' && inBackground > 0) left.running += 1;
-      // Somebody must let us write there again.
+      // A held-up turn counts here, because a person must let us write in the thread again.
       if (progress === 'waiting_for_people' || progress === 'held_up') left.waitingForPeople += 1;
       if (progress === 'waiting_for_letta') left.waitingForLetta += 1;
       if (progress === 'prepared') left.waitingMessages += 1;
@@ -151,14 +151,14 @@ export class ThreadWorkers {
     return [...this.#workers].flatMap(([key, { wanted }]) => (wanted.length === 0 ? [] : [{ key, users: wanted }]));
   }
 
-  /** Live threads whose running turn belongs to `user`. */
+  /** Live threads whose open turn, or else first background task, belongs to `user`. */
   ofRequester(user: UserId): ThreadKey[] {
     return [...this.#workers].flatMap(([key, worker]) => (worker.requester === user ? [key] : []));
   }
 
   /**
-   * Changes the thread's record in the order of what happens to the thread, which then goes on with it. Resolves with what
-   * is stored; rejects when the disk fails.
+   * Changes the thread's record as a mail of its worker, which then advances the thread. Resolves with the stored
+   * record; rejects when the disk fails.
    * @param change as `Threads.update` wants it
    */
   store(key: ThreadKey, change: (record: ThreadRecord | null) => ThreadRecord | null): Promise<ThreadRecord | null> {
@@ -166,26 +166,26 @@ export class ThreadWorkers {
   }
 
   /**
-   * Moves a thread to another key. A turn at work that would not outlive its link goes on over it.
-   * @param store writes the record under its new key and forgets the old one; `null`: there was none
+   * Moves a thread to another key. A running turn that would die with its link keeps the link.
+   * @param store writes the record under its new key and deletes the old one; `null`: there was no record
    */
   async move(from: ThreadKey, to: ThreadKey, store: () => Promise<ThreadRecord | null>): Promise<void> {
     if (!(await this.#moveAtWork(from, to, store))) {
-      // Their links close: a turn at work is taken up under the new id like after a restart.
+      // Both workers close their links, and a new one resumes a running turn under the new key, as after a restart.
       await this.leave(from);
-      // A message that comes while one closes makes another, which would go on in a conversation of its own.
+      // A message that comes while a worker closes makes another one, which would begin a conversation of its own.
       do await this.leave(to);
       while (this.#workers.has(to));
       await this.get(to).takeIn(store);
     }
-    // A click may have woken it meanwhile.
+    // A click may have made a worker for the old key meanwhile.
     await this.leave(from);
   }
 
   async #moveAtWork(from: ThreadKey, to: ThreadKey, store: () => Promise<ThreadRecord | null>): Promise<boolean> {
     const worker = this.#workers.get(from);
     if (!worker?.mustKeepLink || this.#workers.has(to)) return false;
-    // Whoever asks for it under the new key meanwhile waits behind the move.
+    // Registered first, so that requests under the new key wait in this worker's mailbox until the move is done.
     this.#workers.delete(from);
     this.#workers.set(to, worker);
     let moved = false;
@@ -200,7 +200,7 @@ export class ThreadWorkers {
     }
   }
 
-  /** Ends the thread's worker, if there is one; resolves when nothing of it is under way to Slack any more. */
+  /** Ends the thread's worker, if there is one; resolves when none of its Slack calls is running any more. */
   async leave(key: ThreadKey): Promise<void> {
     const worker = this.#workers.get(key);
     this.#workers.delete(key);
