@@ -31,43 +31,43 @@ export interface BackgroundParts {
   advance(): void;
 }
 
-/** What ends within that time of its turn is not worth a message. */
+/** A task that ends this soon after its turn is not shown. */
 const SHOWN_AFTER_MS = 3_000;
-/** Within this time of its end a task reports to the agent. */
+/** A task that ends reports to the agent within this time. */
 const REPORTS_WITHIN_MS = 5_000;
-/** How long something that was told to end may take until the next way to end it is tried. */
+/** Letta was told to end tasks: if some still run after this long, the agent is asked to end them. */
 const ENDS_WITHIN_MS = 3_000;
 
 /**
- * What goes on after its turn: subagents, commands, monitors. It is shown with a Stop button, and Stop ends it by what
- * there is: Letta first, then the agent itself; what goes on all the same is named to the one who wanted its end.
+ * Background tasks, which run on after their turn: subagents, commands, monitors. They are shown with a Stop button.
+ * Stop asks Letta to end them, then the agent; whoever clicked is told which tasks still run.
  */
 export class ThreadBackground {
   readonly #parts: BackgroundParts;
-  /** Letta is being asked to end tasks, or was just now. */
+  /** Whether Letta is being asked to end tasks (`asking`), or was asked and some still run (`done`). */
   #trying: 'no' | 'asking' | 'done' = 'no';
   #grace: Timer | null = null;
-  /** Since when nothing is left of what was to end, by the clock that never steps. */
+  /** When the last of the tasks that were to end had ended, by the monotonic clock. */
   #endedAt: number | null = null;
-  /** Since when something goes on without a turn, by the same clock. */
+  /** Since when tasks run without an open turn, by the same clock. */
   #aloneSince: number | null = null;
 
   constructor(parts: BackgroundParts) {
     this.#parts = parts;
   }
 
-  /** What runs now and may be stopped. */
+  /** The tasks that run now. */
   get tasks(): readonly TaskRecord[] {
     return tasksOf(this.#parts.state.record);
   }
 
-  /** Who does not want the agent to go on with what ran in the background; `null`: nobody. */
+  /** Who wanted the tasks to end, while the agent must not act on their reports; `null`: it may act on them. */
   get silencedBy(): UserId | null {
     const wanted = this.#parts.state.record?.endTasks;
     return wanted && (wanted.step !== 'told' || this.#endedAt !== null) ? wanted.by : null;
   }
 
-  /** Letta tells all that runs in the background now. */
+  /** Letta reports all tasks that run in the background now. */
   told(tasks: readonly BackgroundTask[]): void {
     const { state, clock, advance } = this.#parts;
     const { record } = state;
@@ -76,7 +76,7 @@ export class ThreadBackground {
     const by = state.open?.stoppedBy ?? null;
     const change = (now: ThreadRecord) => {
       const next = setTasks(now, tasks, owner, clock.now());
-      // What a turn started while it was being stopped is meant by that Stop, too.
+      // The Stop of a turn also ends tasks that the turn started while it was being stopped.
       return by === null ? next : requestTaskEnd(next, by, clock.now(), false);
     };
     const next = change(record);
@@ -88,8 +88,8 @@ export class ThreadBackground {
   }
 
   /**
-   * Wants all of it to end; whoever asks goes on with {@link advance}.
-   * @param anew also what was found to go on all the same
+   * Stores that all tasks have to end; the caller then calls {@link advance}, which ends them.
+   * @param anew tries again to end tasks that an earlier Stop could not end
    */
   stop(
     by: UserId,
@@ -106,7 +106,7 @@ export class ThreadBackground {
     mailbox.after(() => log.info({ by, tasks: this.tasks.length }, 'ending background tasks'));
   }
 
-  /** Whether there is anything to go on with. */
+  /** Whether {@link advance} may have something to do. */
   get isDue(): boolean {
     const { record } = this.#parts.state;
     return Boolean(record && (record.tasks || record.endTasks || findBackgroundOffer(record)));
@@ -114,7 +114,7 @@ export class ThreadBackground {
 
   /**
    * Does what is due now.
-   * @param paused who has paused the agent: nothing may go on
+   * @param paused who has paused the agent, so that all tasks have to end; `null`: nobody
    * @param mayBegin whether a turn may begin where none is open
    * @returns whether one began
    */
@@ -143,12 +143,12 @@ export class ThreadBackground {
       state.change((record) => beginTaskEndTurn(record, ids));
       if (state.open) return true;
     }
-    // The agent was asked, or there is nothing that it could be asked to end.
+    // The agent was asked already, or could not be asked to end these tasks.
     if (!state.open) this.#tell(left);
     return false;
   }
 
-  /** All has ended. What it reports of that follows in a turn of its own, which is not wanted any more, either. */
+  /** All tasks have ended. The wish stays stored a while, because their reports begin turns that have to be stopped. */
   #ended(): void {
     const { state, clock, mailbox, advance } = this.#parts;
     const now = clock.monotonic();
@@ -159,7 +159,7 @@ export class ThreadBackground {
     state.change(({ endTasks: _, ...record }) => record);
   }
 
-  /** What goes on is shown while no turn shows it; what has ended is not. */
+  /** Shows the tasks while no turn is open, and takes the message down when all have ended. */
   #show(): void {
     const { state, clock, random, mailbox, advance } = this.#parts;
     const { record } = state;
@@ -183,7 +183,7 @@ export class ThreadBackground {
     state.change((stored) => showBackground(stored, lines, owner, token, now));
   }
 
-  /** The thread closes, or its link is a new one: whoever was asked may not have heard it. */
+  /** The thread closes, or its link is new, so Letta may not have got the request to end tasks and is asked again. */
   forget(): void {
     this.#trying = 'no';
     this.#grace?.cancel();
@@ -212,7 +212,7 @@ export class ThreadBackground {
       (answers) => {
         if (link.ready !== connection) return this.forget();
         const some = answers.some(({ ended }) => ended);
-        // Its end is heard as any other change; only what goes on then needs another way.
+        // Letta reports the end of a task like any change; tasks that still run after the grace time need the agent.
         if (some) this.#grace = mailbox.later(ENDS_WITHIN_MS, done);
         else return done();
         return undefined;

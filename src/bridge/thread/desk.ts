@@ -36,17 +36,17 @@ export interface ThreadDeskParts {
   settings: ThreadSettings;
   policies: PolicyBook;
   botUser: UserId;
-  /** In the thread's own order, with its record at hand; afterwards it does what is due. */
+  /** Runs `work` as a mail of the thread, then does what is due. */
   ask<T>(work: () => T | Promise<T>): Promise<T>;
 }
 
-/** What must be on disk together with what is asked. */
+/** A change that must be on disk together with what is asked. */
 type Change = (record: ThreadRecord) => ThreadRecord;
 const same: Change = (record) => record;
 
 const MUTED = 'Muted: here I answer only messages that mention me. To unmute me, write `!unmute` or mention me here.';
 
-/** What people ask of a thread: clicks, modals, commands, of those who may be here at all. */
+/** Handles the clicks, modals and commands of people whom the door has let in. */
 export class ThreadDesk {
   readonly #parts: ThreadDeskParts;
 
@@ -54,7 +54,7 @@ export class ThreadDesk {
     this.#parts = parts;
   }
 
-  /** A click, by somebody who may write here. Resolves when its effect is on disk. */
+  /** Handles a click of somebody who may write here. Resolves when its effect is on disk. */
   act(action: InboundAction, person: Person): Promise<ActionOutcome> {
     const { name } = action;
     return this.#parts.ask(() => {
@@ -74,27 +74,27 @@ export class ThreadDesk {
     });
   }
 
-  /** What somebody writes while a request waits for them, before it is stored. */
+  /** Before a message is stored: if a request waits for its author, it may be the answer. */
   typed(item: Pick<InboxItem, 'key' | 'ts' | 'spans'>, person: Person): Promise<Typed> {
     return this.#parts.ask(() => this.#parts.approvals.typed(item, person));
   }
 
-  /** The same once it is stored: what do they mean by it? */
+  /** After the message is stored: if a request still waits for its author, asks whether it is the reason for a no. */
   askAbout(item: Pick<InboxItem, 'key' | 'ts'>, person: Person): Promise<void> {
     return this.#parts.ask(() => this.#parts.approvals.askAbout(item, person));
   }
 
-  /** `!approve` and `!deny`. Resolves with a line for the one who asked. */
+  /** Decides a request by `!approve` or `!deny`. Resolves with a line for the one who asked. */
   decideByCommand(verb: 'approve' | 'deny', args: string, person: Person): Promise<string> {
     return this.#parts.ask(() => this.#parts.approvals.byCommand(verb, args, person));
   }
 
-  /** A submitted modal. Resolves when its effect is on disk. */
+  /** Handles a submitted modal. Resolves when its effect is on disk. */
   submission(submission: InboundSubmission, person: Person): Promise<SubmissionOutcome> {
     return this.#parts.ask(() => this.#parts.approvals.submission(submission, person));
   }
 
-  /** Stops the running turn and what it left running, and drops what waits. Resolves with a line for the one who asked. */
+  /** Stops turn and background tasks, and drops queued messages. Resolves with a line for the one who asked. */
   stop(by: UserId, also?: Change): Promise<string> {
     return this.#parts.ask(() => {
       const { state, background, stopping } = this.#parts;
@@ -112,7 +112,7 @@ export class ThreadDesk {
     });
   }
 
-  /** The next message starts another conversation. Resolves with a line for the one who asked. */
+  /** Lets the next message begin a new conversation. Resolves with a line for the one who asked. */
   startOver(also: Change = same): Promise<string> {
     return this.#parts.ask(() => {
       const { record } = this.#parts.state;
@@ -143,8 +143,9 @@ export class ThreadDesk {
   }
 
   /**
-   * In a muted thread only those are answered who mention the bot. Resolves with a line for the one who asked.
-   * @param by who mutes it; `null`: it is muted no more
+   * Mutes or unmutes the thread; muted, it answers only messages that mention the bot. Resolves with a line for the one
+   * who asked.
+   * @param by who mutes it; `null`: unmutes it
    */
   mute(by: UserId | null, also: Change = same): Promise<string> {
     return this.#parts.ask(() => {
@@ -155,12 +156,12 @@ export class ThreadDesk {
     });
   }
 
-  /** What waits for its turn. Markdown for people. */
+  /** Lists the queued messages, in Markdown for people. */
   queue(): Promise<string> {
     return this.#parts.ask(() => queueText(this.#parts.state.record?.inbox ?? [], this.#parts.botUser));
   }
 
-  /** Markdown for people. */
+  /** Says what the thread is doing, in Markdown for people. */
   status(): Promise<string> {
     return this.#parts.ask(() =>
       statusText(this.#parts.state, this.#parts.link, this.#parts.state.settings.permissions),

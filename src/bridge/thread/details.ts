@@ -12,24 +12,24 @@ import type { ThreadState } from './state.ts';
 export interface DetailsParts {
   state: ThreadState;
   policies: PolicyBook;
-  /** Left out: nothing is kept, and there is nothing to click. */
+  /** Left out: no details are stored, and turns end without a Details button. */
   details?: DetailsStore | undefined;
   clock: Clock;
   random: Random;
   log: Log;
 }
 
-/** What the turns of a thread did, for those who ask: kept when a turn ends, shown on a click. */
+/** Stores what a turn did when it ends, and shows it to people who click Details. */
 export class ThreadDetails {
   readonly #parts: DetailsParts;
-  /** Of the turn that is ending, not stored yet. */
+  /** The details of the turn that is ending, until {@link keep} stores them. */
   #fresh: { ref: DetailsRef; details: TurnDetails } | null = null;
 
   constructor(parts: DetailsParts) {
     this.#parts = parts;
   }
 
-  /** The ending with the token of a button, where there is something to show. One that has it already stays as it is. */
+  /** Adds the token of the Details button if there is something to show; an ending that has a token stays as it is. */
   complete(ending: Ending): Ending {
     const { state, details: store, clock, random } = this.#parts;
     this.#fresh = null;
@@ -43,14 +43,14 @@ export class ThreadDetails {
     return { ...ending, details: token };
   }
 
-  /** The record that knows of what is about to be kept. */
+  /** Adds the reference to the details that {@link keep} is about to store. */
   note(record: ThreadRecord): ThreadRecord {
     return this.#fresh ? withDetails(record, this.#fresh.ref) : record;
   }
 
   /**
-   * Stores it, and gives up what the record does not know any more. A disk that fails costs the details, never the
-   * answer.
+   * Stores the details, and deletes those that the record no longer refers to. When the disk fails, only the details
+   * are lost, and the answer is still posted.
    * @param before the record before {@link note}
    */
   async keep(before: ThreadRecord | null): Promise<void> {
@@ -67,7 +67,7 @@ export class ThreadDetails {
     }
   }
 
-  /** A click on the button, or on one that turns the page. */
+  /** Handles a click on Details, or on a button that turns the page. */
   act(action: InboundAction, person: Person): ActionOutcome | Promise<ActionOutcome> {
     const { state, policies, details: store } = this.#parts;
     const verdict = can(policies.current(), person, { do: 'look' }, state.place);

@@ -1,16 +1,16 @@
 import type { AgentEvent, ApprovalRequest, ConnectionEvent } from '../agent-event.ts';
 
-/** Here something was heard that there was no room for. */
+/** Stands for events that were dropped here, because there was no room. */
 const CUT = { type: 'cut' } as const;
 
 export type Held = AgentEvent | (ConnectionEvent & { type: 'ready' }) | typeof CUT;
 
-/** Events of a next turn that may wait while the last words of this one are on their way to Slack. */
+/** How many events of the next turn are held while this turn's last view is on its way to Slack. */
 const EVENTS_HELD = 10_000;
 
 /**
- * What was heard before its turn could begin, in order. Bounded: beyond it text is forgotten, of which only is known that
- * it was; beginnings, ends and requests are not.
+ * Events that came before their turn could begin, in order. When {@link EVENTS_HELD} are held, text is dropped and only
+ * marked as missing; beginnings, ends and requests are kept.
  */
 export class HeldEvents {
   readonly #events: Held[] = [];
@@ -20,14 +20,14 @@ export class HeldEvents {
     else if (this.#events.at(-1) !== CUT) this.#events.push(CUT);
   }
 
-  /** What was held of a link that is gone since then stays in its order; only the last state counts. */
+  /** Holds a link's replay; it replaces an earlier one, because only the latest state counts. */
   pushReady(event: ConnectionEvent & { type: 'ready' }): void {
     const last = this.#events.findIndex((held) => held.type === 'ready');
     if (last >= 0) this.#events.splice(last, 1);
     this.#events.push(event);
   }
 
-  /** The link is lost: what was asked over it is asked again by the next one's replay, or was never answered. */
+  /** The link is lost. Held requests are dropped, because the next link's replay repeats those that are still open. */
   linkLost(): void {
     const still = this.#events.filter(({ type }) => type !== 'approval-asked' && type !== 'approvals-open');
     this.#events.splice(0, this.#events.length, ...still);
@@ -38,9 +38,8 @@ export class HeldEvents {
   }
 
   /**
-   * Forgets everything up to the last event of a run of which one event `isOurs`, and requests that are over; states of
-   * the link stay.
-   * @param asks Letta waits for an answer: then what was asked is the next turn's, and stays, too
+   * Drops all up to the last event of a run of which one event `isOurs`, and requests that are over; replays stay.
+   * @param asks whether Letta waits for a decision: then open requests are the next turn's, and stay as well
    */
   forgetThrough(isOurs: (event: AgentEvent) => boolean, asks: boolean): void {
     const ours = this.#events.map((event) => event.type !== 'ready' && event.type !== 'cut' && isOurs(event));
@@ -54,19 +53,19 @@ export class HeldEvents {
     this.#events.splice(0, this.#events.length, ...later);
   }
 
-  /** Whether it is a request that nothing behind it has withdrawn. */
+  /** Whether no later event has withdrawn the request. */
   #isAsked({ requestId }: ApprovalRequest, at: number): boolean {
     const later = this.#events.slice(at);
     return later.every((other) => other.type !== 'approvals-open' || other.requestIds.includes(requestId));
   }
 
-  /** All of them; none is left. */
+  /** Removes and returns all held events. */
   take(): Held[] {
     return this.#events.splice(0);
   }
 }
 
-/** Events without which a turn still begins, ends, asks and is stopped. */
+/** Whether the event may be dropped: a turn still begins, asks, ends and can be stopped without it. */
 function isBulk({ type }: AgentEvent | typeof CUT): boolean {
   switch (type) {
     case 'user-message':

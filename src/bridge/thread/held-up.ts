@@ -17,18 +17,18 @@ export interface HeldUpParts {
   log: Log;
 }
 
-/** Direct messages at once about one thread; a queue is bounded, its authors are fewer. */
+/** How many authors of queued messages get a direct message about one thread. */
 const MOST_AUTHORS = 20;
 
 /**
- * Tells people in direct messages what cannot be said in their thread: the bot was removed, the channel is archived, the
- * thread has no root any more.
+ * Tells people in direct messages what the bot cannot say in their thread, because it was removed, the channel is
+ * archived, or the thread's first message was deleted.
  */
 export class HeldUpThread {
   readonly #parts: HeldUpParts;
-  /** Whose messages wait, and who knows that they do. */
+  /** The authors who were told that their messages wait. */
   readonly #told = new Set<UserId>();
-  /** The turn whose answer is on its way to its requester: two at once would not see one another. */
+  /** The turn whose answer is being sent to its requester, so that it is not sent twice at once. */
   #copying: TurnId | null = null;
 
   constructor(parts: HeldUpParts) {
@@ -47,14 +47,14 @@ export class HeldUpThread {
     }
   }
 
-  /** A card waits: nobody can decide what they do not see. */
+  /** A card cannot be posted, so its requester is told that a request waits. */
   card(turn: OpenTurn, reason: string): void {
     const { address } = this.#record();
     const text = `${whyText(reason, address)}, so I can’t show there what the agent asks. It waits until I can write there again, for at most 12 hours.`;
     this.#tell(turn.requester, text);
   }
 
-  /** It is given up: the thread cannot be written to. @param dropped messages that will not run */
+  /** The bot gives up on the thread, which it cannot write to. @param dropped messages that will not run */
   givenUp(turn: OpenTurn, reason: string, view: TurnView, dropped: readonly InboxItem[]): void {
     const why = whyText(reason, this.#record().address);
     this.#tellAnswer(turn, `${why}, so here is my answer:`, view);
@@ -76,7 +76,7 @@ export class HeldUpThread {
     this.#tell(turn.requester, text, { turn: turn.id, view });
   }
 
-  /** The copy has arrived, or was given up. */
+  /** Notes in the record that the requester has the answer, if the direct message was delivered. */
   #copied(turn: TurnId, delivered: boolean): void {
     if (this.#copying === turn) this.#copying = null;
     if (!delivered) return;
@@ -86,7 +86,7 @@ export class HeldUpThread {
   #tell(user: UserId, text: string, copy: { turn: TurnId; view: TurnView } | null = null): void {
     const { surface, mailbox, log } = this.#parts;
     const { address } = this.#record();
-    // In a direct message there is no other place; bots read none.
+    // A direct message is itself the thread that cannot be written to, and bots read no direct messages.
     const tell = surface.sendDirectMessage?.bind(surface);
     if (!tell || !/^[UW]/.test(user) || isDirect(address.channel)) return;
     mailbox.away(
@@ -119,7 +119,7 @@ function byAuthor(items: readonly InboxItem[]): [UserId, InboxItem[]][] {
   return authors.map((author) => [author, items.filter(({ user }) => user === author)]);
 }
 
-/** Slack's word, in words for people, as the beginning of a sentence. */
+/** Slack's error code as the beginning of a sentence for people. */
 function whyText(reason: string, { channel }: ThreadAddress): string {
   const place = `<#${channel}>`;
   switch (reason) {

@@ -36,9 +36,9 @@ export interface OfferParts {
   clock: Clock;
   random: Random;
   log: Log;
-  /** ms that a message may wait for an unreachable device and still be run unasked; left out: for ever. */
+  /** ms that a message may wait for an unreachable device and still run without asking; left out: no limit. */
   staleAfterMs?: number | undefined;
-  /** Something changed that the worker may go on with. */
+  /** An offer was shown, so the worker looks at what is due. */
   onShown: Mail;
 }
 
@@ -59,16 +59,16 @@ export function isOfferAction(name: ActionName): name is OfferAction {
   return OFFER_ACTIONS.has(name);
 }
 
-/** A thread's offers: made, shown, decided once by the one whose they are. */
+/** A thread's offers: makes and shows them, and lets the person whom an offer is for decide it once. */
 export class ThreadOffers {
   readonly #parts: OfferParts;
-  /** Being brought to Slack by this process. */
+  /** Offers whose call to Slack is running. */
   readonly #underWay = new Set<Token>();
-  /** Since when nothing could be run here, as far as that is known; as all of these, by the monotonic clock. */
+  /** Since when Letta could not be reached, as far as known. By the monotonic clock, like the two below. */
   #waitingSince: number | null = null;
-  /** Since when nothing may be run here, as people want it so. */
+  /** Since when messages may not run, because people paused the agent or Slack holds up the thread's answer. */
   #pausedSince: number | null = null;
-  /** Since when nobody knows whether the open turn's input arrived. */
+  /** Since when we cannot tell whether Letta got the open turn's input. */
   #inDoubtSince: number | null = null;
   #unreachable = false;
   #begun = false;
@@ -77,7 +77,7 @@ export class ThreadOffers {
     this.#parts = parts;
   }
 
-  /** What the thread's record said when this process first looked: since when its messages wait. Later calls do nothing. */
+  /** Reads from the record, once, since when the thread's messages wait. Later calls do nothing. */
   begin(record: ThreadRecord): void {
     if (this.#begun) return;
     this.#begun = true;
@@ -93,7 +93,7 @@ export class ThreadOffers {
     return clock.monotonic() - Math.max(0, clock.now() - at);
   }
 
-  /** The link is lost, or can not be had. */
+  /** The link is lost, or cannot be made. */
   lost(): void {
     const now = this.#parts.clock.monotonic();
     this.#unreachable = true;
@@ -101,13 +101,13 @@ export class ThreadOffers {
     if (this.#parts.state.open?.state === 'submitted') this.#inDoubtSince ??= now;
   }
 
-  /** Nobody tries to reach it any more; whoever asks next tries afresh. */
+  /** We no longer try to reach Letta; the next message dials anew and waits from then on. */
   givenUp(): void {
     this.#unreachable = false;
     this.#waitingSince = null;
   }
 
-  /** The runtime can be reached: what has waited for it too long is not run unasked. */
+  /** Letta can be reached again: messages that waited too long for it run only if their author wants it. */
   reached(): void {
     const since = this.#waitingSince;
     this.#waitingSince = null;
@@ -115,19 +115,19 @@ export class ThreadOffers {
     this.#holdIfSince(since);
   }
 
-  /** Nothing may be run, for now. @param since ms since 1970 */
+  /** No message may run for now. @param since ms since 1970 */
   paused(since: number): void {
     this.#pausedSince ??= this.#monotonic(since);
   }
 
-  /** The agent may work (again): what has waited for that too long is not run unasked. */
+  /** Messages may run again: those that waited too long for it run only if their author wants it. */
   resumed(): void {
     const since = this.#pausedSince;
     this.#pausedSince = null;
     this.#holdIfSince(since);
   }
 
-  /** The open turn's input, ready to be sent anew, did not arrive: all the while nobody knew, it has waited, too. */
+  /** Letta never got the open turn's input, so the time in which we could not tell counts as waiting, too. */
   neverArrived(): void {
     const since = this.#inDoubtSince;
     this.#inDoubtSince = null;
@@ -147,7 +147,7 @@ export class ThreadOffers {
     state.dirty = true;
   }
 
-  /** The record once its turn is over, with what is left to be decided. */
+  /** Makes the change that closes the turn in the record and offers what is left to decide. */
   afterTurn(leftover: Leftover | null): (record: ThreadRecord) => ThreadRecord {
     this.#inDoubtSince = null;
     const now = this.#parts.clock.now();
@@ -162,7 +162,7 @@ export class ThreadOffers {
     };
   }
 
-  /** Brings every offer to Slack that is not there as it is. */
+  /** Posts or edits every offer whose message in Slack is missing or outdated. */
   show(): void {
     const { state, clock } = this.#parts;
     const { record } = state;
@@ -212,7 +212,7 @@ export class ThreadOffers {
         ...record,
         offers: record.offers.map((each) => (each.token === token ? to(each) : each)),
       }));
-    // On disk first: from here on Slack may have a message that the record does not know.
+    // On disk before the call, so that a restart looks for a message that Slack has and the record does not.
     if (offer.display === 'wanted' && offer.posts.length === 0) change((now) => ({ ...now, display: 'begun' }));
     const wanted = versionOf(offer);
     const bring = () =>
@@ -246,7 +246,7 @@ export class ThreadOffers {
   }
 
   #tokens(): (index: number) => Token {
-    // A change may run several times: then the same messages get the same tokens.
+    // A change may run several times on newer records, and then the same messages must get the same tokens.
     const made: Token[] = [];
     return (index) => {
       made[index] ??= makeToken(this.#parts.random.id());
@@ -255,7 +255,7 @@ export class ThreadOffers {
   }
 }
 
-/** What of an offer is shown. */
+/** The parts of an offer that its message shows, to tell whether that is outdated. */
 function versionOf({ state, count, lines }: Offer): string {
   return JSON.stringify([state, count, lines]);
 }

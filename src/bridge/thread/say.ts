@@ -9,7 +9,7 @@ export interface SayParts {
   log: Log;
 }
 
-/** Words of the bridge's own in the thread, of which nothing depends on whether they arrive. */
+/** Posts a notice of the bridge in the thread; if Slack refuses it, that is only logged: nothing may depend on it. */
 export function say({ state, surface, mailbox, log }: SayParts, text: string): void {
   mailbox.away(
     () => surface.say(state.address, text),

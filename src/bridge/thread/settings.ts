@@ -16,10 +16,10 @@ export interface SettingsParts {
   log: Log;
 }
 
-/** The link of a thread is as its channel's settings want it; who changes them is told when they hold. */
+/** Keeps a thread's link as the channel's settings want it, and tells whoever changed them when Letta applies them. */
 export class ThreadSettings {
   readonly #parts: SettingsParts;
-  /** Who has changed the settings of the channel: the thread is told once Letta has confirmed them. */
+  /** Who changed the channel's settings and is still to be told that Letta has confirmed them. */
   #toConfirm: UserId | null = null;
 
   constructor(parts: SettingsParts) {
@@ -39,15 +39,16 @@ export class ThreadSettings {
     const { state, link } = this.#parts;
     const { permissions, binding } = state.settings;
     const options = { runtime, mode: lettaMode(permissions), binding };
-    // What was set meanwhile holds from here on; a turn that runs goes on as it was begun.
+    // A submitted turn keeps the settings that it began with, so a link with old settings is replaced only without one.
     if (turn?.state !== 'submitted' && link.differs(options)) link.disconnect();
     link.connect(options);
-    // Guarded and strict are one mode to Letta: then nothing is dialled anew, and it holds already.
+    // Guarded and strict are one mode to Letta, so a change between them needs no new link and applies at once.
     if (link.ready && turn?.state !== 'submitted') this.confirm();
   }
 
   /**
-   * A link is ready only once Letta's mode is what was asked for (docs/letta-protocol.md, Other frames of the client).
+   * Tells whoever changed the settings that they apply, if the link was made with them: it is ready only once Letta has
+   * taken the mode (docs/letta-protocol.md, Other frames of the client).
    */
   confirm(): void {
     const { state, link } = this.#parts;
@@ -61,7 +62,7 @@ export class ThreadSettings {
     say(this.#parts, `<@${by}> changed the permissions here to ${permissions}${where}. Letta has confirmed it.`);
   }
 
-  /** The agent that answered new threads is gone, and another one was chosen: people talk to somebody else now. */
+  /** The default agent no longer exists and another was chosen, so people are told that they talk to another one. */
   agentReplaced(gone: string, agentId: string): void {
     say(
       this.#parts,

@@ -8,7 +8,7 @@ import type { Activity } from '../view/turn.ts';
 import type { ThreadLink } from './link.ts';
 import type { ThreadState } from './state.ts';
 
-/** What a thread is doing, in Markdown of ours. */
+/** Says what a thread is doing, in our Markdown. */
 export function statusText(state: ThreadState, link: ThreadLink, permissions: Permissions): string {
   const { record, open } = state;
   if (!record) return 'There is no conversation here yet.';
@@ -33,7 +33,7 @@ export function statusText(state: ThreadState, link: ThreadLink, permissions: Pe
 
 const LISTED = 20;
 
-/** The messages that wait for their turn, in Markdown of ours. */
+/** Lists the queued messages, in our Markdown. */
 export function queueText(inbox: readonly InboxItem[], botUser: UserId): string {
   if (inbox.length === 0) return 'Nothing is queued.';
   const lines = inbox.slice(0, LISTED).map((item, at) => {

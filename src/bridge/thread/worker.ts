@@ -329,8 +329,8 @@ export class ThreadWorker {
   }
 
   /**
-   * What the open turn waits for: `working` the agent, `ending` the last view on its way to Slack, `held_up` Slack, which
-   * refuses that view for now.
+   * What the open turn waits for: `working` the agent, `ending` the last view on its way to Slack, `held_up` Slack,
+   * which refuses that view for now.
    */
   get progress(): 'none' | 'prepared' | 'working' | 'waiting_for_people' | 'waiting_for_letta' | 'ending' | 'held_up' {
     const turn = this.#state.open;

@@ -14,13 +14,13 @@ export interface PromptSources {
   clock: Clock;
 }
 
-/** Characters of a seal: nobody guesses them before the turn begins, and the next turn has others. */
+/** Characters of a seal, which authors cannot guess because it is made when the prompt is written. */
 const SEAL = 8;
 
-/** A name is a courtesy: while Slack is slow nobody waits longer for it. */
+/** When Slack is slower than this, the prompt has ids instead of names. */
 const NAMES_WITHIN_MS = 2_000;
 
-/** The content of a turn's input, with the names that Slack tells. */
+/** Writes the content of a turn's input, with names of people and channels as far as Slack tells them in time. */
 export async function writePrompt(sources: PromptSources, state: ThreadState, turn: OpenTurn): Promise<string> {
   if (turn.ends) return taskEndPrompt(turn.ends);
   const { people, botUser, random, clock } = sources;
