@@ -46,7 +46,7 @@ export interface ApprovalParts {
   mailbox: Mailbox;
   surface: Surface;
   policies: PolicyBook;
-  /** Whether somebody still may, when what they decided takes effect. */
+  /** Judges again whether a person may decide, when their decision takes effect. */
   door: Pick<Door, 'judgeAgain'>;
   audit: Audit;
   clock: Clock;
@@ -55,11 +55,11 @@ export interface ApprovalParts {
   log: Log;
   /** ms after which a request that nobody decided is denied; left out: never. */
   timeoutMs?: number | undefined;
-  /** ms after which a decision that Letta has not heard is not said any more; left out: never. */
+  /** ms after which a decision that Letta did not get is no longer sent; left out: no limit. */
   staleAfterMs?: number | undefined;
-  /** A turn may have begun or ended meanwhile, and the thread may rest. */
+  /** Does what is due, for example retires the thread once its requests are in the audit. */
   advance(): void;
-  /** Makes sure that the cards can still be seen. */
+  /** Checks that Slack still shows the cards of the turn. */
   recheckCards(): void;
 }
 
@@ -68,7 +68,7 @@ export type ApprovalAction = Exclude<InboundAction['name'], OfferAction | 'stop'
 const NO_QUESTION = 'This is not a question.';
 const A_QUESTION = 'This is a question: choose an answer.';
 
-/** The requests of a thread's turn: asked, shown, decided by the one who may, told to Letta, once. */
+/** The requests of a thread's turn: shows them, lets those who may decide each once, and tells Letta. */
 export class ThreadApprovals {
   readonly #parts: ApprovalParts;
   readonly #audit: ThreadAudit;
@@ -95,7 +95,7 @@ export class ThreadApprovals {
     this.#typing = new ApprovalTyping({ ...parts, decisions: this.#decisions });
   }
 
-  /** What the record says is to be done: deadlines, and what is not written down yet. Doing it twice is fine. */
+  /** Does what the record says is due: sets deadlines and writes the audit. Doing it twice is fine. */
   resume(): void {
     this.#deadlines.arm();
     this.#audit.settle();
@@ -105,12 +105,12 @@ export class ThreadApprovals {
     this.#requests.asked(request);
   }
 
-  /** A link is there while the turn runs. */
+  /** A new link joined the turn while it runs. */
   joined(): void {
     this.#requests.joined();
   }
 
-  /** The device tells of another working directory. */
+  /** The device reported another working directory. */
   directoryMoved(): void {
     this.#requests.directoryMoved();
   }
@@ -119,18 +119,18 @@ export class ThreadApprovals {
     this.#requests.close(...args);
   }
 
-  /** The turn is over: nothing is left to be said again. */
+  /** The turn is over, so no decision of it has to be sent to Letta again. */
   forget(): void {
     this.#decisions.forget();
     this.resume();
   }
 
-  /** What somebody wrote while something waits for them, before it is stored. */
+  /** Before a message is stored: whether it answers a request that waits for its author. */
   typed(...args: Parameters<ApprovalTyping['typed']>): Typed {
     return this.#typing.typed(...args);
   }
 
-  /** The same once it is stored. */
+  /** After the message is stored: asks its author whether it is the reason for a no. */
   askAbout(...args: Parameters<ApprovalTyping['ask']>): void {
     this.#typing.ask(...args);
   }
@@ -140,8 +140,8 @@ export class ThreadApprovals {
   }
 
   /**
-   * `!approve id` and `!deny id reason`, for cards that Slack does not take: by the first letters of the card's token.
-   * Resolves with a line for the one who asked.
+   * Handles `!approve id` and `!deny id reason`, which decide cards that Slack does not show; `id` is the first letters
+   * of the card's token. @returns a line for the one who asked
    */
   byCommand(verb: 'approve' | 'deny', args: string, person: Person): string {
     const [id = '', ...words] = args.trim().split(/\s+/);
@@ -176,8 +176,9 @@ export class ThreadApprovals {
   }
 
   /**
-   * Slack has taken no form of a card for half a day: what nobody can see is denied, and the thread told where it still
-   * can be. @param cards the first letters of their tokens; left out: all open ones of the turn
+   * Slack refused cards in every form for half a day. Their requests are denied, because people cannot see what they
+   * would decide, and the thread is told.
+   * @param cards the first letters of their tokens; left out: all open ones of the turn
    */
   notShown(turn: TurnId, reason: string, cards?: readonly string[]): void {
     const { state, log } = this.#parts;
@@ -215,7 +216,7 @@ export class ThreadApprovals {
       case 'view_page':
         return this.#fullView(found, person, action.page ?? 0);
       case 'approve':
-        // Nobody approves what could not be read: of what a card cuts off, all is shown first.
+        // A card that cuts text off opens all of it first, because nobody may approve what they could not read.
         if (shownRequest(request).isPartlyShown) return this.#fullView(found, person, 0);
         return this.#decide(found, approveShown(request, record), person);
       case 'deny':
@@ -284,7 +285,7 @@ export class ThreadApprovals {
   }
 
   /**
-   * What somebody makes of a command counts as theirs: where nobody approves what is their own, somebody else is asked.
+   * An edited command counts as the editor's own, so where people may not approve their own, another person is asked.
    */
   #edit(found: Found, text: string, person: Person): SubmissionOutcome | SubmissionOutcome {
     const { record, request } = found;
@@ -293,7 +294,7 @@ export class ThreadApprovals {
     const { send } = decided;
     const command = send.behavior === 'allow' ? send.updatedInput?.command : undefined;
     if (typeof command !== 'string') {
-      // Nothing was changed: it is what its card shows.
+      // The text is unchanged, so this is an approval of what the card shows, by somebody who may approve that.
       const again = this.#decisions.find(record.token, person, 'decide');
       if ('result' in again) return again;
       return this.#decisions.decide(again, approveShown(request, record), person, { via: 'modal' });
@@ -317,7 +318,7 @@ export class ThreadApprovals {
     return this.#decisions.decide(found, { ...approve(), words }, person, { via: 'click', grant });
   }
 
-  /** With a button to approve for those who may. */
+  /** Opens the whole request; if its card cut text off, with a button to approve for those who may. */
   #fullView({ record, request }: Found, person: Person, page: number): ActionOutcome {
     const { token, tool: title } = record;
     const folder = this.#parts.link.workingDirectory;
@@ -339,7 +340,7 @@ export class ThreadApprovals {
   }
 }
 
-/** Not for questions: a bare allow would leave them open (docs/letta-protocol.md, Approvals). */
+/** Actions refused for questions, because a bare allow would leave them open (docs/letta-protocol.md, Approvals). */
 const APPROVES: ReadonlySet<string> = new Set(['approve', 'edit_command', 'allow_command', 'allow_edits', 'save_rule']);
 
 function wishOf(name: ApprovalAction | SubmissionName): Wish {

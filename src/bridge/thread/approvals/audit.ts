@@ -10,13 +10,13 @@ export interface AuditParts {
   mailbox: Mailbox;
   audit: Audit;
   log: Log;
-  /** Something is written: the thread may rest. */
+  /** An entry was written, so the thread may have nothing left to do. */
   advance(): void;
 }
 
 const AGAIN_MS = 5_000;
 
-/** Writes down what became of a thread's requests. What is due stands in the record until it is written. */
+/** Writes what became of a thread's requests to the audit. The record marks an entry as due until it is written. */
 export class ThreadAudit {
   readonly #parts: AuditParts;
   readonly #underWay = new Set<Token>();
@@ -25,14 +25,14 @@ export class ThreadAudit {
     this.#parts = parts;
   }
 
-  /** Writes down every request that is over and was not yet. */
+  /** Writes every request that is over and whose entry is due. */
   settle(): void {
     for (const record of this.#parts.state.record?.approvals ?? []) {
       if (record.audit === 'due' && !this.#underWay.has(record.token)) this.#write(record);
     }
   }
 
-  /** Resolves once it is on disk. For what nobody is shown: what can not be written down is asked. */
+  /** Writes one entry; rejects when the disk fails, so that a request without a card is not let pass unrecorded. */
   async write(entry: AuditEntry): Promise<void> {
     const { audit, log } = this.#parts;
     await audit.append(entry);
@@ -50,7 +50,7 @@ export class ThreadAudit {
       () => {
         state.change((now) => ({
           ...now,
-          // It may have become something else meanwhile: that is written, too.
+          // If the request was reopened or decided otherwise meanwhile, that needs another entry.
           approvals: now.approvals.map((each) =>
             each.token === token && isThat(state.key, each, entry)
               ? { ...each, audit: 'done', input: undefined }
@@ -74,7 +74,7 @@ function isThat(thread: ThreadKey, record: ApprovalRecord, entry: AuditEntry): b
   return now?.at === entry.at && now.outcome === entry.outcome;
 }
 
-/** For the log: no words of anybody. */
+/** An entry's fields for the log, without anything that a person or the agent wrote. */
 function fieldsOf({ title: _, id: __, thread: ___, input: ____, ...fields }: AuditEntry): object {
   return fields;
 }

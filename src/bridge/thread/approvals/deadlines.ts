@@ -16,20 +16,20 @@ export interface DeadlineParts {
   decisions: ApprovalDecisions;
   clock: Clock;
   log: Log;
-  /** Makes sure that the cards can still be seen. */
+  /** Checks that Slack still shows the cards of the turn. */
   recheckCards(): void;
 }
 
-/** People who have not clicked by then are reminded, once. */
+/** People who have not decided after this long are reminded, once. */
 const REMIND_AFTER_MS = 15 * 60_000;
 const AGAIN_MS = 60_000;
 
-/** Reminds of open requests once, and denies those that nobody decided in time. One timer for all of a thread. */
+/** Reminds people of open requests, once, and denies requests that they did not decide in time. */
 export class ApprovalDeadlines {
   readonly #parts: DeadlineParts;
   /**
-   * How far the monotonic clock was from the wall clock when each request became known here, by request and time of asking:
-   * a wall clock that is set meanwhile must not hasten or delay a deadline.
+   * By request and time of asking: the monotonic clock minus the wall clock when this process first saw the request, so
+   * that setting the wall clock moves no deadline.
    */
   readonly #offsets = new Map<string, number>();
   #timer: Timer | null = null;
@@ -38,7 +38,7 @@ export class ApprovalDeadlines {
     this.#parts = parts;
   }
 
-  /** Looks again at what is due when. */
+  /** Sets the one timer to the next reminder or deadline of an open request. */
   arm(): void {
     const { mailbox } = this.#parts;
     this.#timer?.cancel();
@@ -49,7 +49,7 @@ export class ApprovalDeadlines {
     this.#timer = Number.isFinite(next) ? mailbox.later(Math.max(0, next), () => this.#fire()) : null;
   }
 
-  /** @param at ms since 1970, as it stands in the record */
+  /** @param at ms since 1970, as stored in the record */
   #msUntil(record: ApprovalRecord, at: number): number {
     const { clock } = this.#parts;
     const key = keyOf(record);
@@ -72,7 +72,7 @@ export class ApprovalDeadlines {
     const { link, mailbox, clock, decisions } = this.#parts;
     const now = clock.now();
     const due = this.#open().filter((record) => this.#msUntil(record, nextOf(record)) <= 0);
-    // Nobody could decide meanwhile: it is looked at again when Letta is there.
+    // While Letta cannot be reached nobody can decide, so nothing is denied or reminded of until it can.
     if (due.length > 0 && !link.ready) {
       this.#timer = mailbox.later(AGAIN_MS, () => this.#fire());
       return;
@@ -85,14 +85,14 @@ export class ApprovalDeadlines {
     this.arm();
   }
 
-  /** On disk first: a reminder is rather lost than given twice. */
+  /** Stores the reminder before posting it, so that a crash loses a reminder rather than repeating it. */
   #remind({ token, asks, requester, tool, title }: ApprovalRecord, now: number): void {
     const { state } = this.#parts;
     state.change((record) => ({
       ...record,
       approvals: record.approvals.map((each) => (each.token === token ? { ...each, remindedAt: now } : each)),
     }));
-    // Somebody may have deleted it: people are not sent to a card that is not there.
+    // Somebody may have deleted a card, and a reminder must not point to one that is gone.
     this.#parts.recheckCards();
     const whom = (asks ?? [requester]).slice(0, 20).map((id) => (id.startsWith('S') ? `<!subteam^${id}>` : `<@${id}>`));
     const what =

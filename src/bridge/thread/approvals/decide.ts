@@ -33,42 +33,42 @@ export interface DecidingParts {
   log: Log;
   /** ms after which a request that nobody decided is denied; left out: never. */
   timeoutMs?: number | undefined;
-  /** What this person wrote as an answer, or as the reason for a no, met a request that was over. */
+  /** Tells this author that their reply came after the request was over, so the agent has not read it. */
   tooLate(author: UserId): void;
-  /** Some request is decided, closed, or open again. */
+  /** A request was decided, closed or opened again. */
   onChange(): void;
 }
 
-/** An open request that this person may decide, exactly as it was shown: `request` as it would run. */
+/** An open request that this person may decide and that is what its card shows; `request`: as it would run. */
 export interface Found {
   record: ApprovalRecord;
   request: ApprovalRequest;
 }
 
-/** `decide`: whatever it will be. `edit`: put another command in its place. `save`: decide it with a rule that outlives the turn. */
+/** `decide`: approve or answer. `edit`: run another command instead. `save`: approve, with a rule for later turns. */
 export type Wish = 'look' | 'decide' | 'edit' | 'deny' | 'save';
 
 export interface How {
   via: DecidedVia;
-  /** What else is allowed with it, until the turn ends. */
+  /** What the approval also allows until the turn ends. */
   grant?: GrantKind | undefined;
-  /** Something that must be on disk together with the decision. */
+  /** A change that must be on disk together with the decision. */
   also?: (record: ThreadRecord) => ThreadRecord;
 }
 
-/** Decides requests: by the one who may, once, for what was shown; on disk first, then told to Letta. */
+/** Decides each request once, by a person who may and for what they were shown; stores that, then tells Letta. */
 export class ApprovalDecisions {
   readonly #parts: DecidingParts;
-  /** Decisions on their way to Letta, by request: said again after a reconnect if the request is still open. */
+  /** Decisions that Letta has not confirmed, by request: sent again after a reconnect if Letta still asks. */
   readonly #decisions = new Map<string, Decision>();
-  /** Cards whose decision Letta has taken. */
+  /** Cards whose decision Letta has confirmed. */
   readonly #taken = new Set<Token>();
 
   constructor(parts: DecidingParts) {
     this.#parts = parts;
   }
 
-  /** Judged anew at each click: who it is, whether it is open, and whether Letta waits for what was shown. */
+  /** Judges a click: whether this person may, the request is open, and Letta still waits for what the card shows. */
   find(token: string, person: Person, wish: Wish): Found | Refused {
     const { state, link } = this.#parts;
     const record = state.record?.approvals.find((approval) => approval.token === token);
@@ -92,12 +92,12 @@ export class ApprovalDecisions {
     return { record, request: withEditedCommand(request, record) };
   }
 
-  /** Whether this person may decide that request now, whatever else is with it. @param wish `deny`: at least that */
+  /** Whether this person may decide the request, open or not. @param wish `deny`: whether they may at least deny it */
   mayDecide(record: ApprovalRecord, person: Person, wish: 'decide' | 'deny' = 'decide'): boolean {
     return this.#may(record, person, wish).allowed;
   }
 
-  /** Whether they could have decided it as they did, with a saved rule or without. */
+  /** Whether this person may decide the request, with a saved rule or without one. */
   couldDecide(record: ApprovalRecord, person: Person): boolean {
     return this.#may(record, person, 'decide').allowed || this.#may(record, person, 'save').allowed;
   }
@@ -106,26 +106,26 @@ export class ApprovalDecisions {
     const { state, policies } = this.#parts;
     const judge = (doing: Doing) => can(policies.current(), person, doing, state.place);
     if (wish === 'look') return judge({ do: 'look' });
-    // What somebody wrote they may write anew, or take back.
+    // The author of an edited command may not approve it, but may edit it again or deny it.
     const decide = whoDecides({ tool, requester, edit: wish === 'decide' || wish === 'save' ? edit : undefined });
     if (wish === 'edit') {
-      // It is as if they had asked for that command themselves.
+      // An edited command counts as its editor's own, so they must be allowed to give the agent work.
       const speaks = judge({ do: 'speak' });
       const decides = judge(decide);
       return decides.allowed && !speaks.allowed ? { ...speaks, notice: MAY_NOT_SPEAK } : decides;
     }
     if (wish === 'decide') return judge(decide);
     if (wish === 'deny') {
-      // Whoever may say no to other tools may say no to this one, too.
+      // Starting agents may be reserved to admins, but whoever may deny other tools may deny this one.
       const usual = judge(decide.do === 'decide' ? { ...decide, startsAgent: false } : decide);
       return usual.allowed ? usual : judge(decide);
     }
     const admin = judge({ do: 'administer' });
-    // Nobody saves a rule for what they could not approve because it is their own.
+    // An admin who may not approve their own requests may not save a rule for one either.
     return admin.allowed && requester === person.id ? judge(decide) : admin;
   }
 
-  /** Letta is told once it is on disk. Refused when somebody was quicker. */
+  /** Stores the decision, then tells Letta; refused when somebody else decided first. */
   decide(
     { record, request }: Found,
     decided: Decided,
@@ -158,19 +158,19 @@ export class ApprovalDecisions {
     return { result: 'decided' };
   }
 
-  /** Whether what this person makes of a command waits for somebody else. */
+  /** Whether an edited command needs the approval of another person. */
   mustAskAnother(): boolean {
     return needsAnotherApprover(this.#parts.policies.current(), this.#parts.state.place.channel);
   }
 
-  /** Nobody but them could approve what they make of it: a line for them. `null`: somebody could. */
+  /** A line for an editor whose command nobody else could approve; `null`: somebody could. */
   nobodyElse({ requester }: ApprovalRecord, { id: editor }: Person): string | null {
     const { policies, state } = this.#parts;
     const others = listOtherApprovers(policies.current(), state.place.channel, { editor, requester });
     return this.mustAskAnother() && others.length === 0 ? NOBODY_ELSE : null;
   }
 
-  /** Asks somebody else about the command that this person put in the place of the agent's, on a card of its own. */
+  /** Closes the card of the agent's command, and asks others on a new card about the command that replaces it. */
   askEdited({ record, request }: Found, command: string, person: Person): { result: 'decided' } | Refused {
     const { state, link, mailbox, policies, clock, random, log, timeoutMs, onChange } = this.#parts;
     const at = clock.now();
@@ -207,7 +207,7 @@ export class ApprovalDecisions {
     return { result: 'decided' };
   }
 
-  /** The request, if it was decided by just this. */
+  /** The request, if this decision is the one in the record. */
   #stored(token: Token, { by, at }: { by: string; at: number }): ApprovalRecord | null {
     const stored = this.#parts.state.record?.approvals.find((approval) => approval.token === token);
     return stored?.state.state === 'decided' && stored.state.at === at && stored.state.by === by ? stored : null;
@@ -224,7 +224,7 @@ export class ApprovalDecisions {
     this.tell(record, send);
   }
 
-  /** Nobody decided, and nobody can any more: Letta is told no. */
+  /** Denies a request that nobody decided in time, or that could not be shown. */
   denyUndecided(record: ApprovalRecord, why: ApprovalClosed & ('expired' | 'not_shown')): void {
     const { state, clock, log, onChange } = this.#parts;
     state.change((now) => settleApproval(now, record.token, { state: 'closed', why, at: clock.now() }));
@@ -234,7 +234,7 @@ export class ApprovalDecisions {
     this.tell(record, denialOf(why));
   }
 
-  /** People decide anew, in as much time as at first. */
+  /** Opens a request again, with a full deadline. */
   reopen({ token }: ApprovalRecord): void {
     const { state, clock, timeoutMs, onChange } = this.#parts;
     const expiresAt = timeoutMs === undefined ? undefined : clock.now() + timeoutMs;
@@ -243,23 +243,23 @@ export class ApprovalDecisions {
     onChange();
   }
 
-  /** Whether Letta has taken what was decided on that card: under the same id it asks for something else then. */
+  /** Whether Letta has confirmed this card's decision, so that another request with the same id is a new one. */
   isTaken(token: Token): boolean {
     return this.#taken.has(token);
   }
 
-  /** What was decided and Letta did not hear, or took back. */
+  /** The decision for this request that Letta has not confirmed. */
   underWay(requestId: string): Decision | undefined {
     return this.#decisions.get(requestId);
   }
 
-  /** The turn is over: nothing is left to be said again. */
+  /** The turn is over, so no decision of it has to be sent to Letta again. */
   forget(): void {
     this.#decisions.clear();
     this.#taken.clear();
   }
 
-  /** Letta hears it once all of the present step is on disk. */
+  /** Tells Letta the decision, once the changes of the present mail are on disk. */
   tell(record: ApprovalRecord, decision: Decision): void {
     this.#parts.mailbox.after(() => this.#tell(record, decision));
   }
@@ -274,7 +274,7 @@ export class ApprovalDecisions {
         this.#decisions.delete(record.requestId);
         this.#taken.add(record.token);
         if (answer === 'accepted') return;
-        // What somebody wrote was taken for this alone: nobody has read it.
+        // The reply counted only as this decision, and the request was over, so the agent has not read it.
         if (record.state.state === 'decided' && record.state.via === 'reply') this.#parts.tooLate(record.state.by);
         const at = clock.now();
         state.change((now) => setApproval(now, record.token, { state: 'closed', why: 'answered_elsewhere', at }));
@@ -284,7 +284,7 @@ export class ApprovalDecisions {
       (error) => {
         const { certain, code } = asBridgeError(error);
         log.warn({ request: record.requestId, err: error }, 'Letta did not confirm a decision');
-        // With the link gone Letta asks again; refused over a good link, it still waits for somebody's click.
+        // After a lost link Letta asks again. If it refused over a link that is up, it still waits: people decide anew.
         if (!certain || code === 'link_lost' || link.ready !== connection) return;
         if (state.open?.id !== record.turn || !state.turn.openApprovals.includes(record.requestId)) return;
         this.#decisions.delete(record.requestId);
@@ -294,7 +294,7 @@ export class ApprovalDecisions {
   }
 }
 
-/** For the audit: the input that was asked about, or what runs instead of it. */
+/** The input for the audit: what the agent asked for, or what runs instead. */
 function inputOf(request: ApprovalRequest, send: Decision, folder: string | null): string {
   const isChanged = send.behavior === 'allow' && send.updatedInput !== undefined && !request.questions;
   return auditText(isChanged ? { ...request, input: send.updatedInput ?? {}, diffs: [] } : request, folder);
@@ -304,7 +304,7 @@ const MAY_NOT_SPEAK = 'You can approve or deny this, but you may not run your ow
 const NOBODY_ELSE =
   'Someone else would have to approve your command, and no one else here can. Deny with a reason instead: the agent reads it.';
 
-/** What the agent reads of a request that nobody decided. */
+/** The denial that the agent reads for a request that nobody decided. */
 export function denialOf(why: ApprovalClosed & ('expired' | 'not_shown')): Decision {
   const message =
     why === 'expired'

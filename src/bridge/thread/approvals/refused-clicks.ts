@@ -4,21 +4,21 @@ import type { ThreadKey, UserId } from '../../ids.ts';
 import type { Audit, Clock, Log } from '../../ports.ts';
 import type { ApprovalRecord, DecidedVia, ThreadRecord } from '../../record/thread-record.ts';
 
-/** Somebody wanted to decide a request and may not. */
+/** A click, reply or command of somebody who wanted to decide a request and may not. */
 export interface RefusedClick {
   thread: ThreadKey;
-  /** Of the card. */
+  /** The token of the card. */
   token: string;
   user: UserId;
-  /** In one word, as `can()` says it. */
+  /** The code that `can()` gave as its reason. */
   reason: string;
   via: DecidedVia;
 }
 
-/** Whoever clicks on and on fills the audit with one entry a card. */
+/** How many pairs of card and person are remembered, so that repeated clicks write one entry. */
 const KEPT = 5_000;
 
-/** Writes down who tried to decide what they may not. Nobody waits for it: a click is answered all the same. */
+/** Writes to the audit who tried to decide what they may not. A click is answered without waiting for the write. */
 export class RefusedClicks {
   readonly #parts: { audit: Audit; clock: Clock; log: Log };
   readonly #written = new BoundedMap<string, true>(KEPT);
@@ -27,7 +27,7 @@ export class RefusedClicks {
     this.#parts = parts;
   }
 
-  /** @returns Letta's id of the request; `null` where the token is of something else */
+  /** @returns Letta's id of the request; `null` when the token is not one of a request's card */
   note(click: RefusedClick, record: ThreadRecord | null): string | null {
     const { audit, clock, log } = this.#parts;
     const approval = record?.approvals.find(({ token }) => token === click.token);

@@ -18,18 +18,19 @@ export interface TypingParts {
 }
 
 /**
- * - `answers`: it answered the question that was open.
- * - `points`: it says yes, which approves nothing: its author is shown the card.
- * - `unreachable`: it would have answered the question that is open, and Letta can not hear it.
- * - `waits`: a request waits for its author; the message is queued, and they say what they mean by it.
- * - `nothing`: nothing waits for them.
+ * What a message means for a request that waits for its author.
+ * - `answers`: it answered the open question, and counts as handled.
+ * - `points`: it says yes, which approves nothing, so its author is pointed to the card.
+ * - `unreachable`: it would answer the open question, but Letta cannot be reached.
+ * - `waits`: a request waits for its author, who is asked what the message means once it is queued.
+ * - `nothing`: no request waits for its author, or the message cannot answer it.
  */
 export type Typed = 'answers' | 'points' | 'unreachable' | 'waits' | 'nothing';
 
 const YES =
   /^(?:y|yes|yep|yeah|yup|ok|okay|k|sure|approved?|allow(?:ed)?|accept(?:ed)?|go(?: ahead)?|do it|proceed|lgtm|ja|oui|si|\+1|👍|✅|:\+1:|:thumbsup:|:white_check_mark:)(?:[ ,]*please)?[.! ]*$/iu;
 
-/** What people write while a request waits for them: it must neither decide by accident nor wait for ever. */
+/** Handles messages of people for whom a request waits: a message must not approve by accident, nor wait unnoticed. */
 export class ApprovalTyping {
   readonly #parts: TypingParts;
 
@@ -37,7 +38,7 @@ export class ApprovalTyping {
     this.#parts = parts;
   }
 
-  /** Before the message is stored. What answered counts as handled, on disk together with the answer. */
+  /** Called before the message is stored. One that answers a question is stored as handled together with the answer. */
   typed(item: Pick<InboxItem, 'key' | 'ts' | 'spans'>, person: Person): Typed {
     const { decisions, clock } = this.#parts;
     const waiting = this.#waiting(item, person);
@@ -55,7 +56,7 @@ export class ApprovalTyping {
     return outcome.result === 'decided' ? 'answers' : 'nothing';
   }
 
-  /** After the message is stored: its author says whether it is the reason for a no. */
+  /** Called after the message is stored: offers its author to deny the request with it as the reason. */
   ask(item: Pick<InboxItem, 'key' | 'ts'>, person: Person): void {
     const { state, clock, random } = this.#parts;
     const waiting = this.#waiting(item, person);
@@ -68,7 +69,7 @@ export class ApprovalTyping {
     });
   }
 
-  /** "Deny with this as the reason": the message leaves the queue and becomes what the agent reads. */
+  /** Handles "Deny with this as the reason": the message leaves the queue, and the agent reads it as the reason. */
   deny(action: InboundAction, person: Person): ActionOutcome {
     const { state, decisions, clock } = this.#parts;
     const { token, team: _, messageTs: ts } = action;
@@ -92,7 +93,7 @@ export class ApprovalTyping {
     });
   }
 
-  /** The newest open request that this person may decide, and that was asked when they wrote. */
+  /** The newest open request that this person may at least deny, and that was asked before they wrote. */
   #waiting({ ts }: Pick<InboxItem, 'ts'>, person: Person): ApprovalRecord | undefined {
     const { state, decisions } = this.#parts;
     const isOpen = (record: ApprovalRecord) => record.turn === state.open?.id && record.state.state === 'open';

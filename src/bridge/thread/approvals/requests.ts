@@ -27,39 +27,40 @@ export interface AskingParts {
   random: Random;
   log: Log;
   decisions: ApprovalDecisions;
-  /** Whether somebody still may, when what they wrote or decided takes effect. */
+  /** Judges again whether a person may, when what they wrote or decided takes effect. */
   door: Pick<Door, 'judgeAgain'>;
   audit: ThreadAudit;
-  /** A line of ours for everybody in the thread. */
+  /** Posts a line in the thread. */
   say(text: string): void;
   /** ms after which a request that nobody decided is denied; left out: never. */
   timeoutMs?: number | undefined;
-  /** ms after which a decision that Letta has not heard is not said any more: people decide anew; left out: never. */
+  /** ms after which a decision that Letta did not get is not sent, and people decide anew; left out: no limit. */
   staleAfterMs?: number | undefined;
   onChange(): void;
 }
 
-/** What Letta asks: taken up again after a reconnect, let pass, or shown to those who may decide. */
+/** Handles Letta's requests: matches them with known cards after a reconnect, lets them pass, or shows them. */
 export class ApprovalRequests {
   readonly #parts: AskingParts;
-  /** Calls that move the working directory and were let pass without a card. */
+  /** Calls that may move the working directory and were let pass without a card. */
   #passed: { turn: TurnId; requests: ApprovalRequest[] } | null = null;
-  /** Calls that the device has told a new working directory after. */
+  /** Calls after which the device has reported the new working directory. */
   #moved: { turn: TurnId; ids: string[] } | null = null;
-  /** The turn that a link was made in the middle of: what was called before that may have gone by unheard. */
+  /** The turn during which a new link joined, so that we may have missed earlier calls of it. */
   #joined: TurnId | null = null;
 
   constructor(parts: AskingParts) {
     this.#parts = parts;
   }
 
-  /** A link is there while the turn runs: what Letta told before that is not told again. */
+  /** A new link joined the running turn, and Letta does not repeat the calls that it made before. */
   joined(): void {
     this.#joined = this.#parts.state.open?.id ?? null;
   }
 
   /**
-   * The device tells of another working directory. It does not say after which call: of several none is taken for it.
+   * The device reported another working directory. It does not say which call moved it, so when several could have,
+   * none counts as done.
    */
   directoryMoved(): void {
     const turn = this.#parts.state.open?.id;
@@ -70,7 +71,7 @@ export class ApprovalRequests {
     this.#moved = { turn, ids: [...(this.#moved?.turn === turn ? this.#moved.ids : []), only] };
   }
 
-  /** Whether that call was approved, or was heard to run. */
+  /** Whether this call was approved or let pass, or was seen to run. */
   #mayRun(id: string, turn: TurnId): boolean {
     const { state } = this.#parts;
     const approved = (state.record?.approvals ?? []).filter(
@@ -100,7 +101,7 @@ export class ApprovalRequests {
     }).filter((id) => !moved.includes(id));
   }
 
-  /** Whether relative paths of this call may be read in another directory than the one that is known. */
+  /** Whether this call's relative paths may be meant for another directory than the one that we know. */
   #mayMove({ callId }: ApprovalRequest, turn: TurnId): boolean {
     const { tools } = this.#parts.state.turn;
     const heard = this.#joined !== turn || tools.some((call) => call.callId === callId);
@@ -108,9 +109,9 @@ export class ApprovalRequests {
   }
 
   /**
-   * Letta asks, or asks again after a reconnect or a restart: then the card that people have is the one that counts.
-   * A request that Letta had taken the answer of is another one under the same id: ids are the model's
-   * (docs/letta-protocol.md, Approvals).
+   * Letta asks, or asks again after a reconnect or a restart; then the request keeps its card. If Letta had confirmed
+   * that card's decision, this is a new request with the same id, because the model makes the ids (docs/letta-protocol.md,
+   * Approvals).
    */
   asked(request: ApprovalRequest): void {
     const { state, decisions, log } = this.#parts;
@@ -126,8 +127,8 @@ export class ApprovalRequests {
       this.#letPass(request, digest, turn, { by: 'stop' });
       return;
     }
-    // While Letta runs a turn of its own, our input is queued behind it: the agent has not read yet that it may do nothing
-    // else, so people decide what that turn asks.
+    // While Letta runs a turn of its own, our input is queued behind it, and the agent has not read yet that it may only
+    // end tasks; so people decide that turn's requests.
     if (turn.ends && !known && !this.#parts.link.runsAnother(turn)) {
       this.#denyInEndTurn(request);
       return;
@@ -144,7 +145,7 @@ export class ApprovalRequests {
         const now = state.open;
         // Over another link Letta asks again.
         if (now?.id !== turn.id || this.#parts.link.ready !== connection) return undefined;
-        // What it was judged by may have changed while Slack was asked.
+        // Policy, grants or turn may have changed while we asked Slack, so the request is judged again.
         const still = may ? this.#unasked(request, now) : null;
         if (still?.by !== pass.by) return this.#show(request, digest, now, null, null);
         return still.by === 'grant'
@@ -160,7 +161,7 @@ export class ApprovalRequests {
     );
   }
 
-  /** Those in whose name a request passes unasked may have lost the right to since. */
+  /** Whether those in whose name a request passes without a card, the author and the giver of a grant, still may. */
   async #stillMay(pass: AutoApproval, turn: OpenTurn): Promise<boolean> {
     const { door, state } = this.#parts;
     const { requester } = turn;
@@ -205,7 +206,7 @@ export class ApprovalRequests {
     this.#parts.decisions.tell(record, approve().send);
   }
 
-  /** Nobody could judge it: the agent and the thread hear why. */
+  /** Denies a request that nobody could decide in Slack, and tells the agent and the thread why. */
   #refuse(turn: OpenTurn, request: ApprovalRequest, digest: string, refusal: string): void {
     const { clock, log, decisions, say } = this.#parts;
     log.warn({ request: request.requestId, tool: request.tool, refusal }, 'request denied: it cannot be shown');
@@ -216,7 +217,7 @@ export class ApprovalRequests {
     say(`I could not show here what the agent asked for, so I denied it: it is ${refusal}.`);
   }
 
-  /** Known here: open on the same card, or decided without Letta having heard of it. */
+  /** Letta asks again for a request that has a card: it is open, or Letta did not get the decision. */
   #again(known: ApprovalRecord, request: ApprovalRequest, turn: OpenTurn): void {
     const { state, decisions, clock, log, staleAfterMs, onChange } = this.#parts;
     const { requestId } = request;
@@ -225,7 +226,7 @@ export class ApprovalRequests {
       return;
     }
     if (turn.stoppedBy) {
-      // The stop takes the request back: what was decided before it must not come behind it.
+      // Somebody stopped the turn, so a decision made before must not reach Letta after the Stop.
       const over = { state: 'closed', why: 'turn_over', at: clock.now() } as const;
       state.change((record) => setApproval(record, known.token, over));
       onChange();
@@ -233,7 +234,7 @@ export class ApprovalRequests {
     }
     if (known.state.state === 'decided') {
       const { decision, by, at } = known.state;
-      // An Approve from the evening must not run in the morning.
+      // A command approved in the evening must not run in the morning, when things may have changed.
       const stale = staleAfterMs !== undefined && clock.now() - at > staleAfterMs;
       if (stale) log.info({ request: requestId, decision, by }, 'a decision is too old to be sent to Letta');
       const send = decisions.underWay(requestId) ?? rebuildDecision(request, known, known.state)?.send;
@@ -252,7 +253,7 @@ export class ApprovalRequests {
     decisions.reopen(known);
   }
 
-  /** A consent that Letta did not hear counts only if whoever gave it still may. */
+  /** Sends an approval that Letta did not get, if the person who gave it still may; else people decide anew. */
   #sayLate(known: ApprovalRecord, send: Decision, by: UserId): void {
     const { state, decisions, door, mailbox, link, log } = this.#parts;
     const { token, requester } = known;
@@ -296,7 +297,7 @@ export class ApprovalRequests {
       ...(only !== null && { only }),
       rule: hasAdmins(policy) && ruleOf(request) !== null,
       askedAt: at,
-      // Whether something was said before a restart is not known then.
+      // Left out while unknown: after a restart, text before the request may not have been read from the history yet.
       ...((after !== null || !state.textUnknown) && { after }),
       ...(timeoutMs !== undefined && decided.state === 'open' && { expiresAt: at + timeoutMs }),
       ...(decided.state !== 'open' && { audit: 'due' as const, input: auditText(request, link.workingDirectory) }),
@@ -315,7 +316,7 @@ export class ApprovalRequests {
     return approval;
   }
 
-  /** Closes cards of requests that Letta no longer waits for: answered outside Slack, or lost in a restart. */
+  /** Closes open cards whose requests Letta no longer waits for. @param stillOpen ids that Letta still waits for */
   close(stillOpen: readonly string[], why: 'answered_elsewhere' | 'link_lost' | 'turn_over'): void {
     const { state, clock, onChange } = this.#parts;
     const turn = state.open?.id;
@@ -334,7 +335,7 @@ export class ApprovalRequests {
 
   #unasked(request: ApprovalRequest, turn: OpenTurn): AutoApproval | null {
     const { state, link, policies } = this.#parts;
-    // Somebody wants it to end: nothing more is let pass.
+    // Somebody stopped the turn, so nothing more passes without a card.
     if (turn.stoppedBy) return null;
     return findAutoApproval(request, {
       policy: policies.current(),
@@ -346,7 +347,7 @@ export class ApprovalRequests {
     });
   }
 
-  /** The agent was asked to end what runs in the background, and may do nothing else: nobody is asked about it. */
+  /** Denies a request without asking people, because in this turn the agent may only end background tasks. */
   #denyInEndTurn(request: ApprovalRequest): void {
     const { link, mailbox, log } = this.#parts;
     const connection = link.ready;
@@ -359,7 +360,7 @@ export class ApprovalRequests {
     );
   }
 
-  /** Without a card. It is written down first; what can not be written down, or said, is asked. */
+  /** Approves a request without a card, after its audit entry is written; if either fails, people are asked. */
   #letPass(
     request: ApprovalRequest,
     digest: string,
@@ -389,7 +390,7 @@ export class ApprovalRequests {
       () => undefined,
       (error) => {
         log.warn({ request: requestId, err: error }, 'could not let a request pass');
-        // With the link gone Letta asks again.
+        // After a lost link Letta asks again, and a stopped turn needs no answer.
         if (state.open?.id !== turn.id || state.open.stoppedBy || link.ready !== connection) return;
         this.#show(request, digest, state.open, null, null);
       },
@@ -397,7 +398,7 @@ export class ApprovalRequests {
   }
 }
 
-/** Everybody whose click would count, as they are mentioned: the requester first. */
+/** Ids of the people and groups whose click would count, for the card's mentions; the requester first. */
 function asksOf(policy: Policy, channel: string, requester: UserId, only: ApprovalRecord['only'] | null): string[] {
   const { approvers, selfApproval } = settingsOf(policy, channel);
   if (only) return [...policy.admins.ids, ...policy.admins.groups].filter((id) => id !== requester || selfApproval);
@@ -406,7 +407,7 @@ function asksOf(policy: Policy, channel: string, requester: UserId, only: Approv
   return [...new Set([...first, ...others])];
 }
 
-/** Who alone may approve it; `null`: the place's approvers. */
+/** Who alone may approve this tool; `null`: the channel's approvers. */
 function onlyFor(policy: Policy, channel: string, tool: string): 'admins' | 'nobody' | null {
   if (!startsAgent(tool) || mayApproversStartAgents(policy, channel)) return null;
   return hasAdmins(policy) ? 'admins' : 'nobody';
