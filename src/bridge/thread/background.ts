@@ -33,7 +33,7 @@ export interface BackgroundParts {
 
 /** A task that ends this soon after its turn is not shown. */
 const SHOWN_AFTER_MS = 3_000;
-/** A task that ends reports to the agent within this time. */
+/** A background task reports to the agent within this time of its end. */
 const REPORTS_WITHIN_MS = 5_000;
 /** Letta was told to end tasks: if some still run after this long, the agent is asked to end them. */
 const ENDS_WITHIN_MS = 3_000;
@@ -113,10 +113,10 @@ export class ThreadBackground {
   }
 
   /**
-   * Does what is due now.
+   * Ends tasks that have to end, and shows the others.
    * @param paused who has paused the agent, so that all tasks have to end; `null`: nobody
-   * @param mayBegin whether a turn may begin where none is open
-   * @returns whether one began
+   * @param mayBegin whether a turn may begin, which asks the agent to end tasks
+   * @returns whether such a turn began
    */
   advance(paused: UserId | null, mayBegin: boolean): boolean {
     if (paused !== null) this.stop(paused, { anew: false });

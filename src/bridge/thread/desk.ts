@@ -94,7 +94,7 @@ export class ThreadDesk {
     return this.#parts.ask(() => this.#parts.approvals.submission(submission, person));
   }
 
-  /** Stops turn and background tasks, and drops queued messages. Resolves with a line for the one who asked. */
+  /** Stops the turn and background tasks, and drops queued messages. Resolves with a line for the one who asked. */
   stop(by: UserId, also?: Change): Promise<string> {
     return this.#parts.ask(() => {
       const { state, background, stopping } = this.#parts;

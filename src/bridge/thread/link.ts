@@ -132,7 +132,7 @@ export class ThreadLink {
     return this.#begun;
   }
 
-  /** An input was sent: before the next one its turn must have ended and a round trip passed. */
+  /** An input was sent, so the next one must wait for the end of its turn and a `sync` after that. */
   submitted(): void {
     this.#settled = false;
     this.#begun = false;
@@ -176,7 +176,7 @@ export class ThreadLink {
     return ids.length > 0 && !ids.includes(turn.clientMessageId ?? '');
   }
 
-  /** Whether what runs now is certainly not this turn. */
+  /** Whether Letta runs something now that is certainly not this turn. */
   runsAnother(turn: OpenTurn): boolean {
     if (turn.clientMessageId === null) return false;
     return this.#active.length > 0 && !this.#active.some((runId) => this.claims(turn, runId));

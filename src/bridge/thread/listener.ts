@@ -407,7 +407,7 @@ export class ThreadListener {
     if (was !== 'idle') this.#parts.lookup.expectEnd(turn.stoppedBy ? STOP_OVERDUE_MS : END_OVERDUE_MS);
   }
 
-  /** The turn is closed. Held events of it are dropped: the history, which told its end, had them already. */
+  /** The turn is closed. Held events of it are dropped, because the history that told its end has them already. */
   turnOver(): void {
     const { state, lookup, link } = this.#parts;
     const { open } = state;

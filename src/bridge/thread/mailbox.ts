@@ -109,7 +109,7 @@ export class Mailbox {
       const queued: Queued = { mail: () => undefined, refuse, ...how };
       queued.mail = () => {
         const result = work();
-        // The first effect: once `work` is answered, an error in a later effect must not refuse it.
+        // Put first, because an error in a later effect must not refuse what is stored already.
         this.#effects.unshift(() => {
           resolve(result);
           delete queued.refuse;

@@ -26,7 +26,6 @@ export type Leftover =
 
 /** The open turn is over, but Slack does not have its last view yet; events of the next turn are held meanwhile. */
 export interface TurnEnd {
-  /** What it leaves for people to decide. */
   leftover: Leftover | null;
   /** The last view of the turn; `null` until the turn's end is on disk. */
   view: TurnView | null;

@@ -23,7 +23,7 @@ export class TurnEndings {
     this.#parts = parts;
   }
 
-  /** As Letta and people ended it. @throws TypeError when no turn is open */
+  /** The ending as Letta or a Stop brought it about. @throws TypeError when no turn is open */
   now(): Ending {
     const { state, silence, clock } = this.#parts;
     if (!state.open) throw new TypeError('no turn is open');
@@ -99,7 +99,7 @@ export class TurnEndings {
   leftover(): Leftover | null {
     const { state, link } = this.#parts;
     const turn = state.open;
-    // A turn that was to end background tasks leaves nothing: whoever still wants them to end clicks Stop again.
+    // A turn that was to end background tasks leaves no offer: whoever clicked Stop is told which tasks still run.
     if (turn?.ends) return null;
     if (!turn || turn.state === 'prepared') return { offer: 'send_again', certain: true };
     const id = turn.clientMessageId;

@@ -34,7 +34,7 @@ export interface LookupParts {
  * Errors).
  */
 export const END_OVERDUE_MS = 5_000;
-/** A hosted input that is not in the history yet may still be on its way. */
+/** After this long a hosted input that the history lacked is looked for again, because it may have been on its way. */
 const LOOK_AGAIN_MS = 10_000;
 /** After this long cards are posted without the history, because people wait for them. */
 const RECALL_MS = 5_000;

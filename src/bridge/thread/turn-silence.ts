@@ -55,7 +55,7 @@ export class TurnSilence {
     this.#everyMs = Math.max(1, Math.min(LOOKS_MS, parts.limitMs / LOOKS_PER_LIMIT));
   }
 
-  /** A turn is open from now on. */
+  /** Starts to count for a turn that was just opened. */
   begin(): void {
     this.end();
     this.#silentMs = 0;

@@ -3,10 +3,10 @@ import type { Clock } from '../ports.ts';
 import type { ThreadRecord } from '../record/thread-record.ts';
 import { type ThreadOverview, ThreadWorker, type WorkerParts } from './worker.ts';
 
-/** A thread in which a turn runs, or messages wait for theirs. */
+/** A thread with an open turn, background tasks or queued messages. */
 export interface BusyThread {
   key: ThreadKey;
-  /** Whose turn runs, and whose messages wait. */
+  /** Whose turn or background tasks run, and whose messages wait. */
   users: readonly UserId[];
 }
 
@@ -146,7 +146,7 @@ export class ThreadWorkers {
     return left;
   }
 
-  /** Threads in which a turn runs, or messages wait for theirs. */
+  /** Threads with an open turn, background tasks or queued messages, and whose they are. */
   busy(): BusyThread[] {
     return [...this.#workers].flatMap(([key, { wanted }]) => (wanted.length === 0 ? [] : [{ key, users: wanted }]));
   }

@@ -57,7 +57,7 @@ export interface ApprovalParts {
   timeoutMs?: number | undefined;
   /** ms after which a decision that Letta did not get is no longer sent; left out: no limit. */
   staleAfterMs?: number | undefined;
-  /** Does what is due, for example retires the thread once its requests are in the audit. */
+  /** Does what is due in the thread, which may be to rest once the audit is written. */
   advance(): void;
   /** Checks that Slack still shows the cards of the turn. */
   recheckCards(): void;

@@ -110,8 +110,8 @@ export class ApprovalRequests {
 
   /**
    * Letta asks, or asks again after a reconnect or a restart; then the request keeps its card. If Letta had confirmed
-   * that card's decision, this is a new request with the same id, because the model makes the ids (docs/letta-protocol.md,
-   * Approvals).
+   * that card's decision, this is a new request with the same id, because the model makes the ids
+   * (docs/letta-protocol.md, Approvals).
    */
   asked(request: ApprovalRequest): void {
     const { state, decisions, log } = this.#parts;
@@ -127,8 +127,8 @@ export class ApprovalRequests {
       this.#letPass(request, digest, turn, { by: 'stop' });
       return;
     }
-    // While Letta runs a turn of its own, our input is queued behind it, and the agent has not read yet that it may only
-    // end tasks; so people decide that turn's requests.
+    // While Letta runs a turn of its own, our input is queued behind it, and the agent has not read yet that it may
+    // only end tasks; so people decide that turn's requests.
     if (turn.ends && !known && !this.#parts.link.runsAnother(turn)) {
       this.#denyInEndTurn(request);
       return;
