@@ -277,7 +277,7 @@ export class ThreadState implements Changes {
     });
   }
 
-  /** The agent's text, to be stored together with the turn's end; empty while the bridge does not know all of it. */
+  /** The agent's text, to be stored together with the turn's end; empty when it is not all known, or too long. */
   get said(): { said?: SaidText[] } {
     const said = this.#seenUnknown ? undefined : saidIn(this.turn.parts);
     return said === undefined ? {} : { said };

@@ -176,8 +176,8 @@ export class ThreadApprovals {
   }
 
   /**
-   * Slack refused cards in every form for half a day. Their requests are denied, because people cannot see what they
-   * would decide, and the thread is told.
+   * Slack refused cards in every form for half a day, or no longer has the thread. Their requests are denied, because
+   * people cannot see what they would decide, and the thread is told.
    * @param cards the first letters of their tokens; left out: all open ones of the turn
    */
   notShown(turn: TurnId, reason: string, cards?: readonly string[]): void {
