@@ -90,9 +90,12 @@ function findHosts(words: string): string[] {
   for (const [found] of words.matchAll(ADDRESS)) {
     const scheme = /^(?:[a-z][a-z\d+.-]*:)?\/\//i.exec(found)?.[0];
     if (scheme !== undefined) {
-      hosts.push(normalizeHost((/^[^/?#]*/.exec(found.slice(scheme.length))?.[0] ?? '').replace(/[.,;!)]+$/, '')));
+      hosts.push(hostAtStart(found.slice(scheme.length)));
       continue;
     }
+    // A sign that stands right before the scheme, as in `[https://example.com]`, hides no host.
+    const behindSign = /^[^/?#]*\/\//.exec(found)?.[0];
+    if (behindSign !== undefined) hosts.push(hostAtStart(found.slice(behindSign.length)));
     const name = (/^[^/?#]*/.exec(found)?.[0] ?? '').replace(/^[*_~.-]+|[*_~.:-]+$/g, '');
     // `user@host`: taken as a whole, because the host alone would not tell where the link leads.
     if (/.@./.test(name)) hosts.push(name);
@@ -102,6 +105,12 @@ function findHosts(words: string): string[] {
     }
   }
   return hosts;
+}
+
+/** The host with which the rest of an address begins, without the marks of the sentence around it. */
+function hostAtStart(rest: string): string {
+  const host = /^[^/?#]*/.exec(rest)?.[0] ?? '';
+  return normalizeHost(host.replace(host.includes('[') ? /[^\p{L}\p{N}\]]+$/u : /[^\p{L}\p{N}]+$/u, ''));
 }
 
 function normalizeHost(name: string): string {

@@ -56,6 +56,16 @@ describe('the host behind a link', () => {
     }
   });
 
+  it('is shown whatever sign surrounds an address that names another host', () => {
+    const signs = [...'!"#$%&\'()*+,-.:;<=>?@[]^_`{|}~«»„“”→•…–、。（）【】', ' ', '¿', '1 ', 'x ', 'é'];
+    for (const sign of signs) {
+      for (const address of ['https://github.com/login', 'https://[::1]/x', 'http://10.0.0.5', '//github.com']) {
+        for (const label of [sign + address, `${address}${sign}`, `see ${sign}${address}${sign} now`])
+          expect(hostBehind(label, 'https://evil.example/x'), label).toBe('evil.example');
+      }
+    }
+  });
+
   it('is shown for another port, a user part or non-ASCII letters', () => {
     expect(hostBehind('github.com', 'https://github.com:8443/')).toBe('github.com:8443');
     expect(hostBehind('https://github.com@evil.example', 'https://github.com@evil.example')).toBe('evil.example');
@@ -98,6 +108,9 @@ describe('the host behind a link', () => {
       ['https://[::1]/x', 'https://[::1]/x'],
       ['http://intranet/wiki', 'http://intranet/wiki'],
       ['https://example.com:8443', 'https://example.com:8443/x'],
+      ['[https://example.com]', 'https://example.com'],
+      ['«https://example.com/a»', 'https://example.com/a'],
+      ['(https://example.com)', 'https://example.com'],
     ] as const)
       expect(hostBehind(label, url), label).toBeNull();
   });
