@@ -27,7 +27,7 @@ const MOST_AUTHORS = 20;
 export class HeldUpThread {
   readonly #parts: HeldUpParts;
   /** The authors who were told that their messages wait. */
-  readonly #told = new Set<UserId>();
+  readonly #toldAuthors = new Set<UserId>();
   /** The turn whose answer is being sent to its requester, so that it is not sent twice at once. */
   #copying: TurnId | null = null;
 
@@ -41,8 +41,8 @@ export class HeldUpThread {
     const why = whyText(reason, address);
     this.#tellAnswer(turn, `${why}, so I can’t post my answer there. I’ll keep trying for 12 hours. Here it is:`, view);
     for (const [author, items] of byAuthor(inbox)) {
-      if (author === turn.requester || this.#told.has(author)) continue;
-      this.#told.add(author);
+      if (author === turn.requester || this.#toldAuthors.has(author)) continue;
+      this.#toldAuthors.add(author);
       this.#tell(author, `${why}, so what you wrote there waits until I can answer:\n${this.#lines(items)}`);
     }
   }
@@ -61,12 +61,12 @@ export class HeldUpThread {
     for (const [author, items] of byAuthor(dropped)) {
       this.#tell(author, `${why}, so I did not run what you wrote there:\n${this.#lines(items)}`);
     }
-    this.#told.clear();
+    this.#toldAuthors.clear();
   }
 
   /** The thread can be written to again. */
   over(): void {
-    this.#told.clear();
+    this.#toldAuthors.clear();
   }
 
   #tellAnswer(turn: OpenTurn, text: string, view: TurnView): void {

@@ -54,15 +54,15 @@ const GONE_LINE = 'This thread’s conversation no longer exists at Letta, so th
 export class ThreadListener {
   readonly #parts: ListenerParts;
   readonly #held = new HeldEvents();
-  #backgroundTold = false;
+  #wasBackgroundTold = false;
   /** Whether we may have missed events of the open turn: then the history is read before the turn is closed. */
-  #gap = false;
+  #mayHaveMissedEvents = false;
   /** Whether the link was lost since the open turn was submitted. */
-  #broken = false;
+  #wasLinkLost = false;
   /** Whether the thread shows that we cannot tell yet if Letta got the input. */
-  #inDoubt = false;
+  #showsDoubt = false;
   /** The replay that has started a look into the history already, and must not start another. */
-  #judged: (ConnectionEvent & { type: 'ready' }) | null = null;
+  #reconciledReplay: (ConnectionEvent & { type: 'ready' }) | null = null;
 
   constructor(parts: ListenerParts) {
     this.#parts = parts;
@@ -72,7 +72,7 @@ export class ThreadListener {
   hear(event: AgentEvent | ConnectionEvent): void {
     if (this.#parts.silence.heard(event) && this.#parts.link.ready) {
       this.#parts.state.hold = null;
-      this.#parts.state.dirty = true;
+      this.#parts.state.isViewOutdated = true;
     }
     switch (event.type) {
       case 'ready':
@@ -97,23 +97,23 @@ export class ThreadListener {
   }
 
   #linkLost(): void {
-    this.#broken ||= this.#parts.state.open?.state === 'submitted';
+    this.#wasLinkLost ||= this.#parts.state.open?.state === 'submitted';
     this.#parts.link.lost();
   }
 
   #wait(notice: string, device?: string): void {
-    this.#inDoubt = false;
+    this.#showsDoubt = false;
     if (!this.#parts.state.open || this.#parts.state.isEnding) return;
     this.#parts.state.hold = { kind: 'waiting_for_letta', notice, ...(device !== undefined && { device }) };
-    this.#parts.state.dirty = true;
+    this.#parts.state.isViewOutdated = true;
   }
 
   /** We know now whether Letta got the input, so the notice of doubt goes. */
   #sure(): void {
-    if (!this.#inDoubt) return;
-    this.#inDoubt = false;
+    if (!this.#showsDoubt) return;
+    this.#showsDoubt = false;
     this.#parts.state.hold = null;
-    this.#parts.state.dirty = true;
+    this.#parts.state.isViewOutdated = true;
   }
 
   #onUnavailable(event: ConnectionEvent & { type: 'unavailable' }): void {
@@ -141,9 +141,9 @@ export class ThreadListener {
   #onReady(event: ConnectionEvent & { type: 'ready' }): void {
     this.#parts.link.opened(event);
     this.#parts.input.forget();
-    this.#inDoubt = false;
+    this.#showsDoubt = false;
     this.#parts.state.hold = null;
-    this.#parts.state.dirty = true;
+    this.#parts.state.isViewOutdated = true;
     const { runtime } = event;
     const stored = this.#parts.state.record?.runtime;
     const same =
@@ -167,9 +167,9 @@ export class ThreadListener {
       return;
     }
     const before = this.#parts.state.open;
-    if (before?.state === 'submitted' && this.#judged !== event && this.#parts.link.runsAnother(before)) {
+    if (before?.state === 'submitted' && this.#reconciledReplay !== event && this.#parts.link.runsAnother(before)) {
       // Letta runs another input, so the history must tell what became of ours before the replay is taken up.
-      this.#judged = event;
+      this.#reconciledReplay = event;
       this.#held.pushReady(event);
       this.#parts.lookup.look();
       return;
@@ -190,7 +190,7 @@ export class ThreadListener {
         this.#parts.lookup.look();
         return;
       }
-      this.#gap = true;
+      this.#mayHaveMissedEvents = true;
       if (turn.stoppedBy) this.#parts.stopping.abort();
     }
     this.release();
@@ -199,10 +199,10 @@ export class ThreadListener {
 
   /** Letta reports background tasks when their number changes, counting from none, so a silent new link means none. */
   #askBackground(): void {
-    this.#backgroundTold = false;
+    this.#wasBackgroundTold = false;
     const connection = this.#parts.link.ready;
     this.#parts.mailbox.later(BACKGROUND_TOLD_MS, () =>
-      this.#backgroundTold || this.#parts.link.ready !== connection ? undefined : this.#parts.background.told([]),
+      this.#wasBackgroundTold || this.#parts.link.ready !== connection ? undefined : this.#parts.background.told([]),
     );
   }
 
@@ -212,19 +212,22 @@ export class ThreadListener {
     switch (found.verdict) {
       case 'over': {
         this.#keepForNext();
-        const ending = this.#parts.endings.unseen(found.answered, !this.#broken && !this.#parts.state.resumed);
+        const ending = this.#parts.endings.unseen(
+          found.answered,
+          !this.#wasLinkLost && !this.#parts.state.wasSubmittedBefore,
+        );
         this.#parts.end(ending, ending.outcome === 'interrupted' ? this.#parts.endings.cutOff() : null);
         return;
       }
       case 'begins':
-        this.#gap = true;
-        this.#parts.state.dirty = true;
+        this.#mayHaveMissedEvents = true;
+        this.#parts.state.isViewOutdated = true;
         this.release();
         return;
       case 'not_there_yet':
         if (this.#parts.link.loop === 'idle') {
           this.#wait('I can’t tell yet whether your message arrived; I’m asking again.');
-          this.#inDoubt = true;
+          this.#showsDoubt = true;
         }
         this.release();
         return;
@@ -258,7 +261,7 @@ export class ThreadListener {
       return;
     }
     if (event.type === 'background') {
-      this.#backgroundTold = true;
+      this.#wasBackgroundTold = true;
       this.#parts.background.told(event.tasks);
       return;
     }
@@ -289,7 +292,7 @@ export class ThreadListener {
     this.#parts.state.change((record) => beginAgentTurn(record, ids, input));
     const turn = this.#parts.state.open;
     if (turn && turn.id !== had) this.#parts.openTurn(turn);
-    this.#parts.state.dirty = true;
+    this.#parts.state.isViewOutdated = true;
     // The agent is paused, or reports on background tasks that somebody ended: it must not act on that.
     const by = this.#parts.killSwitch.paused?.by ?? this.#parts.background.silencedBy;
     if (by !== null) this.#parts.stopping.stop(by);
@@ -308,15 +311,15 @@ export class ThreadListener {
       this.#onTurnEnded(event);
       return;
     }
-    if (this.#parts.lookup.isOfTurnBefore(event)) return;
+    if (this.#parts.lookup.belongsToPreviousTurn(event)) return;
     if ((event.type === 'text' || event.type === 'text-repaired') && this.#isFromBefore()) {
       // Letta sent this text after the request, but the agent said it before: the history tells its place at the end.
-      this.#gap = true;
+      this.#mayHaveMissedEvents = true;
       return;
     }
     if (event.type === 'text' && this.#parts.lookup.knows(event)) {
       // We have this message from the history already; what was missing there then is read when the turn ends.
-      this.#gap = true;
+      this.#mayHaveMissedEvents = true;
       return;
     }
     if (event.type === 'text' && this.#parts.state.turn.parts.length === 0)
@@ -324,7 +327,7 @@ export class ThreadListener {
     const next = foldTurn(this.#parts.state.turn, event);
     if (next !== this.#parts.state.turn) {
       this.#parts.state.turn = next;
-      this.#parts.state.dirty = true;
+      this.#parts.state.isViewOutdated = true;
     }
     if (event.type !== 'approvals-open') return;
     // After a Stop, Letta empties its list of requests before it ends the turn: that is no answer from elsewhere.
@@ -352,10 +355,10 @@ export class ThreadListener {
       this.#withoutConversation(turn);
       return;
     }
-    if (this.#gap) this.#keepForNext();
+    if (this.#mayHaveMissedEvents) this.#keepForNext();
     this.#parts.state.turn = foldTurn(this.#parts.state.turn, event);
     const { endings, lookup } = this.#parts;
-    if (!this.#gap) {
+    if (!this.#mayHaveMissedEvents) {
       this.#parts.end(endings.now());
       return;
     }
@@ -413,8 +416,8 @@ export class ThreadListener {
     const { open } = state;
     const isOurs = (event: AgentEvent) => lookup.knows(event) || (open !== null && this.#isOf(open, event));
     if (open) this.#held.forgetThrough(isOurs, link.loop === 'waiting_on_approval');
-    this.#gap = false;
-    this.#broken = false;
+    this.#mayHaveMissedEvents = false;
+    this.#wasLinkLost = false;
   }
 
   /** Handles the held events, in order. */
@@ -435,7 +438,7 @@ export class ThreadListener {
       this.#held.push(event);
       return;
     }
-    this.#gap = true;
+    this.#mayHaveMissedEvents = true;
   }
 
   /** The agent says nothing while a request is open, so text that comes then after a restart was said before it. */

@@ -144,7 +144,7 @@ export class ThreadOffers {
     state.change((record) => holdStaleMessages(record, staleAfterMs, tokens, clock.now()));
     if (state.record?.offers === before) return;
     log.info({ awayMs }, 'messages waited too long; asking their author');
-    state.dirty = true;
+    state.isViewOutdated = true;
   }
 
   /** Makes the change that closes the turn in the record and offers what is left to decide. */

@@ -57,14 +57,14 @@ export class ThreadState implements Changes {
   /** Whether {@link turn} may lack what the agent said before a restart, because the history was not read yet. */
   textUnknown = false;
   /** Open cards that are neither posted nor edited until {@link turn} has the text that belongs above them. */
-  standing: ReadonlySet<Token> = NONE;
+  frozenCards: ReadonlySet<Token> = NONE;
   /** What the turn waits for outside the agent, as people are shown it. */
   hold: Activity | null = null;
   end: TurnEnd | null = null;
   /** Whether Slack shows an outdated view of the open turn. */
-  dirty = false;
+  isViewOutdated = false;
   /** Whether the open turn was submitted before this process started. */
-  resumed = false;
+  wasSubmittedBefore = false;
   /** Whether all text that people have seen is known: not after a restart that found posts without their text. */
   #saidKnown = true;
   /** The parts whose text was last handed to the disk; `null`: none, or the disk failed. */
@@ -87,7 +87,7 @@ export class ThreadState implements Changes {
   moved(key: ThreadKey, record: ThreadRecord): void {
     this.#key = key;
     this.take(record);
-    this.dirty = true;
+    this.isViewOutdated = true;
   }
 
   /** Takes over a record that was stored elsewhere; only while this thread has no pending changes. */
@@ -105,22 +105,22 @@ export class ThreadState implements Changes {
     const parts = said.map((text) => ({ kind: 'text', ...text, earlier: true }) as const);
     this.turn = { ...emptyTurn, input, parts, thoughts: this.settings.showReasoning ? [] : null };
     this.textUnknown = interrupted;
-    this.resumed = interrupted;
+    this.wasSubmittedBefore = interrupted;
     this.#saidKnown = !interrupted || this.open?.said !== undefined || this.open?.posts.length === 0;
     this.#kept = null;
-    this.standing = NONE;
+    this.frozenCards = NONE;
   }
 
-  /** Freezes the open cards until the text above them is known; see {@link standing}. */
-  stand(): void {
+  /** Freezes the open cards until the text above them is known; see {@link frozenCards}. */
+  freezeCards(): void {
     const isOpen = (each: ApprovalRecord) => each.turn === this.open?.id && each.state.state === 'open';
-    this.standing = new Set((this.record?.approvals ?? []).filter(isOpen).map(({ token }) => token));
+    this.frozenCards = new Set((this.record?.approvals ?? []).filter(isOpen).map(({ token }) => token));
   }
 
   /** Lets the frozen cards be posted and edited again. */
-  placed(): void {
-    if (this.standing.size > 0) this.dirty = true;
-    this.standing = NONE;
+  releaseCards(): void {
+    if (this.frozenCards.size > 0) this.isViewOutdated = true;
+    this.frozenCards = NONE;
   }
 
   /** Whether people may have seen text of the turn that the bridge does not know. */
@@ -296,7 +296,7 @@ export class ThreadState implements Changes {
       turn,
       approvals: record.approvals.filter((approval) => approval.turn === turn.id),
       textUnknown: this.#seenUnknown,
-      frozenCards: this.standing,
+      frozenCards: this.frozenCards,
       where: { workingDirectory, device, reach },
       queued: record.inbox.length,
       hold: this.hold ?? (turn.state === 'prepared' ? { kind: 'starting' } : null),

@@ -73,7 +73,7 @@ export class TurnEndings {
   }
 
   /** The ending of a turn without messages: all were deleted, or moved to an offer because they waited too long. */
-  emptied(): Ending {
+  endingWithoutMessages(): Ending {
     if (this.#parts.state.open?.withdrawn) {
       return { ...this.now(), outcome: 'stopped', line: 'the message was deleted before the agent got it' };
     }

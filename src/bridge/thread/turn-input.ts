@@ -109,7 +109,7 @@ export class TurnInput {
     if (held === this.#waits) return;
     this.#waits = held;
     state.hold = held ? { kind: 'waiting_for_letta', notice: WAITS_FOR_SLACK } : null;
-    state.dirty = true;
+    state.isViewOutdated = true;
   }
 
   #submit(turn: OpenTurn, connection: AgentConnection, content: string): void {
@@ -141,7 +141,7 @@ export class TurnInput {
     }
     lookup.forget();
     link.submitted();
-    state.dirty = true;
+    state.isViewOutdated = true;
     log.debug({ turn: turn.id }, 'sending input to Letta');
     mailbox.away(
       () =>

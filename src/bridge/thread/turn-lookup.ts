@@ -63,12 +63,12 @@ export class TurnLookup {
   readonly #parts: LookupParts;
   /** Counts looks into the history: only the latest may decide, or an input could be sent twice. */
   #looks = 0;
-  #looking = false;
+  #isLooking = false;
   #overdue: Timer | null = null;
   /** Ids of the open turn's messages and tool calls in the history that was read last. */
-  #told: ReadonlySet<string> = new Set();
+  #seenInHistory: ReadonlySet<string> = new Set();
   /** The same of the turn before. */
-  #toldBefore: ReadonlySet<string> = new Set();
+  #seenInHistoryBefore: ReadonlySet<string> = new Set();
 
   constructor(parts: LookupParts) {
     this.#parts = parts;
@@ -76,7 +76,7 @@ export class TurnLookup {
 
   /** While a look decides whether the turn is over, new events may be of the next turn, so the listener holds them. */
   get looking(): boolean {
-    return this.#looking;
+    return this.#isLooking;
   }
 
   get due(): boolean {
@@ -90,26 +90,26 @@ export class TurnLookup {
 
   /** The listener handles events again instead of holding them. */
   listened(): void {
-    this.#looking = false;
+    this.#isLooking = false;
   }
 
   /** Whether the history that was read last has this message or tool call of the open turn. */
   knows(event: AgentEvent): boolean {
-    if ('messageId' in event) return this.#told.has(event.messageId);
-    return 'callId' in event && this.#told.has(event.callId);
+    if ('messageId' in event) return this.#seenInHistory.has(event.messageId);
+    return 'callId' in event && this.#seenInHistory.has(event.callId);
   }
 
   /**
    * Whether this repairs a message of the turn before that was taken from the history, so nothing of it is missing.
    */
-  isOfTurnBefore(event: AgentEvent): boolean {
-    return event.type === 'text-repaired' && this.#toldBefore.has(event.messageId);
+  belongsToPreviousTurn(event: AgentEvent): boolean {
+    return event.type === 'text-repaired' && this.#seenInHistoryBefore.has(event.messageId);
   }
 
   /** Another turn is open from now on. */
   begin(): void {
-    this.#toldBefore = this.#told;
-    this.#told = new Set();
+    this.#seenInHistoryBefore = this.#seenInHistory;
+    this.#seenInHistory = new Set();
   }
 
   /** Cancels {@link expectEnd}, because the end came or Letta works again. Cancelling twice is fine. */
@@ -133,7 +133,7 @@ export class TurnLookup {
     this.notDue();
     this.#overdue = mailbox.later(ms, () => {
       this.#overdue = null;
-      const same = state.open?.id === turn.id && !this.#looking;
+      const same = state.open?.id === turn.id && !this.#isLooking;
       return same && link.loop === 'idle' ? this.look(doubtful) : undefined;
     });
   }
@@ -156,7 +156,7 @@ export class TurnLookup {
       return;
     }
     this.forget();
-    this.#looking = true;
+    this.#isLooking = true;
     const look = this.#looks;
     const stillWanted = () => this.#looks === look && link.ready === connection && !state.isEnding;
     mailbox.away(
@@ -231,8 +231,8 @@ export class TurnLookup {
     const connection = link.ready;
     if (!turn || !connection || !state.textUnknown) return;
     // A card that is posted now would stand above the text that was said before it.
-    state.stand();
-    mailbox.later(RECALL_MS, () => state.placed());
+    state.freezeCards();
+    mailbox.later(RECALL_MS, () => state.releaseCards());
     mailbox.away(
       () => connection.fetchHistory(HISTORY_ITEMS),
       (history) => {
@@ -240,12 +240,12 @@ export class TurnLookup {
         // Once somebody has decided, the agent talks on, and the history may have only half of its message.
         const found = state.turn.openApprovals.length > 0 ? findTurn(history, this.#marks(turn)) : null;
         if (found?.arrived) this.#take(found);
-        state.placed();
+        state.releaseCards();
         return state.textUnknown ? undefined : this.#keepPlaces(turn);
       },
       (error) => {
         log.warn({ turn: turn.id, err: error }, 'could not read the history');
-        state.placed();
+        state.releaseCards();
       },
     );
   }
@@ -274,10 +274,10 @@ export class TurnLookup {
   #take(found: FoundTurn & { arrived: true }, whole = false): void {
     const { state } = this.#parts;
     state.turn = mergeHistory(state.turn, found);
-    state.dirty = true;
+    state.isViewOutdated = true;
     // A turn that was cut off may have said more than the history kept, so an empty history proves nothing.
     if (whole || found.answered || found.texts.length > 0) state.textUnknown = false;
-    this.#told = new Set([...found.texts.map(({ messageId }) => messageId), ...found.callIds]);
+    this.#seenInHistory = new Set([...found.texts.map(({ messageId }) => messageId), ...found.callIds]);
   }
 
   /** Read when the history has come, because somebody may have stopped the turn meanwhile. */

@@ -72,7 +72,7 @@ export class TurnStop {
     const { state } = this.#parts;
     const turn = state.open;
     if (!turn?.stoppedBy || this.#timer !== null) return;
-    state.dirty = true;
+    state.isViewOutdated = true;
     if (turn.state === 'prepared') this.#parts.advance();
     else this.abort();
   }

@@ -277,7 +277,7 @@ export class ThreadWorker {
     const queued = this.waiting;
     const stored = this.#mailbox.ask(() => this.#state.write(change), { hurries: true });
     this.#mailbox.post(() => {
-      if (this.waiting !== queued) this.#state.dirty = true;
+      if (this.waiting !== queued) this.#state.isViewOutdated = true;
       return this.#advance();
     });
     return stored.then(() => this.#state.record);
@@ -446,7 +446,7 @@ export class ThreadWorker {
       return;
     }
     if (turn.items.length === 0 && !turn.ends && turn.state === 'prepared') {
-      this.#end(this.#endings.emptied());
+      this.#end(this.#endings.endingWithoutMessages());
       return;
     }
     this.#settings.connect(state.record);
@@ -505,13 +505,13 @@ export class ThreadWorker {
     }
     this.#log.info({ turn: turn.id, origin: turn.origin, messages: turn.items.length }, 'turn opened');
     this.#silence.begin();
-    this.#state.dirty = true;
+    this.#state.isViewOutdated = true;
   }
 
   #show(): void {
-    const { record, open, dirty } = this.#state;
-    if (!dirty || this.#state.isEnding || this.#paused || !record || !open) return;
-    this.#state.dirty = false;
+    const { record, open, isViewOutdated } = this.#state;
+    if (!isViewOutdated || this.#state.isEnding || this.#paused || !record || !open) return;
+    this.#state.isViewOutdated = false;
     this.#surface?.show(this.#state.view(record, open, this.#link, null));
   }
 
@@ -632,7 +632,7 @@ export class ThreadWorker {
   #askAfter(notice: string): void {
     if (this.progress !== 'working') return;
     this.#state.hold = { kind: 'waiting_for_letta', notice };
-    this.#state.dirty = true;
+    this.#state.isViewOutdated = true;
     this.#log.warn({ turn: this.#state.open?.id }, 'a turn is silent');
     const connection = this.#link.ready;
     if (!connection) return;

@@ -201,7 +201,7 @@ export class ApprovalDecisions {
     }
     mailbox.after(() => {
       log.info({ request: requestId, tool, digest, by: person.id }, 'command edited; another person must approve it');
-      state.dirty = true;
+      state.isViewOutdated = true;
       onChange();
     });
     return { result: 'decided' };
@@ -219,7 +219,7 @@ export class ApprovalDecisions {
     const { by, via } = record.state.state === 'decided' ? record.state : { by: null, via: null };
     log.info({ request: requestId, tool, digest, decision, by, via, grant }, 'approval decided');
     this.#decisions.set(requestId, send);
-    state.dirty = true;
+    state.isViewOutdated = true;
     onChange();
     this.tell(record, send);
   }
@@ -229,7 +229,7 @@ export class ApprovalDecisions {
     const { state, clock, log, onChange } = this.#parts;
     state.change((now) => settleApproval(now, record.token, { state: 'closed', why, at: clock.now() }));
     log.warn({ request: record.requestId, tool: record.tool, why }, 'approval denied by the bridge');
-    state.dirty = true;
+    state.isViewOutdated = true;
     onChange();
     this.tell(record, denialOf(why));
   }
@@ -239,7 +239,7 @@ export class ApprovalDecisions {
     const { state, clock, timeoutMs, onChange } = this.#parts;
     const expiresAt = timeoutMs === undefined ? undefined : clock.now() + timeoutMs;
     state.change((now) => reopenApproval(now, token, expiresAt));
-    state.dirty = true;
+    state.isViewOutdated = true;
     onChange();
   }
 
@@ -278,7 +278,7 @@ export class ApprovalDecisions {
         if (record.state.state === 'decided' && record.state.via === 'reply') this.#parts.tooLate(record.state.by);
         const at = clock.now();
         state.change((now) => setApproval(now, record.token, { state: 'closed', why: 'answered_elsewhere', at }));
-        state.dirty = true;
+        state.isViewOutdated = true;
         onChange();
       },
       (error) => {

@@ -185,7 +185,7 @@ export class ApprovalRequests {
       state.turn = foldTurn(state.turn, { type: 'approvals-open', requestIds: others });
     }
     state.turn = foldTurn(state.turn, { type: 'approval-asked', request });
-    state.dirty = true;
+    state.isViewOutdated = true;
     if (known) {
       this.#again(known, request, turn);
       return;
@@ -329,7 +329,7 @@ export class ApprovalRequests {
     state.change((record) =>
       settled.reduce((now, approval) => setApproval(now, approval.token, { state: 'closed', why, at }), record),
     );
-    state.dirty = true;
+    state.isViewOutdated = true;
     onChange();
   }
 
