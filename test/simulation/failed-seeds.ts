@@ -82,4 +82,5 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['ended turn, restart: text of the next turn of Letta was shown in it', [3376]],
   ['Slack refused every edit until now: messages were judged before an edit was possible', [2290, 3378]],
   ['run retried while the bridge was away, then a request: its text stayed below', [2265]],
+  ['missed end of a turn: a request decided in it was asked again in the next', [672]],
 ];

@@ -170,6 +170,9 @@ export class ThreadListener {
     if (before?.state === 'submitted' && this.#reconciledReplay !== event && this.#parts.link.runsAnother(before)) {
       // Letta runs another input, so the history must tell what became of ours before the replay is taken up.
       this.#reconciledReplay = event;
+      // The replay names every request that is open: none of the lost link may be taken for one of the next turn.
+      const requestIds = event.approvals.map(({ requestId }) => requestId);
+      this.#parts.state.turn = foldTurn(this.#parts.state.turn, { type: 'approvals-open', requestIds });
       this.#held.pushReady(event);
       this.#parts.lookup.look();
       return;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ApprovalRequest } from '../../../src/bridge/agent-event.ts';
+import type { ApprovalRequest, HistoryItem } from '../../../src/bridge/agent-event.ts';
 import type { ActionName, InboundAction } from '../../../src/bridge/inbound.ts';
 import type { Card, TurnView } from '../../../src/bridge/view/turn.ts';
 import { BridgeError } from '../../../src/errors.ts';
@@ -627,6 +627,34 @@ describe('a lost link', () => {
     await middle.clock.settle();
     expect(middle.surface.last).toMatchObject({ ending: { outcome: 'done' } });
     expect(texts(middle.surface.last)).toEqual(['three']);
+  });
+
+  it('decided request, lost link: is not asked in the next turn', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    const earlier: HistoryItem[] = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'tool', id: 't1', callId: bash.callId, tool: 'Bash' },
+      { kind: 'assistant', id: 'm-1', text: 'a.txt' },
+      { kind: 'user', id: 'u2', clientMessageId: 'auto-cm-q-1', text: '<task-notification>' },
+    ];
+    middle.connection.emit({ type: 'approval-asked', request: bash });
+    await middle.clock.settle();
+    await click(middle, 'deny');
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
+    const other = { ...bash, requestId: 'perm-2', callId: 'call-2' };
+    middle.connection.past = [...earlier, { kind: 'tool', id: 't2', callId: 'call-2', tool: 'Bash' }];
+    const runs = { activeRunIds: ['run-2'], clientMessageIdsByRun: { 'run-1': [id] } };
+    middle.connection.ready({ loop: 'waiting_on_approval', ...runs, approvals: [other], reconnected: true });
+    await middle.clock.settle();
+    expect(middle.record().turn).toMatchObject({ origin: 'agent' });
+    expect(cards(middle.surface.last)).toHaveLength(1);
+    middle.connection.past = [...middle.connection.past, { kind: 'assistant', id: 'm-2', text: 'By itself.' }];
+    const clientMessageIdsByRun = runs.clientMessageIdsByRun;
+    middle.connection.emit({ type: 'loop', status: 'idle', activeRunIds: [], clientMessageIdsByRun });
+    middle.connection.emit({ type: 'turn-ended', runId: 'run-2', stopReason: 'end_turn', error: null });
+    await middle.clock.settle();
+    expect(texts(middle.surface.last)).toEqual(['By itself.']);
   });
 
   it("request came before this turn's end was known: belongs to the next", async () => {
