@@ -83,4 +83,5 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['Slack refused every edit until now: messages were judged before an edit was possible', [2290, 3378]],
   ['run retried while the bridge was away, then a request: its text stayed below', [2265]],
   ['missed end of a turn: a request decided in it was asked again in the next', [672]],
+  ['late end of a stopped turn ended a turn of Letta', [12038]],
 ];

@@ -346,6 +346,10 @@ export class ThreadListener {
       this.#parts.log.info({ turn: turn.id, run: event.runId }, 'another client’s turn ended first');
       return;
     }
+    if (id === null && this.#isOfOurs(turn, event.runId)) {
+      this.#parts.log.info({ turn: turn.id, run: event.runId }, 'ignored the late end of an earlier turn');
+      return;
+    }
     const isCancelled = event.runId === null && event.stopReason === 'cancelled';
     if (id !== null && isCancelled && !this.#parts.link.begun && isUnheard(this.#parts.state.turn)) {
       this.#parts.log.info(
@@ -448,6 +452,11 @@ export class ThreadListener {
   #isFromBefore(): boolean {
     const { textUnknown, turn } = this.#parts.state;
     return textUnknown && turn.openApprovals.length > 0;
+  }
+
+  /** Whether a run, not heard in this turn of Letta's own, certainly answers an input of ours. */
+  #isOfOurs(turn: OpenTurn, runId: string | null): boolean {
+    return runId !== null && !this.#parts.state.turn.runs.includes(runId) && this.#parts.link.isForeign(turn, runId);
   }
 
   #isOf(turn: OpenTurn, event: AgentEvent): boolean {

@@ -657,6 +657,33 @@ describe('a lost link', () => {
     expect(texts(middle.surface.last)).toEqual(['By itself.']);
   });
 
+  it('late end of a stopped turn: a turn of Letta goes on', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    const input = { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' } as const;
+    const note = { kind: 'user', id: 'u2', clientMessageId: 'auto-cm-q-1', text: '<task-notification>' } as const;
+    middle.connection.past = [input, note];
+    await click(middle, 'stop');
+    const runs = { 'run-1': [id] };
+    const loop = (status: 'busy' | 'idle', activeRunIds: string[]) =>
+      middle.connection.emit({ type: 'loop', status, activeRunIds, clientMessageIdsByRun: runs });
+    loop('idle', []);
+    loop('busy', ['run-2']);
+    middle.connection.say('By itself.', 'run-2', 'm-2');
+    await middle.clock.settle();
+    expect(middle.record().turn).toMatchObject({ origin: 'agent' });
+    middle.connection.emit({ type: 'turn-ended', runId: 'run-1', stopReason: 'cancelled', error: null });
+    await middle.clock.settle();
+    expect(middle.surface.last.ending).toBeNull();
+    middle.connection.past = [input, note, { kind: 'assistant', id: 'm-2', text: 'By itself.' }];
+    loop('idle', []);
+    middle.connection.emit({ type: 'turn-ended', runId: 'run-2', stopReason: 'end_turn', error: null });
+    await middle.clock.settle();
+    expect(middle.surface.turns).toHaveLength(2);
+    expect(middle.surface.last).toMatchObject({ ending: { outcome: 'done' } });
+    expect(texts(middle.surface.last)).toEqual(['By itself.']);
+  });
+
   it("request came before this turn's end was known: belongs to the next", async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
