@@ -97,7 +97,8 @@ export async function judge(
   if (turns === 0 && outcome === 'answered') addLost('no turn');
   const effects = story.countEffects();
   if (effects > 1) addDoubled(`the command ran ${effects} times`);
-  if (story.kind === 'tool' && outcome === 'answered' && effects === 0) addLost('the command never ran');
+  if (story.kind === 'tool' && outcome === 'answered' && effects === 0 && !story.wasClosedByLetta)
+    addLost('the command never ran');
   const messages = story.answers().length;
   if (story.kind === 'words' && messages > 1) addDoubled(`${messages} messages for one answer`);
   if (story.cards().length > 1) addDoubled(`${story.cards().length} cards for one request`);

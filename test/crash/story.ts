@@ -142,6 +142,11 @@ export class Story {
     return this.endings().some((line) => /Interrupted|may be incomplete|⚠️/u.test(line));
   }
 
+  /** Letta died before it ran the approved command, and gave the model this result when it came back. */
+  get wasClosedByLetta(): boolean {
+    return this.text().includes('automatically closed this stale pending tool call');
+  }
+
   /** Everything in the thread that says that work is going on. */
   signsOfWork(): string[] {
     const { statuses } = this.stage.slack.control.state();

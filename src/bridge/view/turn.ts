@@ -49,6 +49,8 @@ export interface TurnView {
   textUnknown?: true;
   /** Set when the turn ended before a restart and the bridge is still finding out how. */
   over?: true;
+  /** Set when Letta began the turn by itself, and it ended well without saying or doing anything: nothing is shown. */
+  isVoid?: true;
   /** Left out: `compact`. */
   verbosity?: Verbosity;
   /** The last tools, where each has a line, and how many came before them. */
@@ -162,11 +164,19 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
     items,
     ...(textUnknown && { textUnknown }),
     ...(turn.ended && !ending && { over: true as const }),
+    ...(ending && items.length === 0 && isVoid(turn, ending, textUnknown) && { isVoid: true as const }),
     verbosity,
     ...(verbosity === 'verbose' && state.tools.length > 0 && { tools: toolLines(state) }),
     live: ending ? null : { activity, stop: turn.stoppedBy ? null : turn.stopToken, queued: context.queued },
     ending,
   };
+}
+
+/** A reconnect may find Letta at the last moments of a turn of its own, of which only the end is left to hear. */
+function isVoid(turn: OpenTurn, ending: Ending, textUnknown = false): boolean {
+  const isQuietEnd = ending.outcome === 'done' && ending.line === null && ending.notify === undefined;
+  const didNothing = ending.tools === 0 && (ending.thoughts ?? 0) === 0 && turn.items.length === 0;
+  return turn.origin === 'agent' && isQuietEnd && didNothing && !textUnknown && turn.notPassedOn.length === 0;
 }
 
 /** Whether text of the same message is missing before this part, because the bridge was not connected then. */

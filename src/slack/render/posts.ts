@@ -46,6 +46,7 @@ const MANY = Number.POSITIVE_INFINITY;
  * follow it.
  */
 export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), options: RenderOptions = {}): SlackPost[] {
+  if (view.isVoid) return [];
   const posts: SlackPost[] = [];
   const last = view.items.length - 1;
   const texts = renderTexts(view, memo, options, null);

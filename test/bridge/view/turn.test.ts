@@ -5,7 +5,8 @@ import { makeToken } from '../../../src/bridge/ids.ts';
 import type { ApprovalRecord } from '../../../src/bridge/record/thread-record.ts';
 import { mergeHistory } from '../../../src/bridge/turn/after-reconnect.ts';
 import { emptyTurn, foldTurn, lastSaidMessageId, type TurnState } from '../../../src/bridge/turn/fold.ts';
-import { turnView } from '../../../src/bridge/view/turn.ts';
+import { endingOf, turnView } from '../../../src/bridge/view/turn.ts';
+import { renderPosts } from '../../../src/slack/render/posts.ts';
 import { approvalRecord, openTurn } from '../../support/records.ts';
 
 const said = (messageId: string): AgentEvent => ({ type: 'text', runId: 'r', messageId, text: `${messageId}.` });
@@ -36,6 +37,29 @@ function order(state: TurnState, approvals: ApprovalRecord[], textUnknown = fals
   });
   return view.items.map((item) => (item.kind === 'text' ? item.markdown : item.card.token));
 }
+
+describe('a turn that Letta began by itself', () => {
+  const view = (origin: 'agent' | 'people', state: TurnState, textUnknown = false) => {
+    const turn = { ...openTurn(1, { state: 'submitted' }), origin, items: [] };
+    const ending = { ...endingOf(turn, state, 10), by: null };
+    const where = { workingDirectory: null, device: null };
+    const address = { team: 'T01', channel: 'C01', threadTs: '1.000001' };
+    return turnView(state, { address, turn, approvals: [], textUnknown, where, queued: 0, hold: null, ending });
+  };
+
+  it('said and did nothing: is not shown', () => {
+    expect(view('agent', emptyTurn).isVoid).toBe(true);
+    expect(renderPosts(view('agent', emptyTurn))).toEqual([]);
+  });
+
+  it('said something, may have, or failed: is shown', () => {
+    expect(view('agent', folded([said('a')])).isVoid).toBeUndefined();
+    expect(view('agent', emptyTurn, true).isVoid).toBeUndefined();
+    const failed = folded([{ type: 'turn-ended', runId: 'r', stopReason: 'error' } as AgentEvent]);
+    expect(view('agent', failed).isVoid).toBeUndefined();
+    expect(view('people', emptyTurn).isVoid).toBeUndefined();
+  });
+});
 
 describe('the place of a card', () => {
   it('is where the agent asked', () => {

@@ -53,6 +53,35 @@ describe('a notification at the end of a turn', () => {
   });
 });
 
+describe('a turn that leaves nothing to show', () => {
+  test('is over without a message', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.finish({});
+    await stage.clock.advance(10_000);
+    expect(turn.delivery).toEqual({ delivered: true });
+    expect(stage.slack.callsOf('chat.postMessage')).toEqual([]);
+  });
+
+  test('takes its sign of life back, also after a crash', async () => {
+    for (let after = 0; after < 1_500; after += 100) {
+      const stage = createStage();
+      const turn = stage.turn();
+      turn.show({});
+      await stage.clock.advance(5_000);
+      expect(shownIn(stage)).toHaveLength(1);
+      turn.finish({});
+      await stage.clock.advance(after);
+      stage.crash();
+      const again = stage.turn(address, turn.stored, 'turn-1', true);
+      again.finish({});
+      await stage.clock.advance(10_000);
+      expect(again.delivery).toEqual({ delivered: true });
+      expect(shownIn(stage)).toEqual([]);
+    }
+  });
+});
+
 describe('the paused view before the process ends', () => {
   test('replaces the turn’s message at once; only the next process edits it', async () => {
     const stage = createStage();
