@@ -238,7 +238,7 @@ describe('doctor with missing or wrong settings', () => {
   });
 });
 
-describe('doctor’s look at Slack', () => {
+describe.concurrent('doctor’s look at Slack', () => {
   const answers = (date: string): DoctorParts['fetch'] =>
     (async (url: string) => {
       if (url.endsWith('api.test')) return { headers: new Headers({ date }) };
@@ -378,7 +378,7 @@ describe('doctor’s look at Slack', () => {
   });
 });
 
-describe('doctor’s look at Letta', () => {
+describe.concurrent('doctor’s look at Letta', () => {
   it('reports Letta as unreachable, with its setting', async (context) => {
     const { examine, letta } = await ward(context);
     await letta.close();
@@ -514,7 +514,7 @@ describe('doctor’s look at Letta', () => {
   });
 });
 
-describe('doctor’s look at the store', () => {
+describe.concurrent('doctor’s look at the store', () => {
   it('reports a path that cannot be used', async (context) => {
     const { examine, folder } = await ward(context);
     writeFileSync(join(folder, 'file'), '');
