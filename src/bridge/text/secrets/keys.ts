@@ -45,7 +45,7 @@ function beginningKeys(text: string): Span[] {
       if (to !== null) {
         spans.push({ from: at, to });
         at = to - 1;
-        before = isWordUnit(text.charCodeAt(at));
+        before = true;
         continue;
       }
     }
@@ -63,8 +63,6 @@ function keyAt(text: string, at: number): number | null {
     if (pattern.test(text)) to = Math.max(to, pattern.lastIndex);
   }
   if (to === at) return null;
-  // Behind the padding of base64 something else begins, perhaps the next key.
-  if (text.charAt(to - 1) === '=') return to;
   // When a key is longer than its shape, its rest is hidden, too.
   while (isWordUnit(text.charCodeAt(to)) || text.charCodeAt(to) === 0x5f) to += 1;
   return to;

@@ -7,6 +7,7 @@ const key = (...pieces: string[]) => pieces.join('');
 const TOKEN = key('ghp_', 'abcdefghijklmnopqrstuvwxyz0123456789');
 /** Of base64 that is padded: the next key begins right behind it. */
 const JWT = key('eyJ', 'rIjoi0aA0aa000aAA00A00a0aA0aA00a00A0a00AAA0aAa0A00aaA00a0Aa0a00AA0A00AA00Aa');
+const LETTA_KEY = key('at-let-', 'aa12bb34cc56dd78ee90ff12');
 const BEGIN = key('-----BEGIN ', 'PRIVATE KEY-----');
 const END = key('-----END ', 'PRIVATE KEY-----');
 const PEM = 'MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj';
@@ -43,7 +44,7 @@ describe('a text for the people who decide', () => {
 
   it.each([
     [`git push https://${TOKEN}@h/x`, `git push https://${REDACTED}@h/x`],
-    [`${JWT}=${TOKEN} && x`, `${REDACTED}=${REDACTED} && x`],
+    [`${JWT}=${LETTA_KEY} && x`, `${REDACTED}=${REDACTED} && x`],
     [`./${TOKEN}/../x`, `./${REDACTED}/../x`],
     [`a ${TOKEN}$(x)`, `a ${REDACTED}$(x)`],
     ['curl -H "Authorization: Bearer abcdef0123456789abcdef"', `curl -H "Authorization: Bearer ${REDACTED}"`],
