@@ -1,4 +1,7 @@
-/** The doubles run for as long as one likes: beyond `most` entries the one goes that was set longest ago. */
+/**
+ * A map of at most `most` entries, without those that were set longest ago: the doubles run as long as one likes. The
+ * bridge has the same; the doubles share no code with what they test.
+ */
 export class BoundedMap<Key, Value> extends Map<Key, Value> {
   readonly #most: number;
 

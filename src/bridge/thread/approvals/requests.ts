@@ -133,7 +133,7 @@ export class ApprovalRequests {
       this.#denyInEndTurn(request);
       return;
     }
-    const pass = known ? null : this.#unasked(request, turn);
+    const pass = known ? null : this.#autoApprovalOf(request, turn);
     if (!pass) {
       this.#show(request, digest, turn, known, null);
       return;
@@ -146,7 +146,7 @@ export class ApprovalRequests {
         // Over another link Letta asks again.
         if (now?.id !== turn.id || this.#parts.link.ready !== connection) return undefined;
         // Policy, grants or turn may have changed while we asked Slack, so the request is judged again.
-        const still = may ? this.#unasked(request, now) : null;
+        const still = may ? this.#autoApprovalOf(request, now) : null;
         if (still?.by !== pass.by) return this.#show(request, digest, now, null, null);
         return still.by === 'grant'
           ? this.#show(request, digest, now, null, still)
@@ -333,7 +333,7 @@ export class ApprovalRequests {
     onChange();
   }
 
-  #unasked(request: ApprovalRequest, turn: OpenTurn): AutoApproval | null {
+  #autoApprovalOf(request: ApprovalRequest, turn: OpenTurn): AutoApproval | null {
     const { state, link, policies } = this.#parts;
     // Somebody stopped the turn, so nothing more passes without a card.
     if (turn.stoppedBy) return null;
