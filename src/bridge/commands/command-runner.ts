@@ -13,7 +13,15 @@ import { oneLine } from '../text/one-line.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import { type BindingRequest, parseAgent, parseMode } from './binding-requests.ts';
 import type { OutcomeLog } from './outcome-log.ts';
-import { aboutOf, type CommandName, helpText, isForAdmins, type ParsedCommand } from './table.ts';
+import {
+  aboutOf,
+  type CommandName,
+  commandList,
+  helpText,
+  isForAdmins,
+  type ParsedCommand,
+  similarCommand,
+} from './table.ts';
 import { channelOfLink, explainMessage, linkedMessage } from './why.ts';
 
 export interface CommandParts {
@@ -51,7 +59,7 @@ export class CommandRunner {
   }
 
   async runCommand(parsed: ParsedCommand, given: CommandContext): Promise<string> {
-    if (parsed.kind === 'unknown') return this.#explainUnknown(`${given.mark}${parsed.word}`);
+    if (parsed.kind === 'unknown') return explainUnknown(parsed.word, given.mark);
     const order = { ...given, ...parsed };
     if (isForAdmins(order.name, order.args)) {
       const verdict = can(this.#parts.policies.current(), given.person, { do: 'administer' }, given.place);
@@ -76,17 +84,14 @@ export class CommandRunner {
     return (await Promise.all(lines)).join('\n');
   }
 
-  #explainUnknown(words: string): string {
-    const said = oneLine(words, 40).replace(/[`<>]/g, ' ');
-    return `There is no command \`${said}\`.\n${helpText(this.#parts.botUser)}`;
-  }
-
   async #runInThread(order: Order, thread: ThreadKey | null): Promise<string> {
     const { botUser, killSwitch, workers } = this.#parts;
     const { name, person } = order;
     switch (name) {
       case 'help':
         return helpText(botUser);
+      case 'commands':
+        return commandList();
       case 'why':
         return this.#explainMessage(order);
       case 'agent':
@@ -179,6 +184,15 @@ export class CommandRunner {
     workers.wakeAll();
     return 'Resumed. I won’t run the messages that I refused during the pause: I told their authors to send them again.';
   }
+}
+
+function explainUnknown(words: string, mark: '!' | ''): string {
+  const way = mark === '!' ? '!' : '/agent ';
+  const similar = similarCommand(words.split(/\s/, 1)[0] ?? '');
+  const meant = similar === null ? `\`${way}commands\` lists all commands.` : `Did you mean \`${way}${similar}\`?`;
+  // `/agent fix the build` is no typing error: its author wants something done.
+  const task = /\s/.test(words) ? ' To give me a task, mention me.' : '';
+  return `There is no command ${asCode(`${mark}${oneLine(words, 40)}`)}. ${meant}${task}`;
 }
 
 const AUDIT_SHOWN = 10;

@@ -1,3 +1,5 @@
+import type { UserId } from '../ids.ts';
+import { editDistance } from '../text/edit-distance.ts';
 import { isStopWord, STOP_WORDS } from './stop-words.ts';
 
 export interface Command {
@@ -11,18 +13,15 @@ export interface Command {
   about: 'thread' | 'running' | 'anything';
   /** Left out: whoever may write to the agent. `admins_to_change`: only admins may give arguments. */
   who?: 'admins' | 'admins_to_change';
+  /** `card`: only a card without buttons tells people of it, because everywhere else there is a button. */
+  toldOn?: 'card';
 }
 
-/** The one table of commands: `/agent name` and, where Slack forbids slash commands, `!name` or `@bot !name`. */
+/**
+ * The one table of commands, the most used first: `/agent name` and, where Slack forbids slash commands, `!name` or
+ * `@bot !name`.
+ */
 export const commands = [
-  {
-    name: 'help',
-    aliases: ['commands'],
-    args: null,
-    help: 'how to use the agent, and this list',
-    about: 'anything',
-  },
-  { name: 'status', aliases: [], args: null, help: 'show what the agent is doing in this thread', about: 'running' },
   {
     name: 'stop',
     aliases: STOP_WORDS.slice(1),
@@ -30,7 +29,7 @@ export const commands = [
     help: 'stop what the agent is doing and discard the queued messages. In a thread, the bare word does the same',
     about: 'running',
   },
-  { name: 'queue', aliases: [], args: null, help: 'list the queued messages', about: 'running' },
+  { name: 'status', aliases: [], args: null, help: 'show what the agent is doing in this thread', about: 'running' },
   {
     name: 'new',
     aliases: ['reset'],
@@ -38,6 +37,7 @@ export const commands = [
     help: 'forget this conversation: the next message starts a new one',
     about: 'thread',
   },
+  { name: 'queue', aliases: [], args: null, help: 'list the queued messages', about: 'running' },
   {
     name: 'mute',
     aliases: [],
@@ -45,21 +45,13 @@ export const commands = [
     help: 'in this thread, answer only messages that mention the agent',
     about: 'thread',
   },
+  { name: 'unmute', aliases: [], args: null, help: 'answer replies in this thread again', about: 'thread' },
   {
-    name: 'pause',
+    name: 'why',
     aliases: [],
-    args: null,
-    help: 'stop everything, everywhere, and start nothing new; admins only',
+    args: '<link to a message>',
+    help: 'explain why a message was or was not answered',
     about: 'anything',
-    who: 'admins',
-  },
-  {
-    name: 'resume',
-    aliases: [],
-    args: null,
-    help: 'let the agent work again; admins only',
-    about: 'anything',
-    who: 'admins',
   },
   {
     name: 'agent',
@@ -78,18 +70,37 @@ export const commands = [
     who: 'admins_to_change',
   },
   {
-    name: 'why',
+    name: 'audit',
     aliases: [],
-    args: '<link to a message>',
-    help: 'explain why a message was or was not answered',
+    args: '[how many]',
+    help: 'list the latest requests that you could decide, with their outcomes',
     about: 'anything',
   },
+  {
+    name: 'pause',
+    aliases: [],
+    args: null,
+    help: 'stop everything, everywhere, and start nothing new; admins only',
+    about: 'anything',
+    who: 'admins',
+  },
+  {
+    name: 'resume',
+    aliases: [],
+    args: null,
+    help: 'let the agent work again; admins only',
+    about: 'anything',
+    who: 'admins',
+  },
+  { name: 'help', aliases: [], args: null, help: 'how to use the agent', about: 'anything' },
+  { name: 'commands', aliases: ['more'], args: null, help: 'this list', about: 'anything' },
   {
     name: 'approve',
     aliases: [],
     args: '<id>',
     help: 'approve a request whose card has no buttons; the card shows its id',
     about: 'thread',
+    toldOn: 'card',
   },
   {
     name: 'deny',
@@ -97,15 +108,8 @@ export const commands = [
     args: '<id> [reason]',
     help: 'deny such a request',
     about: 'thread',
+    toldOn: 'card',
   },
-  {
-    name: 'audit',
-    aliases: [],
-    args: '[how many]',
-    help: 'list the latest requests that you could decide, with their outcomes',
-    about: 'anything',
-  },
-  { name: 'unmute', aliases: [], args: null, help: 'answer replies in this thread again', about: 'thread' },
 ] as const satisfies readonly Command[];
 
 export type CommandName = (typeof commands)[number]['name'];
@@ -158,21 +162,39 @@ export function parseSlash(text: string): ParsedCommand {
   return { kind: 'command', name: command.name, args };
 }
 
-/** Markdown. */
-export function helpText(botUser: string): string {
-  const rows = TABLE.map(({ name, args, help }) => {
-    const words = args === null ? name : `${name} ${args}`;
-    return `- \`!${words}\` or \`/agent ${words}\`: ${help}`;
+/** How to begin, in three sentences, and where the rest is; Markdown of ours. */
+export function helpText(botUser: UserId): string {
+  return [
+    `Mention <@${botUser}> with a task, and I answer in the thread; reply there to continue.`,
+    'I read messages of people who haven’t mentioned me there as background only.',
+    'I ask before risky steps: the person who gave the task gets a card with buttons.',
+    '\nMore: `!commands`, or `/agent commands` outside of threads, lists what else you can tell me.',
+  ].join(' ');
+}
+
+/** The list of commands, in Markdown of ours. */
+export function commandList(): string {
+  const rows = TABLE.filter(({ toldOn }) => toldOn === undefined).map(({ name, args, help }) => {
+    return `- \`${args === null ? name : `${name} ${args}`}\`: ${help}`;
   });
   return [
-    `Mention <@${botUser}> with a task, and I answer in the thread. Reply there to continue. I read messages of people who haven’t mentioned me there as background only.`,
-    'I ask before risky steps: the person who gave the task gets a card with buttons.',
+    'In a thread, write `!` and the command, because Slack has no slash commands there: `!stop`. Elsewhere, write `/agent stop`.',
     '',
     ...rows,
-    '',
-    'Slash commands don’t work in threads. There, write the form with `!`.',
   ].join('\n');
 }
+
+/** The command that was probably meant; `null` when none is similar. @param word as it was typed, of any length */
+export function similarCommand(word: string): CommandName | null {
+  const typed = word.toLowerCase();
+  if (typed.length > LONGEST_NAME + 2) return null;
+  const near = TABLE.flatMap(({ name, aliases }) => {
+    return [name, ...aliases].map((each) => ({ name, distance: editDistance(typed, each), length: each.length }));
+  }).filter(({ distance, length }) => distance <= (length < 7 ? 1 : 2));
+  return near.toSorted((a, b) => a.distance - b.distance)[0]?.name ?? null;
+}
+
+const LONGEST_NAME = 8;
 
 /** README's table of commands, in Markdown. */
 export function commandsTable(): string {

@@ -280,7 +280,8 @@ export class MessageIntake {
       this.#claimed.delete(message.key);
       throw error;
     }
-    if (command.kind === 'unknown' || command.name === 'help') await this.#addParticipant(key, message);
+    if (command.kind === 'unknown' || command.name === 'help' || command.name === 'commands')
+      await this.#addParticipant(key, message);
     await this.#rememberHandled(key, message);
     return { outcome: 'command', name: command.kind === 'unknown' ? 'unknown' : command.name };
   }

@@ -183,7 +183,15 @@ describe('a slash command', () => {
   it('empty: answers with help; unknown: says so', async () => {
     const middle = createMiddle();
     expect(await middle.intake.handleCommand({ ...command, text: '' })).toContain(`<@${BOT}>`);
-    expect(await middle.intake.handleCommand({ ...command, text: 'dance' })).toContain('There is no command `dance`');
+    expect(await middle.intake.handleCommand({ ...command, text: 'dance' })).toBe(
+      'There is no command `dance`. `/agent commands` lists all commands.',
+    );
+    expect(await middle.intake.handleCommand({ ...command, text: 'stauts' })).toBe(
+      'There is no command `stauts`. Did you mean `/agent status`?',
+    );
+    expect(await middle.intake.handleCommand({ ...command, text: 'fix the build' })).toContain(
+      'To give me a task, mention me.',
+    );
   });
 
   it('stop: stops the only running thread of its author', async () => {
