@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
+import { commandName } from '../src/command-name.ts';
 import { ConfigError, formatProblems } from '../src/config/config.ts';
 import { printable, printableJson } from '../src/printable.ts';
 import { type Played, playScene } from './player.ts';
@@ -10,7 +11,7 @@ import { transcript } from './slack/transcript.ts';
 import { openInBrowser } from './web/open.ts';
 import { startPage } from './web/server.ts';
 
-const USAGE = `npm run sandbox -- [options]
+const USAGE = `${commandName('sandbox', '[options]')}
   --script FILE     play a YAML scene, print the transcript and exit (with 1 if an expectation fails)
   --json            print the transcript as JSON
   --open            open the page in the browser
@@ -165,6 +166,11 @@ const closeAndExit = (code: number) => {
 };
 process.on('SIGINT', () => closeAndExit(0));
 process.on('SIGTERM', () => closeAndExit(0));
+// A shell between npm and the sandbox keeps SIGTERM to itself: end when whatever began the sandbox has ended.
+if (process.env.npm_lifecycle_event !== undefined) {
+  const parent = process.ppid;
+  setInterval(() => process.ppid === parent || closeAndExit(0), 500).unref();
+}
 
 if (page) {
   print(`\n  Open  ${page.url}\n`);

@@ -1,7 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
 import { type App, startApp } from './app.ts';
 import type { Policy } from './bridge/access/policy.ts';
 import { systemClock, systemRandom } from './clock.ts';
+import { commandName } from './command-name.ts';
 import { type Config, ConfigError, formatProblems, loadConfig, secretsOf } from './config/config.ts';
 import { type EnvProblem, envProblems } from './config/env-lines.ts';
 import { reloadPolicy } from './config/policy-reload.ts';
@@ -9,12 +11,34 @@ import { checkAtStart } from './doctor/at-start.ts';
 import { asBridgeError } from './errors.ts';
 import { createLog } from './ops/log.ts';
 import { createPromMetrics } from './ops/metrics.ts';
-import { printableLine } from './printable.ts';
+import { printable, printableLine } from './printable.ts';
 import type { SlackApi } from './slack/api/slack-api.ts';
 
 /** Exit code when no retry helps: the operator must change something. */
 const EXIT_CONFIG = 2;
 const EXIT_FAILED = 1;
+/** A signal that comes within this many ms after the first one is the same one, told twice. */
+const SAME_SIGNAL_MS = 500;
+
+const USAGE = `${commandName('start')}
+Runs the bridge. Its settings come from the environment and from a file named .env in this folder; it has no options.
+It ends with 0 when it was told to (SIGTERM, Ctrl-C), with 2 when a setting must be changed first, with 1 after any
+other failure. To check the settings: ${commandName('doctor')}
+`;
+
+function readOptions() {
+  try {
+    return parseArgs({ options: { help: { type: 'boolean', default: false } } }).values;
+  } catch (error) {
+    process.stderr.write(printable(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`));
+    process.exit(EXIT_CONFIG);
+  }
+}
+
+if (readOptions().help) {
+  process.stdout.write(USAGE);
+  process.exit(0);
+}
 
 /** Loads `.env` into the environment. @returns settings that Node probably does not read as they were meant */
 function loadEnv(): EnvProblem[] {
@@ -45,13 +69,18 @@ const metrics = createPromMetrics();
 const starting = new AbortController();
 let app: App | null = null;
 let isStopping = false;
+/** ms of the process's clock */
+let firstSignalAt = 0;
 
 function stopOnSignal(signal: string): void {
   // A second signal means "now": what is on disk is enough to continue from.
   if (isStopping) {
+    // npm passes on the Ctrl-C that the terminal has sent to the bridge as well; a person is not that quick.
+    if (performance.now() - firstSignalAt < SAME_SIGNAL_MS) return;
     log.info({ signal }, 'stopping at once');
     process.exit(0);
   }
+  firstSignalAt = performance.now();
   log.info({ signal }, 'stopping');
   drainAndExit(0);
 }

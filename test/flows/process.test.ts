@@ -24,6 +24,27 @@ describe.concurrent('the process', () => {
     context.expect(control.state().connections).toEqual([]);
   });
 
+  it('SIGTERM told twice at once: still finishes the running turn', async (context) => {
+    const { child, whenExited, logText, sayText, transcriptNow } = await startProcess(context);
+    await sayText('@agent slow 15 words');
+    await until(() => transcriptNow().includes('word1'), transcriptNow);
+    child.kill('SIGTERM');
+    child.kill('SIGTERM');
+    context.expect((await whenExited)[0]).toBe(0);
+    context.expect(transcriptNow()).toContain('word15');
+    context.expect(logText()).not.toContain('stopping at once');
+  });
+
+  it('SIGTERM to npm start: ends as the bridge itself does', async (context) => {
+    const bridge = await startOwnProcess(context, { isByNpm: true });
+    await bridge.sayText('@agent slow 15 words');
+    await until(() => bridge.transcriptNow().includes('word1'), bridge.transcriptNow);
+    bridge.child.kill('SIGTERM');
+    context.expect(await bridge.whenExited).toEqual([0, null]);
+    context.expect(bridge.transcriptNow()).toContain('word15');
+    context.expect(bridge.slack.control.state().connections).toEqual([]);
+  });
+
   it('SIGTERM during a long turn: shows a pause; next start continues it', async (context) => {
     const folder = mkdtempSync(join(tmpdir(), 'rests-'));
     context.onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -82,7 +103,9 @@ describe.concurrent('the process', () => {
     await until(() => transcriptNow().includes('word1'), transcriptNow);
     child.kill('SIGTERM');
     await until(() => logText().includes('stopping'), logText);
+    // The same signal told twice at once, as npm does with Ctrl-C, is one; a later one is the second.
     child.kill('SIGTERM');
+    await until(() => child.exitCode !== null || !child.kill('SIGTERM'), logText);
     const [code] = await whenExited;
     context.expect(code).toBe(0);
     context.expect(logText()).not.toContain('turns that did not end in time');

@@ -31,6 +31,8 @@ export interface OwnProcessOptions {
   env?: Record<string, string>;
   /** HTTP mode on this port; left out: Socket Mode without any server of ours. */
   httpPort?: number;
+  /** Begins it as people do, with `npm start`: `child` is npm then. */
+  isByNpm?: boolean;
   /** Sets faults before the bridge starts. */
   before?: (slack: SmallSlack) => Promise<unknown>;
 }
@@ -57,8 +59,13 @@ export async function spawnBridge(
       : { SLACK_SIGNING_SECRET: SIGNING_SECRET, PORT: String(httpPort) };
   let root = '';
   const run = (): Omit<OwnProcess, 'slack' | 'sayText' | 'transcriptNow' | 'startAgain'> => {
-    const child = spawn(process.execPath, ['--max-semi-space-size=64', 'src/main.ts'], {
+    const [command, args] = options.isByNpm
+      ? ['npm', ['start', '--silent']]
+      : [process.execPath, ['--max-semi-space-size=64', 'src/main.ts']];
+    const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A group of its own: whoever ends npm for good can end what npm began.
+      detached: options.isByNpm === true,
       env: {
         PATH: process.env.PATH ?? '',
         ...COMPILED,
@@ -78,6 +85,7 @@ export async function spawnBridge(
     child.stderr?.on('data', (data) => lines.push(String(data)));
     const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
     onTestFinished(async () => {
+      if (options.isByNpm && child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
       child.kill('SIGKILL');
       await exited;
     });
