@@ -2,6 +2,11 @@
 // Old Node runs this file, too: it says so before anything that it could not even read is loaded.
 const LEAST = 24;
 
+/** A word as a shell reads it. */
+function quoted(word) {
+  return /^[\w./:=@-]+$/.test(word) ? word : `'${word.replace(/'/g, "'\\''")}'`;
+}
+
 if (Number.parseInt(process.versions.node, 10) < LEAST) {
   process.stderr.write(
     'letta-slack needs Node ' +
@@ -9,9 +14,13 @@ if (Number.parseInt(process.versions.node, 10) < LEAST) {
       ' or later, and this is Node ' +
       process.versions.node +
       '.\n' +
-      'Install it from https://nodejs.org, or let npm bring it: npx -p node@' +
+      'Install Node ' +
       LEAST +
-      ' -p letta-slack-bridge letta-slack\n',
+      ' from https://nodejs.org, or let npm bring it for this command:\n  npx -y -p node@' +
+      LEAST +
+      ' node ' +
+      [__filename].concat(process.argv.slice(2)).map(quoted).join(' ') +
+      '\n',
   );
   process.exit(1);
 } else {

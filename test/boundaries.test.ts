@@ -55,6 +55,7 @@ const everything = globSync(['{src,sandbox,test,bench}/**/*.{ts,tsx}'], {
 const PURE = [
   'backoff.ts',
   'bounded-map.ts',
+  'command-name.ts',
   'errors.ts',
   'printable.ts',
   'bridge/access/can.ts',
@@ -128,7 +129,7 @@ const fromBridge = (target: string, typeOnly: boolean) =>
   (target.startsWith('bridge/') && isPure(target)) || (target === 'bridge/ports.ts' && typeOnly);
 
 /** Small things without any knowledge of Slack, Letta or disks. */
-const EVERYWHERE = ['backoff.ts', 'bounded-map.ts', 'errors.ts', 'printable.ts'];
+const EVERYWHERE = ['backoff.ts', 'bounded-map.ts', 'command-name.ts', 'errors.ts', 'printable.ts'];
 
 const RULES: Rule[] = [
   {

@@ -112,6 +112,24 @@ describe('letta-slack', () => {
     expect(none.stderr).toContain('There is no command "fly"');
   });
 
+  it.each(['start', 'doctor', 'setup', 'sandbox', 'manifest'])('%s has --help and --version', (name) => {
+    const help = lettaSlack([name, '--help']);
+    expect(help.stderr).toBe('');
+    expect(help.stdout).toMatch(new RegExp(`^letta-slack ${name}\\b`));
+    expect(help.stdout).not.toContain('npm run');
+    expect(help.status).toBe(0);
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    expect(lettaSlack([name, '--version'])).toMatchObject({ status: 0, stdout: `${version}\n`, stderr: '' });
+    expect(lettaSlack(['--version']).stdout).toBe(`${version}\n`);
+  });
+
+  it('names its own commands in its hints', () => {
+    const started = lettaSlack(['start', '--fast']);
+    expect(started.status).toBe(2);
+    expect(started.stderr).toContain('letta-slack doctor');
+    expect(lettaSlack(['start']).stderr).toContain('To try the bridge without accounts, run: letta-slack sandbox');
+  });
+
   it('start and doctor report all missing settings and exit with 2', () => {
     const started = lettaSlack(['start']);
     expect(started.stderr).toContain('settings need attention');
@@ -154,7 +172,9 @@ describe('letta-slack', () => {
       expect(old.status).toBe(1);
       expect(old.stdout).toBe('');
       expect(old.stderr).toMatch(/^letta-slack needs Node 24 or later, and this is Node 18\.20\.4\.\n/);
-      expect(old.stderr.split('\n')).toHaveLength(3);
+      const way = old.stderr.split('\n')[2] ?? '';
+      expect(way).toBe(`  npx -y -p node@24 node ${join(unpacked, 'bin/letta-slack.cjs')} ${args.join(' ')}`);
+      expect(old.stderr.split('\n')).toHaveLength(4);
     }
   });
 });

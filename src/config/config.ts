@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Policy } from '../bridge/access/policy.ts';
+import { commandName } from '../command-name.ts';
 import { BridgeError } from '../errors.ts';
 import { printable } from '../printable.ts';
 import * as check from './checks.ts';
@@ -198,7 +199,7 @@ export function formatProblems(problems: readonly ConfigProblem[]): string {
     ...lines,
     '',
     'The bridge reads its settings from the environment and from a file named .env (see .env.example and README.md).',
-    'To try the bridge without accounts, run: npm run sandbox',
+    `To try the bridge without accounts, run: ${commandName('sandbox')}`,
     '',
   ].join('\n');
   return printable(text);

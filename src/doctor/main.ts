@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { stayAlive, systemClock, systemRandom } from '../clock.ts';
+import { commandName } from '../command-name.ts';
 import { loadConfig } from '../config/config.ts';
 import { type EnvProblem, envProblems } from '../config/env-lines.ts';
 import { createSocketDialer } from '../letta/link/socket.ts';
@@ -10,7 +11,7 @@ import { printable, printableJson } from '../printable.ts';
 import { runDoctor } from './doctor.ts';
 import { endingText, exitCode, findingText } from './report.ts';
 
-const USAGE = `npm run doctor -- [options]
+const USAGE = `${commandName('doctor', '[options]')}
   --channel ID    test events and buttons in that channel: the bot posts there and asks someone to click
   --no-click      do not ask for a click
   --wait SECONDS  how long to wait for the click (default: 60)

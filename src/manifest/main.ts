@@ -1,9 +1,10 @@
 import { parseArgs } from 'node:util';
+import { commandName } from '../command-name.ts';
 import { printable } from '../printable.ts';
 import { readManifest } from './file.ts';
 import { createAppLink, manifestFor, manifestYaml } from './manifest.ts';
 
-const USAGE = `npm run manifest -- [options]
+const USAGE = `${commandName('manifest', '[options]')}
   --name NAME     name of the app and its bot, at most 35 characters
   --url ADDRESS   public address of the bridge (https://bridge.example.com): signed HTTP instead of Socket Mode
   --http          the same; needs --url

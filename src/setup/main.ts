@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { stayAlive, systemClock, systemRandom } from '../clock.ts';
+import { commandName } from '../command-name.ts';
 import { createSocketDialer } from '../letta/link/socket.ts';
 import { readManifest } from '../manifest/file.ts';
 import { createLog } from '../ops/log.ts';
@@ -8,7 +9,7 @@ import { openFiles } from './files.ts';
 import { runSetup } from './setup.ts';
 import { createTerminal } from './terminal.ts';
 
-const USAGE = `letta-slack setup (in a clone: npm run setup)
+const USAGE = `${commandName('setup')}
 Asks for everything the bridge needs, checks each answer, writes .env and policy.yml into this folder, then runs
 doctor. You can stop at any time: the next run keeps every setting that works.
 `;
