@@ -1,4 +1,12 @@
-export type FaultKind = 'ratelimited' | 'ok_false' | 'http_500' | 'reset_before' | 'reset_after' | 'delay' | 'html';
+export type FaultKind =
+  | 'ratelimited'
+  | 'ok_false'
+  | 'http_500'
+  | 'reset_before'
+  | 'reset_after'
+  | 'delay'
+  | 'html'
+  | 'redirect';
 
 export interface CallFault {
   /** Left out: any Web API method. */
@@ -10,6 +18,8 @@ export interface CallFault {
   retryAfter?: number;
   /** For `delay`; default 1000. */
   ms?: number;
+  /** For `redirect`, of downloads only (`url_private`): where to; default Slack's login page. */
+  to?: string;
   /** How many calls it hits; default 1. */
   times?: number;
 }
@@ -37,11 +47,17 @@ export class Faults {
   }
 
   takeFault(method: string): CallFault | null {
-    const fault = this.#calls.find((candidate) => candidate.method === undefined || candidate.method === method);
+    const isDownload = method === 'url_private';
+    const fault = this.#calls.find((each) => each.method === method || (each.method === undefined && !isDownload));
     if (!fault) return null;
     fault.left -= 1;
     if (fault.left <= 0) this.#calls = this.#calls.filter((other) => other !== fault);
     return fault;
+  }
+
+  /** One that names the method `url_private`: downloads of files are not calls of the Web API. */
+  takeDownloadFault(): CallFault | null {
+    return this.#calls.some(({ method }) => method === 'url_private') ? this.takeFault('url_private') : null;
   }
 
   listFaults(): CallFault[] {

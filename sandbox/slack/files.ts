@@ -1,5 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline, Readable } from 'node:stream';
 import { readBody } from './http.ts';
+import type { SlackFile } from './model.ts';
+import { fileSize } from './wire.ts';
 import type { World } from './world.ts';
 
 const TYPES: Record<string, { mimetype: string; filetype: string }> = {
@@ -10,7 +13,16 @@ const TYPES: Record<string, { mimetype: string; filetype: string }> = {
   html: { mimetype: 'text/html', filetype: 'html' },
   png: { mimetype: 'image/png', filetype: 'png' },
   jpg: { mimetype: 'image/jpeg', filetype: 'jpg' },
+  gif: { mimetype: 'image/gif', filetype: 'gif' },
+  webp: { mimetype: 'image/webp', filetype: 'webp' },
+  svg: { mimetype: 'image/svg+xml', filetype: 'svg' },
   pdf: { mimetype: 'application/pdf', filetype: 'pdf' },
+  zip: { mimetype: 'application/zip', filetype: 'zip' },
+  log: { mimetype: 'text/plain', filetype: 'text' },
+  mp4: { mimetype: 'video/mp4', filetype: 'mp4' },
+  mov: { mimetype: 'video/quicktime', filetype: 'mov' },
+  m4a: { mimetype: 'audio/mp4', filetype: 'm4a' },
+  eml: { mimetype: 'message/rfc822', filetype: 'email' },
 };
 
 export function fileType(name: string): { mimetype: string; filetype: string } {
@@ -18,25 +30,45 @@ export function fileType(name: string): { mimetype: string; filetype: string } {
   return TYPES[ending] ?? { mimetype: 'application/octet-stream', filetype: 'binary' };
 }
 
+const HTML = { 'content-type': 'text/html; charset=utf-8' };
+/** No text, and not all the same byte. */
+const PADDING = Buffer.from(Array.from({ length: 65_536 }, (_, at) => (at * 31) % 251)).fill(0xff, 0, 1);
 const LOGIN_PAGE = '<!DOCTYPE html><html><head><title>Slack</title></head><body>Sign in to Sandbox</body></html>';
 
 /**
- * `url_private`: the content with the bot token and `files:read`, else a login page with status 200 (docs/slack.md,
- * Files).
+ * `url_private`: the content with the bot token and `files:read`, else a login page, with status 200 or behind a
+ * redirect (docs/slack.md, Files). Faults of the method `url_private` hit it.
  */
 export function serveFile(world: World, request: IncomingMessage, response: ServerResponse, path: string): void {
   const id = /^\/files-pri\/[A-Z0-9]+-(F[A-Z0-9]+)\//.exec(path)?.[1] ?? '';
   const file = world.workspace.files.get(id);
-  const allowed = request.headers.authorization === `Bearer ${world.tokens.bot}` && world.scopes.has('files:read');
-  if (!allowed || world.revoked !== null) {
-    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(LOGIN_PAGE);
+  const fault = world.faults.takeDownloadFault();
+  const { authorization = '' } = request.headers;
+  world.log.addEntry({ type: 'download', at: world.now(), file: id, hasToken: authorization !== '' }, 100);
+  if (fault?.kind === 'reset_before') return void request.socket.destroy();
+  if (fault?.kind === 'http_500') return void response.writeHead(500, HTML).end('<html><body>Oops</body></html>');
+  if (fault?.kind === 'redirect') return void response.writeHead(302, { location: fault.to ?? '/login' }).end();
+  const allowed = authorization === `Bearer ${world.tokens.bot}` && world.scopes.has('files:read');
+  if (!allowed || world.revoked !== null || fault?.kind === 'html') {
+    response.writeHead(200, HTML).end(LOGIN_PAGE);
     return;
   }
-  if (!file) {
-    response.writeHead(404, { 'content-type': 'text/html' }).end('<html><body>Not found</body></html>');
+  if (!file || file.access === 'tombstone') {
+    response.writeHead(404, HTML).end('<html><body>Not found</body></html>');
     return;
   }
-  response.writeHead(200, { 'content-type': file.mimetype, 'content-length': file.content.length }).end(file.content);
+  response.writeHead(200, { 'content-type': file.mimetype, 'content-length': fileSize(file) });
+  const send = () => void pipeline(Readable.from(piecesOf(file, fault?.kind === 'reset_after')), response, () => {});
+  if (fault?.kind === 'delay') world.runAfter(fault.ms ?? 1000, send);
+  else send();
+}
+
+/** The content and its padding, which repeats one piece. @param breaks whether the connection ends half-way */
+function* piecesOf(file: SlackFile, breaks: boolean): Generator<Buffer> {
+  const { content, padding = 0 } = file;
+  yield breaks ? content.subarray(0, content.length >> 1) : content;
+  if (breaks) throw new Error('cut');
+  for (let left = padding; left > 0; left -= PADDING.length) yield PADDING.subarray(0, Math.min(left, PADDING.length));
 }
 
 /** The upload step: raw bytes, or the first file of a multipart form, as the SDK sends it. */

@@ -37,7 +37,16 @@ export interface EnvelopeEntry {
   final: boolean;
 }
 
-export type LogEntry = CallEntry | EnvelopeEntry;
+/** Somebody fetched `url_private`. */
+export interface DownloadEntry {
+  type: 'download';
+  at: number;
+  /** Its id; empty when the path names none. */
+  file: string;
+  hasToken: boolean;
+}
+
+export type LogEntry = CallEntry | EnvelopeEntry | DownloadEntry;
 
 const MAX_ENTRIES = 20_000;
 const MAX_CHARS = 64_000_000;

@@ -1,5 +1,5 @@
 import { appMention, memberEvent, messageChanged, messageDeleted, messageEvent, reactionEvent } from './events.ts';
-import type { Channel, JsonObject, SlackFile, StoredMessage } from './model.ts';
+import type { Channel, FileAccess, JsonObject, SlackFile, StoredMessage } from './model.ts';
 import { BOT } from './state.ts';
 import { storedBlocks } from './stored-blocks.ts';
 import { pingsOf } from './text/pings.ts';
@@ -123,6 +123,27 @@ export function editMessage(world: World, channel: Channel, message: StoredMessa
   message.pings = [...new Set([...message.pings, ...pings])].sort();
   if (message.ephemeralFor === undefined)
     world.emitEvent(messageChanged(world, channel, message, previous), channel.id);
+}
+
+/** Slack finished uploads after it had delivered their message: a change without the mark of an edit. */
+export function addFiles(world: World, channel: Channel, message: StoredMessage, files: readonly SlackFile[]): void {
+  const previous = messageWire(world, message);
+  message.files = [...message.files, ...files];
+  for (const file of files) file.shares.push({ channel: channel.id, ts: message.ts });
+  world.emitEvent(messageChanged(world, channel, message, previous), channel.id);
+}
+
+/** Changes what may be seen of a file; the messages that carry it change. */
+export function restrictFile(world: World, file: SlackFile, access: FileAccess): void {
+  const places = file.shares.flatMap(({ channel: id, ts }) => {
+    const channel = world.workspace.findChannel(id);
+    const message = world.workspace.findMessage(id, ts);
+    return channel && message ? [{ channel, message, previous: messageWire(world, message) }] : [];
+  });
+  file.access = access;
+  for (const { channel, message, previous } of places) {
+    world.emitEvent(messageChanged(world, channel, message, previous), channel.id);
+  }
 }
 
 export function deleteMessage(world: World, channel: Channel, message: StoredMessage): void {

@@ -30,6 +30,12 @@ export interface Channel {
   partner?: string;
 }
 
+/**
+ * What other people may still do with a file. `check_file_info`: only `files.info` tells more (Slack Connect);
+ * `tombstone`: deleted; `hidden_by_limit`: too old for the plan.
+ */
+export type FileAccess = 'visible' | 'check_file_info' | 'tombstone' | 'hidden_by_limit';
+
 export interface SlackFile {
   id: string;
   name: string;
@@ -37,6 +43,18 @@ export interface SlackFile {
   mimetype: string;
   filetype: string;
   content: Buffer;
+  /** Bytes that are served after `content`, made on the way, so that big files need no memory. */
+  padding?: number;
+  /** Default `hosted`. */
+  mode?: 'hosted' | 'snippet' | 'email' | 'external';
+  /** Default `visible`. */
+  access?: FileAccess;
+  /** Where an `external` file lies. */
+  url?: string;
+  /** Recorded with Slack's own recorder. */
+  clip?: 'audio' | 'video';
+  /** Slack's own words of a clip. */
+  transcript?: string;
   user: string;
   created: number;
   shares: { channel: string; ts: string }[];

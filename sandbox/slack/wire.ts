@@ -17,7 +17,27 @@ export function botProfile(world: World, updated = 1_766_422_444): JsonObject {
   };
 }
 
+/** How many bytes a file has. */
+export function fileSize(file: SlackFile): number {
+  return file.content.length + (file.padding ?? 0);
+}
+
+/** What Slack says of a file that one may not, or no longer, see (docs/slack.md, Files). */
+function hiddenFile(file: SlackFile): JsonObject | null {
+  const { id, access = 'visible' } = file;
+  if (access === 'check_file_info') return { id, mode: 'file_access', file_access: access };
+  if (access === 'tombstone') return { id, mode: access };
+  return access === 'hidden_by_limit' ? { id, mode: access, created: Math.floor(file.created / 1000) } : null;
+}
+
+/** A file as messages carry it. */
 export function fileWire(world: World, file: SlackFile): JsonObject {
+  return hiddenFile(file) ?? wholeFile(world, file);
+}
+
+/** A file as `files.info` answers it. */
+export function wholeFile(world: World, file: SlackFile): JsonObject {
+  const { mode = 'hosted', clip, transcript, url } = file;
   const base = `${world.origin}/files-pri/${TEAM.id}-${file.id}`;
   const seconds = Math.floor(file.created / 1000);
   return {
@@ -32,10 +52,10 @@ export function fileWire(world: World, file: SlackFile): JsonObject {
     user: file.user,
     user_team: TEAM.id,
     editable: false,
-    size: file.content.length,
-    mode: 'hosted',
-    is_external: false,
-    external_type: '',
+    size: mode === 'external' ? 0 : fileSize(file),
+    mode,
+    is_external: mode === 'external',
+    external_type: mode === 'external' ? 'gdrive' : '',
     is_public: true,
     public_url_shared: false,
     display_as_bot: false,
@@ -49,6 +69,12 @@ export function fileWire(world: World, file: SlackFile): JsonObject {
     skipped_shares: true,
     has_rich_preview: false,
     file_access: 'visible',
+    ...(clip !== undefined && { subtype: `slack_${clip}` }),
+    ...(transcript !== undefined && {
+      transcription: { status: 'complete', locale: 'en-US', preview: { content: transcript, has_more: false } },
+    }),
+    ...(mode === 'external' && { url_private: url, url_private_download: undefined }),
+    ...(mode === 'email' && { plain_text: file.content.toString(), preview_plain_text: file.content.toString() }),
   };
 }
 

@@ -114,7 +114,7 @@ export class Feed {
       this.#pending.delete(entry);
       lines.push({ id: told.id, ...envelopeLine(entry) });
     }
-    const entries = this.#sandbox.slack.control.log();
+    const entries = this.#sandbox.slack.control.log().filter(({ type }) => type !== 'download');
     const frames = this.#sandbox.letta?.log() ?? [];
     const newEntries = entries.slice(entries.lastIndexOf(this.#lastEntry as LogEntry) + 1);
     const newFrames = frames.slice(frames.lastIndexOf(this.#lastFrame as Frame) + 1);
@@ -126,7 +126,7 @@ export class Feed {
       const id = this.#lines;
       if (!('type' in entry)) lines.push({ id, ...frameLine(entry) });
       else if (entry.type === 'call') lines.push({ id, ...callLine(entry) });
-      else {
+      else if (entry.type === 'envelope') {
         if (entry.outcome === 'pending' && this.#pending.size < MAX_PENDING) {
           this.#pending.set(entry, { id, outcome: entry.outcome });
         }

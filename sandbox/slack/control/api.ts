@@ -1,7 +1,7 @@
 import type { CallFault, SocketFault } from '../faults.ts';
 import type { Gauge } from '../limits.ts';
 import type { LogEntry } from '../log.ts';
-import type { JsonObject } from '../model.ts';
+import type { FileAccess, JsonObject, SlackFile } from '../model.ts';
 
 /** A person cannot do this, or the request was wrong. */
 export class ControlError extends Error {
@@ -14,15 +14,29 @@ export class ControlError extends Error {
   }
 }
 
+/** A file as a person uploads it. */
+export interface FileInput {
+  name: string;
+  content?: string | undefined;
+  base64?: string | undefined;
+  mimetype?: string | undefined;
+  /** Bytes that follow the content: for big files. */
+  padding?: number | undefined;
+  mode?: SlackFile['mode'] | undefined;
+  access?: FileAccess | undefined;
+  /** Of an `external` file. */
+  url?: string | undefined;
+  clip?: SlackFile['clip'] | undefined;
+  transcript?: string | undefined;
+}
+
 export interface MessageInput {
   channel: string;
   user: string;
   /** As a person types it: `@agent`, `@alice`, `@here`, `#general` become tokens, `&`, `<`, `>` are escaped. */
   text: string;
   thread_ts?: string | undefined;
-  files?:
-    | { name: string; content?: string | undefined; base64?: string | undefined; mimetype?: string | undefined }[]
-    | undefined;
+  files?: FileInput[] | undefined;
   /**
    * `me_message`, `thread_broadcast`, `bot_message` (another app's bot), `channel_join`, …; `file_share` comes by
    * itself.
@@ -128,6 +142,10 @@ export interface Control {
     remove?: boolean | undefined;
   }): Promise<{ changed: boolean }>;
   editMessage(input: { channel: string; messageTs: string; user: string; text: string }): Promise<{ ts: string }>;
+  /** Slack finishes an upload after the message: a `message_changed` without the mark of an edit. */
+  addFiles(input: { channel: string; messageTs: string; user: string; files: FileInput[] }): Promise<{ ts: string }>;
+  /** Deletes a file, or restricts it otherwise; messages with it change. */
+  restrictFile(input: { file: string; access: FileAccess }): Promise<Record<never, never>>;
   deleteMessage(input: { channel: string; messageTs: string; user?: string | undefined }): Promise<{ ts: string }>;
   openHome(input: { user: string; tab?: 'home' | 'messages' | undefined }): Promise<{ channel: string }>;
   member(input: {

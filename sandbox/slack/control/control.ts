@@ -1,8 +1,16 @@
 import { appHomeOpened, channelIdChanged, contextChanged, sessionStopped } from '../events.ts';
-import { fileType } from '../files.ts';
 import type { HttpDelivery } from '../http-delivery.ts';
 import { deliverInteraction, slashCommand, viewClosed, viewSubmission } from '../interactions.ts';
-import { changeReaction, deleteMessage, editMessage, joinChannel, leaveChannel, postMessage } from '../messages.ts';
+import {
+  addFiles,
+  changeReaction,
+  deleteMessage,
+  editMessage,
+  joinChannel,
+  leaveChannel,
+  postMessage,
+  restrictFile,
+} from '../messages.ts';
 import { type Channel, isObject, type StoredMessage } from '../model.ts';
 import { postResponse } from '../response-urls.ts';
 import { APP_ID, BOT, OTHER_BOT, TEAM } from '../state.ts';
@@ -15,6 +23,7 @@ import { ackResult, clickMessage, clickView } from './clicks.ts';
 import { applyResponse, fillForm } from './forms.ts';
 import { channelOf, memberOf, names, personOf } from './people.ts';
 import { seenMessage } from './seen.ts';
+import { uploadFile } from './uploads.ts';
 
 function clientMsgId(world: World): string {
   const hex = () =>
@@ -44,24 +53,7 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
       if (input.thread_ts !== undefined && (!root || root.threadTs !== undefined)) {
         throw new ControlError(404, `no thread ${input.thread_ts} in ${channel.id}`);
       }
-      const files = (input.files ?? []).map((file) => {
-        const type = fileType(file.name);
-        const content =
-          file.base64 === undefined ? Buffer.from(file.content ?? '') : Buffer.from(file.base64, 'base64');
-        const stored = {
-          id: workspace.nextId('F'),
-          name: file.name,
-          title: file.name,
-          ...type,
-          ...(file.mimetype !== undefined && { mimetype: file.mimetype }),
-          content,
-          user: input.user,
-          created: world.now(),
-          shares: [],
-        };
-        workspace.files.set(stored.id, stored);
-        return stored;
-      });
+      const files = (input.files ?? []).map((file) => uploadFile(world, input.user, file));
       const subtype = input.subtype ?? (files.length > 0 ? 'file_share' : undefined);
       const message = postMessage(world, channel, {
         text: clientText(input.text, names(world)),
@@ -134,6 +126,25 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
       if (message.user !== user) throw new ControlError(403, 'people can edit only their own messages');
       editMessage(world, channel, message, { text: clientText(text, names(world)), blocks: undefined, editor: user });
       return { ts: message.ts };
+    },
+
+    async addFiles({ channel: id, messageTs, user, files }) {
+      const { channel, message } = foundMessage(id, messageTs);
+      if (message.user !== user) throw new ControlError(403, 'people can add files only to their own messages');
+      addFiles(
+        world,
+        channel,
+        message,
+        files.map((file) => uploadFile(world, user, file)),
+      );
+      return { ts: message.ts };
+    },
+
+    async restrictFile({ file: id, access }) {
+      const file = workspace.files.get(id);
+      if (!file) throw new ControlError(404, `no file ${id}`);
+      restrictFile(world, file, access);
+      return {};
     },
 
     async deleteMessage({ channel: id, messageTs }) {

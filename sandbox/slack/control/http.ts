@@ -9,11 +9,25 @@ const place = { channel: text, user: text };
 
 const callFault = z.strictObject({
   method: text.optional(),
-  kind: z.enum(['ratelimited', 'ok_false', 'http_500', 'reset_before', 'reset_after', 'delay', 'html']),
+  kind: z.enum(['ratelimited', 'ok_false', 'http_500', 'reset_before', 'reset_after', 'delay', 'html', 'redirect']),
   error: text.optional(),
   retryAfter: z.number().min(0).optional(),
   ms: z.number().min(0).optional(),
+  to: text.optional(),
   times: z.number().int().min(1).optional(),
+});
+const access = z.enum(['visible', 'check_file_info', 'tombstone', 'hidden_by_limit']);
+const fileInput = z.strictObject({
+  name: text,
+  content: text.optional(),
+  base64: text.optional(),
+  mimetype: text.optional(),
+  padding: z.number().int().min(0).max(2_000_000_000).optional(),
+  mode: z.enum(['hosted', 'snippet', 'email', 'external']).optional(),
+  access: access.optional(),
+  url: text.optional(),
+  clip: z.enum(['audio', 'video']).optional(),
+  transcript: text.optional(),
 });
 const socketFault = z.strictObject({
   socket: z.enum(['close', 'disconnect_warning', 'freeze', 'no_hello', 'refuse']),
@@ -43,16 +57,7 @@ function postEndpoints(control: Control): Record<string, (body: unknown) => Prom
         thread_ts: text.optional(),
         subtype: text.optional(),
         by_app: z.boolean().optional(),
-        files: z
-          .array(
-            z.strictObject({
-              name: text,
-              content: text.optional(),
-              base64: text.optional(),
-              mimetype: text.optional(),
-            }),
-          )
-          .optional(),
+        files: z.array(fileInput).optional(),
       }),
       control.message,
     ),
@@ -82,6 +87,11 @@ function postEndpoints(control: Control): Record<string, (body: unknown) => Prom
       control.reaction,
     ),
     'edit-message': endpoint(z.strictObject({ ...place, messageTs: text, text }), control.editMessage),
+    'add-files': endpoint(
+      z.strictObject({ ...place, messageTs: text, files: z.array(fileInput).min(1) }),
+      control.addFiles,
+    ),
+    'restrict-file': endpoint(z.strictObject({ file: text, access }), control.restrictFile),
     'delete-message': endpoint(
       z.strictObject({ channel: text, messageTs: text, user: text.optional() }),
       control.deleteMessage,

@@ -5,8 +5,14 @@ import { Refusal } from '../refusal.ts';
 import { BOT } from '../state.ts';
 import { appText } from '../text/tokens.ts';
 import { validateMessageBlocks } from '../validate/message.ts';
-import { fileWire } from '../wire.ts';
+import { wholeFile } from '../wire.ts';
+import type { World } from '../world.ts';
 import { type Methods, threadRoot, writableChannel } from './method.ts';
+
+/** A file can be seen where it was shared: in a channel that the app is in. */
+function maySee(world: World, file: SlackFile): boolean {
+  return file.shares.some(({ channel }) => world.workspace.channels.get(channel)?.members.has(BOT.userId));
+}
 
 export const files: Methods = {
   'files.getUploadURLExternal': {
@@ -78,9 +84,11 @@ export const files: Methods = {
     run({ world, args }) {
       const file = world.workspace.files.get(args.required('file'));
       if (!file) throw new Refusal('file_not_found');
+      if (file.access === 'tombstone') throw new Refusal('file_deleted');
+      if (!maySee(world, file)) throw new Refusal('file_not_found');
       const shares: Record<string, { ts: string }[]> = {};
       for (const { channel, ts } of file.shares) shares[channel] = [...(shares[channel] ?? []), { ts }];
-      return { file: { ...fileWire(world, file), shares: { public: shares } }, comments: [] };
+      return { file: { ...wholeFile(world, file), shares: { public: shares } }, comments: [] };
     },
   },
 };
