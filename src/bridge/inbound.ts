@@ -54,10 +54,10 @@ export interface InboundMessage {
    */
   external: boolean | null;
   spans: Span[];
-  /** Set when it has attachments or blocks that the bridge does not read, besides `spans` and `files`. */
+  /** Set when `spans` says nothing although it has attachments or blocks: none of them could be read. */
   unread?: true;
   files: FileRef[];
-  /** Whether the text itself contains `<@BOT>`; event types are not trusted for this. */
+  /** Whether its own words mention the bot, outside quotes and code; event types are not trusted for this. */
   mentionsBot: boolean;
 }
 

@@ -4,7 +4,7 @@ import { fenced, inlineCode, linkText, SpanBuilder } from './span-builder.ts';
 const ENTITIES: Readonly<Record<string, string>> = { '&amp;': '&', '&lt;': '<', '&gt;': '>' };
 
 /** Decodes Slack's three entities once: who typed `&lt;` is sent as `&amp;lt;` (docs/slack.md, Text: rules). */
-function decodeEntities(text: string): string {
+export function decodeEntities(text: string): string {
   return text.replace(/&(?:amp|lt|gt);/g, (entity) => ENTITIES[entity] ?? entity);
 }
 
@@ -54,10 +54,13 @@ function toMarkdown(text: string): string {
   return decodeEntities(marked);
 }
 
-/** Reads Slack's `text`. Never throws; an invalid token stays text. */
-export function mrkdwnSpans(text: string): Span[] {
+/**
+ * Reads Slack's `text`. Never throws; an invalid token stays text.
+ * @param keepsMarks the text is Markdown already, so that `*` and `~` mean what they mean there
+ */
+export function mrkdwnSpans(text: string, { keepsMarks = false } = {}): Span[] {
   const out = new SpanBuilder();
-  const prose = (part: string) => out.add(readTokens(part, false, toMarkdown));
+  const prose = (part: string) => out.add(readTokens(part, false, keepsMarks ? decodeEntities : toMarkdown));
   let at = 0;
   for (const found of text.matchAll(CODE)) {
     prose(text.slice(at, found.index));

@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { isDirect, type MessageKey, makeMessageKey } from '../../bridge/ids.ts';
 import type { ChannelKind, FileRef, InboundMessage, Span } from '../../bridge/inbound.ts';
 import { cleanName } from '../people/clean-name.ts';
-import { attachmentSpans } from './attachments.ts';
+import { contentSpans, hasMoreThanText } from './content.ts';
+import { mentionsUser } from './mentions.ts';
 import { type Foreign, type OurIds, whyForeign } from './ours.ts';
-import { isBlank, SpanBuilder } from './span-builder.ts';
-import { messageSpans } from './spans.ts';
+import { isBlank } from './span-builder.ts';
 
 /** Who we are in Slack, as `auth.test` says it. */
 export interface SlackIdentity extends OurIds {
@@ -185,13 +185,10 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
   const channelKind = channelKindOf(channel, said.data.channel_type);
   if (event.type === 'app_mention' && channelKind === 'im') return ignored('mention_twin_in_dm');
 
-  const typed = messageSpans({ text: text ?? '', blocks: event.blocks });
-  const isPlaceholderOnly = isPlaceholder(typed);
-  const spans = new SpanBuilder()
-    .add(isPlaceholderOnly ? typed.filter(({ kind }) => kind !== 'text') : typed)
-    .add(attachmentSpans(event.attachments)).spans;
+  const content = { text, blocks: event.blocks, attachments: event.attachments };
+  const spans = contentSpans(content);
   const files = filesOf(event.files);
-  const unread = isPlaceholderOnly || hasUnread(event);
+  const unread = saysNothing(spans) && hasMoreThanText(content);
   if (isBlank(spans) && files.length === 0 && !unread) return ignored('empty');
 
   const { teamId, botUserId } = identity;
@@ -212,40 +209,14 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
       spans,
       ...(unread && { unread }),
       files,
-      // Messages of apps and workflows may hold the mention in their blocks only (docs/slack.md, Learned since).
-      mentionsBot:
-        (text ?? '').includes(`<@${botUserId}>`) ||
-        (text ?? '').includes(`<@${botUserId}|`) ||
-        typed.some((span) => span.kind === 'user' && span.id === botUserId),
+      mentionsBot: mentionsUser(content, botUserId),
     },
   };
 }
 
-/** What Slack writes into `text` when all words are in blocks or attachments (docs/slack.md, Learned since). */
-const PLACEHOLDERS: ReadonlySet<string> = new Set([
-  'this content cant be displayed',
-  'this message contains interactive elements',
-  'no preview available',
-]);
-
-/** Whether the words of a message are only Slack’s placeholder for content that it cannot show as text. */
-function isPlaceholder(spans: readonly Span[]): boolean {
-  const words = spans.map((span) => (span.kind === 'text' ? span.text : '')).join('');
-  return (
-    words.length < 100 &&
-    PLACEHOLDERS.has(
-      words
-        .toLowerCase()
-        .replace(/[^a-z ]/g, '')
-        .trim(),
-    )
-  );
-}
-
-function hasUnread({ attachments, blocks }: Record<string, unknown>): boolean {
-  const isLayout = (block: unknown) =>
-    typeof block === 'object' && block !== null && 'type' in block && block.type !== 'rich_text';
-  return (Array.isArray(attachments) && attachments.length > 0) || (Array.isArray(blocks) && blocks.some(isLayout));
+/** Whether no words are there besides references. */
+function saysNothing(spans: readonly Span[]): boolean {
+  return isBlank(spans.filter(({ kind }) => kind === 'text'));
 }
 
 /** The message that an event is about, even if the event is ignored. */

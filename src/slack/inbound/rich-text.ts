@@ -165,13 +165,34 @@ function blockSpans(element: Block): Span[] {
  */
 export function richTextSpans(blocks: unknown): Span[] | null {
   const parsed = richText.safeParse(blocks);
-  if (!parsed.success) return null;
+  return parsed.success ? elementSpans(parsed.data.flatMap((item) => item.elements)) : null;
+}
+
+function elementSpans(elements: readonly Block[]): Span[] {
   const out = new SpanBuilder();
-  let previous: Block['type'] | null = null;
-  for (const element of parsed.data.flatMap((item) => item.elements)) {
-    if (previous !== null) out.startLine();
+  elements.forEach((element, index) => {
+    if (index > 0) out.startLine();
     out.add(blockSpans(element));
-    previous = element.type;
-  }
+  });
   return out.spans;
+}
+
+const parts = z.looseObject({ type: z.string(), elements: z.array(z.unknown()) });
+
+/** The parts of rich text that we know; the others are left out. */
+export function knownRichTextSpans(blocks: readonly unknown[]): Span[] {
+  const keepKnown = (value: unknown, depth: number): unknown => {
+    const parsed = parts.safeParse(value);
+    if (!parsed.success || depth > 1) return value;
+    return {
+      ...parsed.data,
+      elements: parsed.data.elements.map((each) => keepKnown(each, depth + 1)).filter(isKnownPart),
+    };
+  };
+  const elements = blocks.flatMap((item) => parts.safeParse(item).data?.elements ?? []);
+  return elementSpans(elements.flatMap((element) => block.safeParse(keepKnown(element, 0)).data ?? []));
+}
+
+function isKnownPart(value: unknown): boolean {
+  return inline.safeParse(value).success || section.safeParse(value).success;
 }
