@@ -49,7 +49,9 @@ export interface BridgeParts {
   metrics?: Metrics;
   /** For one workspace; `identity` is our bot there. */
   api: SlackApi;
-  identity: Pick<Identity, 'teamId' | 'botUserId' | 'botId' | 'enterpriseId' | 'mayBeAgent'>;
+  identity: Pick<Identity, 'teamId' | 'botUserId' | 'botId' | 'enterpriseId' | 'mayBeAgent'> & {
+    url?: string | null;
+  };
   store: { threads: Threads; choices: Choices; audit: Audit; moves?: ThreadMoves; details?: DetailsStore };
   dial: LaneDialer;
   /** Used in `cloud` mode only. */
@@ -130,6 +132,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
       renderOffer: offerPosts,
       uploadFile: longAnswers?.send,
       mayBeAgent: identity.mayBeAgent ?? false,
+      workspace: identity.url,
       clock,
       random,
       log,

@@ -190,6 +190,13 @@ export interface SurfaceOffer {
   onPosts(posts: PostRecord[]): Promise<void>;
 }
 
+/** A message in Slack; `threadTs`: the root of its thread, `null` when it is in none. */
+export interface MessageAddress {
+  channel: ChannelId;
+  ts: SlackTs;
+  threadTs: SlackTs | null;
+}
+
 export interface Surface {
   openTurn(options: SurfaceTurn): TurnSurface;
   /**
@@ -203,12 +210,14 @@ export interface Surface {
    * Sends a direct message about a thread that the bridge cannot write to: `text` is Markdown of ours, followed by what the
    * agent said in `copy.view`. The copy of one turn is posted once, however often this is called: the surface looks for
    * what it posted before, also before a restart.
+   * @param open a message in Slack: adds a button that opens it
    */
   sendDirectMessage?(
     user: UserId,
     team: TeamId,
     text: string,
     copy: { turn: TurnId; view: TurnView } | null,
+    open?: MessageAddress,
   ): Promise<Delivery>;
   /** Posts a message of the bridge itself in the thread (help, a public refusal). `text` is Markdown of ours. */
   say(address: ThreadAddress, text: string): Promise<Delivery>;

@@ -31,6 +31,7 @@ import type {
   Delivery,
   DetailsStore,
   Log,
+  MessageAddress,
   People,
   Random,
   Surface,
@@ -294,6 +295,17 @@ export class HandSurface implements Surface {
   say(address: ThreadAddress, text: string): Promise<Delivery> {
     this.said.push({ address, text });
     return Promise.resolve(this.delivery);
+  }
+
+  /** Direct messages: to whom, what, and the message that a button opens. */
+  readonly directs: { user: string; text: string; open?: MessageAddress }[] = [];
+  /** Slack refuses direct messages. */
+  refusesDirects = false;
+
+  sendDirectMessage(user: string, _team: string, text: string, _copy: unknown, open?: MessageAddress) {
+    if (this.refusesDirects) return Promise.resolve({ delivered: false, reason: 'messages_tab_disabled' } as const);
+    this.directs.push({ user, text, ...(open && { open }) });
+    return Promise.resolve({ delivered: true } as const);
   }
 
   whisper(address: ThreadAddress, user: string, text: string, stop?: string): Promise<void> {

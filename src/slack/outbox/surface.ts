@@ -6,6 +6,8 @@ import type { OfferView } from '../../bridge/view/offer.ts';
 import type { TurnView } from '../../bridge/view/turn.ts';
 import { type SlackApi, SlackError } from '../api/slack-api.ts';
 import type { Uploader } from '../api/uploader.ts';
+import { actions } from '../render/blocks.ts';
+import { openButton, permalink } from '../render/permalink.ts';
 import type { SlackPost } from '../render/post.ts';
 import type { Content } from './content.ts';
 import type { Fallback } from './forms.ts';
@@ -35,6 +37,8 @@ export interface SurfaceOptions {
   renderNotice(markdown: string): SlackPost[];
   /** Renders an offer: a line of ours with buttons. */
   renderOffer(view: OfferView): SlackPost[];
+  /** The workspace's address, for buttons that open a message; left out: there are none. */
+  workspace?: string | null | undefined;
   /** Left out: the rest of a long text is posted, not uploaded. */
   uploadFile?: Uploader | undefined;
   clock: Clock;
@@ -225,11 +229,12 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       for (const [publication, at] of publications) if (at === channel) publication.noteDeleted(ts);
     },
 
-    sendDirectMessage(user, team, text, copy) {
+    sendDirectMessage(user, team, text, copy, open) {
       const render = createRenderer();
       const words = copy === null ? null : viewOfCopy(copy.view);
+      const url = open === undefined ? null : permalink(open, options.workspace ?? null);
       const content = noticeContent(text, (markdown) => [
-        ...renderNotice(markdown).map((post, index) => ({ ...post, part: `tell.${index}` })),
+        ...addOpenButton(renderNotice(markdown), url).map((post, index) => ({ ...post, part: `tell.${index}` })),
         ...(words === null ? [] : render(words, false)),
       ]);
       const prepare: Content['prepare'] = (_, letters) =>
@@ -274,6 +279,13 @@ function contentOf(view: TurnView, render: TurnRenderer, isFinal: boolean, owedS
     isFinal,
     owedSince,
   };
+}
+
+/** The posts with a button below the last one that opens a message; `null`: as they are. */
+function addOpenButton(posts: SlackPost[], url: string | null): SlackPost[] {
+  const last = posts.at(-1);
+  if (!last || url === null) return posts;
+  return posts.with(-1, { ...last, blocks: [...last.blocks, actions(openButton(url))] });
 }
 
 /** The letters of a card's token, from the part's name. */

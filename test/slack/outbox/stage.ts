@@ -138,6 +138,7 @@ export function createStage(options: StageOptions = {}) {
       uploadFile: options.canUpload ? createUpload() : undefined,
       renderOffer: ({ text, buttons }) => [textPost('0.0', [text, ...buttons].join(' | '), false)],
       mayBeAgent: options.mayBeAgent ?? false,
+      workspace: 'https://team.slack.com/',
       clock,
       random: seededRandom(),
       log: silentLog,

@@ -1022,6 +1022,16 @@ describe('the Slack surface', () => {
       expect(stage.slack.complaints).toEqual([]);
     });
 
+    test('about a message has a button that opens it', async () => {
+      const stage = createStage();
+      const open = { channel: 'C1', ts: '1700000001.000200', threadTs: '1700000000.000100' };
+      void stage.surface.sendDirectMessage?.('U1' as UserId, 'T01' as TeamId, 'It waits.', null, open);
+      await stage.clock.advance(10_000);
+      const [message] = stage.slack.messages('D1', null);
+      const url = 'https://team.slack.com/archives/C1/p1700000001000200?thread_ts=1700000000.000100&cid=C1';
+      expect(message?.blocks.at(-1)).toMatchObject({ type: 'actions', elements: [{ url, text: { text: 'Open' } }] });
+    });
+
     test('is not mixed up with the copy of another turn', async () => {
       const stage = createStage();
       void tell(stage);

@@ -1,7 +1,8 @@
-import type { Clock, Log, Surface, Timer } from '../../ports.ts';
+import { dueReminder, type Reminder, reminderText, reminderTime } from '../../approvals/reminders.ts';
+import { shortId } from '../../approvals/short-id.ts';
+import type { UserId } from '../../ids.ts';
+import type { Clock, Log, MessageAddress, Surface, Timer, UserGroups } from '../../ports.ts';
 import type { ApprovalRecord } from '../../record/thread-record.ts';
-import { asCode } from '../../text/as-code.ts';
-import { oneLine } from '../../text/one-line.ts';
 import type { ThreadLink } from '../link.ts';
 import type { Mailbox } from '../mailbox.ts';
 import { say } from '../say.ts';
@@ -16,15 +17,17 @@ export interface DeadlineParts {
   decisions: ApprovalDecisions;
   clock: Clock;
   log: Log;
+  /** Left out: every user group counts as empty. */
+  groups?: UserGroups | undefined;
   /** Checks that Slack still shows the cards of the turn. */
   recheckCards(): void;
 }
 
-/** People who have not decided after this long are reminded, once. */
-const REMIND_AFTER_MS = 15 * 60_000;
 const AGAIN_MS = 60_000;
+/** How many people are reminded of one request. */
+const REMINDED_MOST = 20;
 
-/** Reminds people of open requests, once, and denies requests that they did not decide in time. */
+/** Reminds people of open requests in direct messages, and denies requests that they did not decide in time. */
 export class ApprovalDeadlines {
   readonly #parts: DeadlineParts;
   /**
@@ -69,8 +72,7 @@ export class ApprovalDeadlines {
   }
 
   #fire(): void {
-    const { link, mailbox, clock, decisions } = this.#parts;
-    const now = clock.now();
+    const { link, mailbox, decisions } = this.#parts;
     const due = this.#open().filter((record) => this.#msUntil(record, nextOf(record)) <= 0);
     // While Letta cannot be reached nobody can decide, so nothing is denied or reminded of until it can.
     if (due.length > 0 && !link.ready) {
@@ -80,31 +82,69 @@ export class ApprovalDeadlines {
     for (const record of due) {
       const expired = this.#msUntil(record, record.expiresAt ?? Number.POSITIVE_INFINITY) <= 0;
       if (expired) decisions.denyUndecided(record, 'expired');
-      else this.#remind(record, now);
+      else this.#remind(record);
     }
     this.arm();
   }
 
   /** Stores the reminder before posting it, so that a crash loses a reminder rather than repeating it. */
-  #remind({ token, asks, requester, tool, title }: ApprovalRecord, now: number): void {
+  #remind(request: ApprovalRecord): void {
     const { state } = this.#parts;
+    const reminder = dueReminder(request);
+    if (!reminder) return;
     state.change((record) => ({
       ...record,
-      approvals: record.approvals.map((each) => (each.token === token ? { ...each, remindedAt: now } : each)),
+      approvals: record.approvals.map((each) =>
+        each.token === request.token ? { ...each, remindedAt: reminder.at } : each,
+      ),
     }));
     // Somebody may have deleted a card, and a reminder must not point to one that is gone.
     this.#parts.recheckCards();
-    const whom = (asks ?? [requester]).slice(0, 20).map((id) => (id.startsWith('S') ? `<!subteam^${id}>` : `<@${id}>`));
-    const what =
-      tool === 'AskUserQuestion'
-        ? 'a question is waiting for an answer'
-        : `${asCode(oneLine(tool, 40))} is waiting for a decision`;
-    say(this.#parts, `${whom.join(' ')} ${what} above: ${asCode(title) || 'see the card'}`);
+    const text = reminderText(request, state.address.channel, state.direct);
+    // In a direct message the thread itself is where the person reads.
+    if (state.direct) say(this.#parts, `<@${request.requester}> ${text}`);
+    else this.#tell(reminder, request, text);
+  }
+
+  #tell({ whom }: Reminder, request: ApprovalRecord, text: string): void {
+    const { mailbox, surface, state, log } = this.#parts;
+    const { address, open } = state;
+    const card = open?.posts.findLast(({ part }) => part === `card-${shortId(request.token)}`);
+    const ts = card?.ts ?? address.threadTs;
+    const at: MessageAddress | undefined = ts === null ? undefined : { ...address, ts };
+    const tell = (user: UserId) => surface.sendDirectMessage?.(user, address.team, text, null, at);
+    mailbox.away(
+      async () => {
+        const missed: UserId[] = [];
+        for (const user of await this.#people(whom)) if (!(await tell(user))?.delivered) missed.push(user);
+        return missed;
+      },
+      (missed) => {
+        if (missed.length === 0) return;
+        log.warn({ users: missed }, 'could not remind people in a direct message; reminding them in the thread');
+        say(
+          this.#parts,
+          `${missed.map((user) => `<@${user}>`).join(' ')} ${reminderText(request, address.channel, true)}`,
+        );
+      },
+      (error) => log.warn({ err: error }, 'could not remind people of a request'),
+    );
+  }
+
+  /** The people among these users and user groups (`S…`), each once; bots read no direct messages. */
+  async #people(whom: readonly string[]): Promise<UserId[]> {
+    const { groups } = this.#parts;
+    const people = new Set<UserId>();
+    for (const id of whom) {
+      const members = id.startsWith('S') ? ((await groups?.listMembers(id)) ?? []) : [id];
+      for (const member of members) if (/^[UW]/.test(member)) people.add(member);
+    }
+    return [...people].slice(0, REMINDED_MOST);
   }
 }
 
 const keyOf = ({ token, askedAt }: ApprovalRecord) => `${token} ${askedAt}`;
 
-function nextOf({ askedAt, remindedAt, expiresAt = Number.POSITIVE_INFINITY }: ApprovalRecord): number {
-  return remindedAt === undefined ? Math.min(askedAt + REMIND_AFTER_MS, expiresAt) : expiresAt;
+function nextOf(record: ApprovalRecord): number {
+  return Math.min(reminderTime(record), record.expiresAt ?? Number.POSITIVE_INFINITY);
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { closedPolicy, type Policy } from '../../../../src/bridge/access/policy.ts';
-import { createRunning, THREAD } from '../../../support/middle.ts';
+import { createRunning, ROOT, THREAD } from '../../../support/middle.ts';
 import { ALICE, ask, asking, BOB, bash, cards, click, lastCard, reply, submit, told } from './asking-people.ts';
 
 const MINUTE = 60_000;
@@ -240,16 +240,55 @@ describe('AUTO_APPROVE', () => {
 });
 
 describe('an undecided request', () => {
-  it('after 15 minutes: reminds once the people who may decide', async () => {
+  it('after 15 minutes: reminds its requester once, in a direct message', async () => {
     const middle = await createRunning();
     await ask(middle, bash('touch x'));
     await middle.clock.advance(14 * MINUTE);
-    expect(middle.surface.said).toEqual([]);
+    expect(middle.surface.directs).toEqual([]);
     await middle.clock.advance(2 * MINUTE);
-    expect(middle.surface.said.map(({ text }) => text)).toEqual([expect.stringContaining(`<@${ALICE}> `)]);
-    expect(middle.surface.said[0]?.text).toContain('`touch x`');
+    expect(middle.surface.directs).toEqual([
+      {
+        user: ALICE,
+        text: '`Bash` is waiting for a decision in <#C01GEN>: `touch x`.',
+        open: expect.objectContaining({ channel: 'C01GEN', threadTs: ROOT }),
+      },
+    ]);
     await middle.clock.advance(120 * MINUTE);
-    expect(middle.surface.said).toHaveLength(1);
+    expect(middle.surface.directs).toHaveLength(1);
+    expect(middle.surface.said).toEqual([]);
+  });
+
+  it('at half of its time: reminds those who decide, one by one', async () => {
+    const policy = strict({ approvers: { requester: false, ids: [BOB, 'U03CARA'], groups: ['S01OPS'] } });
+    const middle = await createRunning({ approvalTimeoutMs: 2 * 60 * MINUTE, policy });
+    await ask(middle, bash('touch x'));
+    await middle.clock.advance(59 * MINUTE);
+    expect(middle.surface.directs.map(({ user }) => user)).toEqual([ALICE]);
+    await middle.clock.advance(2 * MINUTE);
+    expect(middle.surface.directs.slice(1).map(({ user }) => user)).toEqual([BOB, 'U03CARA']);
+    expect(middle.surface.directs[1]?.text).toContain('Without a decision I deny it at');
+  });
+
+  it('restart between the reminders: each comes once', async () => {
+    const middle = await createRunning({ approvalTimeoutMs: 2 * 60 * MINUTE, turnsDieWithLink: false });
+    await ask(middle, bash('touch x'));
+    await middle.clock.advance(16 * MINUTE);
+    await middle.restart();
+    middle.connection.ready({ loop: 'waiting_on_approval', approvals: [bash('touch x')] });
+    await middle.clock.advance(20 * MINUTE);
+    expect(middle.surface.directs).toHaveLength(1);
+    await middle.clock.advance(30 * MINUTE);
+    expect(middle.surface.directs).toHaveLength(2);
+  });
+
+  it('direct message refused: reminds in the thread', async () => {
+    const middle = await createRunning();
+    middle.surface.refusesDirects = true;
+    await ask(middle, bash('touch x'));
+    await middle.clock.advance(16 * MINUTE);
+    expect(middle.surface.said.map(({ text }) => text)).toEqual([
+      `<@${ALICE}> \`Bash\` is waiting for a decision above: \`touch x\`.`,
+    ]);
   });
 
   it('time over: is denied; card and agent are told', async () => {

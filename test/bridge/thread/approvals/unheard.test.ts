@@ -32,6 +32,7 @@ async function isBack(middle: Middle, request: ApprovalRequest): Promise<void> {
 }
 
 const said = (middle: Middle) => middle.surface.said.map(({ text }) => text).join('\n');
+const reminded = (middle: Middle) => middle.surface.directs.map(({ text }) => text).join('\n');
 
 describe('a decision that did not reach Letta', () => {
   it('Stop or pause follows: is not sent', async () => {
@@ -71,8 +72,8 @@ describe('a decision that did not reach Letta', () => {
   it('too old: the card opens again with the full time', async () => {
     const middle = await asked(DANGER, { approvalTimeoutMs: 2 * HOUR, staleAfterMs: HOUR / 4, now: 1_000_000 });
     await middle.clock.advance(HOUR / 2);
-    expect(said(middle)).toContain('is waiting for a decision');
-    middle.surface.said.length = 0;
+    expect(reminded(middle)).toContain('is waiting for a decision');
+    middle.surface.directs.length = 0;
     middle.connection.onAnswer = uncertain;
     await click(middle, 'approve');
     await loseLink(middle);
@@ -80,7 +81,7 @@ describe('a decision that did not reach Letta', () => {
     await isBack(middle, DANGER);
     expect(lastCard(middle).state).toEqual({ state: 'open' });
     expect(told(middle)).toEqual([]);
-    expect(said(middle)).toContain('is waiting for a decision');
+    expect(reminded(middle)).toContain('is waiting for a decision');
     await middle.clock.advance(HOUR);
     expect(await click(middle, 'deny')).toEqual({ result: 'decided' });
   });
@@ -110,7 +111,7 @@ describe('a decision that did not reach Letta', () => {
     await isBack(middle, DANGER);
     expect(told(middle)).toEqual([]);
     expect(lastCard(middle).state).toEqual({ state: 'open' });
-    expect(said(middle)).toContain('is waiting for a decision');
+    expect(reminded(middle)).toContain('is waiting for a decision');
   });
 
   it('expiry refused by Letta: is not retried for ever', async () => {

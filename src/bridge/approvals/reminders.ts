@@ -1,0 +1,49 @@
+import type { ApprovalRecord } from '../record/thread-record.ts';
+import { asCode } from '../text/as-code.ts';
+import { moment } from '../text/moment.ts';
+import { oneLine } from '../text/one-line.ts';
+
+/** A reminder of an open request. */
+export interface Reminder {
+  /** ms since 1970 */
+  at: number;
+  /** Users and user groups (`S…`). */
+  whom: readonly string[];
+}
+
+/** A person whose request waits this long is reminded of it. */
+const REMIND_AFTER_MS = 15 * 60_000;
+
+type Asked = Pick<ApprovalRecord, 'askedAt' | 'remindedAt' | 'expiresAt' | 'requester' | 'asks'>;
+
+/** The next reminder of a request: first of its requester, then, at half of its time, of those who decide it. */
+export function dueReminder({ askedAt, remindedAt, expiresAt, requester, asks }: Asked): Reminder | null {
+  const first: Reminder = { at: askedAt + REMIND_AFTER_MS, whom: [requester] };
+  const halfTime = expiresAt === undefined ? null : askedAt + Math.floor((expiresAt - askedAt) / 2);
+  const second: Reminder[] = halfTime === null ? [] : [{ at: halfTime, whom: asks ?? [requester] }];
+  const both = [first, ...second].sort((a, b) => a.at - b.at);
+  return both.find(({ at }) => remindedAt === undefined || at > remindedAt) ?? null;
+}
+
+/** When the next reminder of a request is due, ms since 1970; infinite when there is none. */
+export function reminderTime(request: Asked): number {
+  return dueReminder(request)?.at ?? Number.POSITIVE_INFINITY;
+}
+
+/**
+ * What a reminder says, in our Markdown.
+ * @param isThere whether it is read where the request is
+ */
+export function reminderText(
+  { tool, title, expiresAt }: Pick<ApprovalRecord, 'tool' | 'title' | 'expiresAt'>,
+  channel: string,
+  isThere: boolean,
+): string {
+  const where = isThere ? 'above' : `in <#${channel}>`;
+  const isQuestion = tool === 'AskUserQuestion';
+  const what = isQuestion
+    ? 'a question is waiting for an answer'
+    : `${asCode(oneLine(tool, 40))} is waiting for a decision`;
+  const until = expiresAt === undefined ? '' : ` Without a decision I deny it at ${moment(expiresAt)}.`;
+  return `${what} ${where}: ${asCode(title) || 'see the card'}.${isQuestion ? '' : until}`;
+}
