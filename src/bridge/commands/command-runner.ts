@@ -120,11 +120,11 @@ export class CommandRunner {
       case 'queue':
         return desk.queue();
       case 'new':
-        return desk.startOver(order.also);
+        return desk.startOver(person, order.also);
       case 'mute':
-        return desk.mute(person.id, order.also);
+        return desk.mute(person, true, order.also);
       case 'unmute':
-        return desk.mute(null, order.also);
+        return desk.mute(person, false, order.also);
       default:
         return name satisfies never;
     }

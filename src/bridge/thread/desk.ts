@@ -9,9 +9,11 @@ import {
   type SubmissionOutcome,
 } from '../inbound.ts';
 import type { Person } from '../person.ts';
+import type { Log, Surface } from '../ports.ts';
 import { findBackgroundOffer } from '../record/offers.ts';
 import { describeTasks } from '../record/tasks.ts';
 import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
+import { plainName } from '../text/plain-name.ts';
 import type { ThreadApprovals } from './approvals/approvals.ts';
 import type { Typed } from './approvals/replies.ts';
 import type { ThreadBackground } from './background.ts';
@@ -19,6 +21,7 @@ import type { ThreadDetails } from './details.ts';
 import type { ThreadLink } from './link.ts';
 import type { Mailbox } from './mailbox.ts';
 import { isOfferAction, type ThreadOffers } from './offers.ts';
+import { say } from './say.ts';
 import type { ThreadSettings } from './settings.ts';
 import type { ThreadState } from './state.ts';
 import { queueText, statusText } from './status.ts';
@@ -35,7 +38,9 @@ export interface ThreadDeskParts {
   background: ThreadBackground;
   settings: ThreadSettings;
   policies: PolicyBook;
+  surface: Surface;
   botUser: UserId;
+  log: Log;
   /** Runs `work` as a mail of the thread, then does what is due. */
   ask<T>(work: () => T | Promise<T>): Promise<T>;
 }
@@ -112,20 +117,22 @@ export class ThreadDesk {
     });
   }
 
-  /** Lets the next message begin a new conversation. Resolves with a line for the one who asked. */
-  startOver(also: Change = same): Promise<string> {
+  /** Lets the next message begin a new conversation, and says so in the thread. Resolves with a line for the one who asked. */
+  startOver(by: Person, also: Change = same): Promise<string> {
     return this.#parts.ask(() => {
       const { record } = this.#parts.state;
       if (record?.turn || record?.inbox.length) return 'I’m working here. Write `!stop` first.';
       const { tasks } = this.#parts.background;
       if (tasks.length > 0 && record?.endTasks?.step !== 'told')
         return `Still running in the background: ${describeTasks(tasks)}. Write \`!stop\` first.`;
+      const had = record?.runtime ?? null;
       this.#parts.state.change(({ tasks: _, endTasks: __, ...now }) =>
         also({ ...now, runtime: null, background: false }),
       );
       this.#parts.mailbox.after(() => {
         this.#parts.link.disconnect();
         this.#parts.offers.givenUp();
+        if (had !== null) this.#sayAloud(by, 'started a new conversation');
       });
       return 'The next message here starts a new conversation.';
     });
@@ -143,17 +150,26 @@ export class ThreadDesk {
   }
 
   /**
-   * Mutes or unmutes the thread; muted, it answers only messages that mention the bot. Resolves with a line for the one
-   * who asked.
-   * @param by who mutes it; `null`: unmutes it
+   * Mutes or unmutes the thread, and says so there; muted, it answers only messages that mention the bot. Resolves with a
+   * line for the one who asked.
    */
-  mute(by: UserId | null, also: Change = same): Promise<string> {
+  mute(by: Person, isMuted: boolean, also: Change = same): Promise<string> {
     return this.#parts.ask(() => {
       if (!this.#parts.state.record) return 'There is no conversation here yet.';
       if (this.#parts.state.direct) return 'You can’t mute me in direct messages.';
-      this.#parts.state.change((now) => also({ ...now, muted: by !== null, mutedBy: by ?? undefined }));
-      return by === null ? 'Unmuted: I answer replies here again.' : MUTED;
+      const was = this.#parts.state.record.muted ?? false;
+      this.#parts.state.change((now) => also({ ...now, muted: isMuted, mutedBy: isMuted ? by.id : undefined }));
+      const deed = isMuted ? 'muted the agent: it answers only mentions' : 'unmuted the agent';
+      this.#parts.mailbox.after(() => {
+        if (was !== isMuted) this.#sayAloud(by, deed);
+      });
+      return isMuted ? MUTED : 'Unmuted: I answer replies here again.';
     });
+  }
+
+  /** Says in the thread what somebody did that changes it for everybody. The name is no mention: nobody is notified. */
+  #sayAloud({ name }: Person, deed: string): void {
+    say(this.#parts, `— ${plainName(name) || 'Somebody'} ${deed} —`);
   }
 
   /** Lists the queued messages, in Markdown for people. */

@@ -220,6 +220,7 @@ export class ThreadWorker {
       ...people,
       details: this.#details,
       policies: parts.policies,
+      surface,
       botUser,
       ask: (work) => this.#ask(work),
     });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { closedPolicy } from '../../../src/bridge/access/policy.ts';
+import { plainName } from '../../../src/bridge/text/plain-name.ts';
 import { createRunning, type Middle, TEAM } from '../../support/middle.ts';
 
 const lastWord = (middle: Middle) => middle.surface.whispered.at(-1)?.text ?? '';
@@ -109,6 +110,38 @@ describe('messages queued behind a running turn', () => {
     const slash = { team: TEAM, channel: 'C01GEN', channelKind: 'channel' as const, text: 'queue' };
     const answer = await middle.intake.handleCommand({ ...slash, actor: { user: 'U01ALICE', team: TEAM } });
     expect(answer).toContain('count the lines');
+  });
+});
+
+describe('a command that changes the thread for everybody', () => {
+  const aloud = (middle: Middle) => middle.surface.said.map(({ text }) => text);
+
+  it('mute and unmute: said in the thread, once, without a mention', async () => {
+    const middle = await createRunning();
+    await middle.write('!mute');
+    await middle.write('!mute');
+    await middle.write('!unmute', { user: 'U02BOB' });
+    expect(aloud(middle)).toEqual([
+      '— Name of U01ALICE muted the agent: it answers only mentions —',
+      '— Name of U02BOB unmuted the agent —',
+    ]);
+  });
+
+  it('a new conversation: said in the thread, unless there was none', async () => {
+    const middle = await createRunning();
+    await middle.write('!new');
+    expect(aloud(middle)).toEqual([]);
+    middle.connection.end();
+    await middle.clock.settle();
+    await middle.write('!new');
+    await middle.write('!new');
+    expect(aloud(middle)).toEqual(['— Name of U01ALICE started a new conversation —']);
+  });
+
+  it('a name with marks: shown as plain words', () => {
+    expect(plainName('*[Bob](https://evil.example)* <!here> `x` @channel')).toBe(
+      'Bob (https evil.example) !here x channel',
+    );
   });
 });
 
