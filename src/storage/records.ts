@@ -220,6 +220,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     botsInARow: z.number().int().nonnegative().optional(),
     muted: z.boolean().optional(),
     mutedBy: text.optional(),
+    warned: z.literal(true).optional(),
   });
 }
 

@@ -47,8 +47,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: 'src/bridge/thread/turn-input.ts',
-        find: "? changeTurn(record, { state: 'submitted',",
-        replace: "? changeTurn(record, { state: 'prepared',",
+        find: "? changeTurn(record, { state: 'submitted' }",
+        replace: "? changeTurn(record, { state: 'prepared' }",
       },
       {
         file: 'src/bridge/thread/turn-input.ts',

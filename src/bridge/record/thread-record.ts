@@ -101,7 +101,7 @@ export interface OpenTurn {
   told?: true | undefined;
   /** Set when its messages were deleted before they were sent to the agent. */
   withdrawn?: true | undefined;
-  /** In how many other threads the agent was at work in the same directory when it began. */
+  /** In how many other threads the agent changed something in the same directory when this turn first did. */
   alongside?: number | undefined;
 }
 
@@ -300,6 +300,8 @@ export interface ThreadRecord {
   botsInARow?: number | undefined;
   /** Whether only messages that mention the bot are for the agent. */
   muted?: boolean | undefined;
+  /** Set once people were told that other threads change things in the same directory. */
+  warned?: true | undefined;
   /** Who muted it; left out in older records. */
   mutedBy?: UserId | undefined;
   /** The turns whose details are stored, the latest last. */

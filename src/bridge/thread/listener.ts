@@ -36,6 +36,8 @@ export interface ListenerParts {
   log: Log;
   turnIds(): TurnIds;
   openTurn(turn: OpenTurn): void;
+  /** The open turn called a tool, or heard of one. */
+  toolsChanged(): void;
   advance(): void;
   end(ending: Ending, leftover?: Leftover | null): void;
   fail(line: string, leftover: Leftover | null): void;
@@ -329,8 +331,10 @@ export class ThreadListener {
       this.#parts.log.debug({}, 'the agent started its answer');
     const next = foldTurn(this.#parts.state.turn, event);
     if (next !== this.#parts.state.turn) {
+      const hasNewTools = next.tools !== this.#parts.state.turn.tools;
       this.#parts.state.turn = next;
       this.#parts.state.isViewOutdated = true;
+      if (hasNewTools) this.#parts.toolsChanged();
     }
     if (event.type !== 'approvals-open') return;
     // After a Stop, Letta empties its list of requests before it ends the turn: that is no answer from elsewhere.

@@ -18,8 +18,6 @@ export interface InputParts extends PromptSources {
   log: Log;
   /** Whether the process is about to end, so that a turn that has not begun waits on disk. */
   draining(): boolean;
-  /** In how many other threads the agent is at work in the same directory. */
-  alongside(): number;
   advance(): void;
   /** Whether the turn's author still may use the agent. Rejects when that cannot be found out. */
   mayBegin(turn: OpenTurn): Promise<Verdict>;
@@ -114,13 +112,8 @@ export class TurnInput {
 
   #submit(turn: OpenTurn, connection: AgentConnection, content: string): void {
     const { state, mailbox, advance } = this.#parts;
-    const alongside = this.#parts.alongside();
     // On disk before it leaves, so that a restart never sends an input twice.
-    state.change((record) =>
-      isAsWritten(record.turn, turn)
-        ? changeTurn(record, { state: 'submitted', ...(alongside > 0 && { alongside }) })
-        : record,
-    );
+    state.change((record) => (isAsWritten(record.turn, turn) ? changeTurn(record, { state: 'submitted' }) : record));
     if (state.open?.state !== 'submitted') {
       this.#sending = false;
       advance();

@@ -3,6 +3,7 @@ import type { Place, Verdict } from '../access/can.ts';
 import { Door } from '../access/door.ts';
 import type { KillSwitch } from '../access/kill-switch.ts';
 import type { PolicyBook } from '../access/policy.ts';
+import { hasChanged } from '../approvals/effects.ts';
 import { makeToken, makeTurnId, type ThreadKey, type TurnId, type UserId } from '../ids.ts';
 import type {
   AgentGateway,
@@ -98,6 +99,7 @@ export class ThreadWorker {
   readonly #parts: WorkerParts;
   readonly #log: Log;
   readonly #onRetired: () => void;
+  readonly #countAlongside: (workplace: string) => number;
   readonly #mailbox: Mailbox;
   readonly #state: ThreadState;
   readonly #link: ThreadLink;
@@ -118,6 +120,8 @@ export class ThreadWorker {
   #surface: TurnSurface | null = null;
   /** The turn that {@link #surface} shows, or will show once the turn is on disk. */
   #opened: TurnId | null = null;
+  /** The turn whose first change of something was noted. */
+  #changing: TurnId | null = null;
   /** Whether the process is about to end, so that no turn begins and messages wait on disk. */
   #draining = false;
   /** Whether the thread shows that its turn rests until the next start, so that no other live view is shown. */
@@ -125,12 +129,13 @@ export class ThreadWorker {
   readonly #heldUp: HeldUpThread;
   #rest: Timer | null = null;
 
-  /** @param alongside counts the other threads whose agent works in the same {@link workplace} */
+  /** @param alongside counts the other threads whose agent changes files in the same {@link workplace} */
   constructor(key: ThreadKey, parts: WorkerParts, onRetired: () => void, alongside: (workplace: string) => number) {
     const { clock, gateway, threads } = parts;
     this.#key = key;
     this.#parts = parts;
     this.#onRetired = onRetired;
+    this.#countAlongside = alongside;
     const log = parts.log.child({ thread: key });
     this.#log = log;
     this.#state = new ThreadState(key, { threads, clock, log, policies: parts.policies });
@@ -178,10 +183,6 @@ export class ThreadWorker {
       ...turn,
       lookup: this.#lookup,
       draining: () => this.#draining,
-      alongside: () => {
-        const workplace = this.workplace;
-        return workplace === null ? 0 : alongside(workplace);
-      },
       advance,
       mayBegin: async (turn) => (await door.judgeAgain(this.key, authorOf(turn), { do: 'speak' })).verdict,
       onNotAllowed: (turn, verdict) => this.#notAllowed(turn, verdict),
@@ -209,6 +210,7 @@ export class ThreadWorker {
       input: this.#input,
       turnIds: () => this.#turnIds(),
       openTurn: (opened) => this.#openTurn(opened),
+      toolsChanged: () => this.#warnOfOthers(),
       advance,
       end: (how, leftover) => this.#end(how, leftover),
       fail: (line, leftover) => this.#fail(line, leftover),
@@ -299,12 +301,12 @@ export class ThreadWorker {
     return this.#background.tasks.length;
   }
 
-  /** The device and directory in which the agent works; `null` while it does not, or the directory is not known. */
+  /** The device and directory in which the agent changes something now; `null` while it does not, or only reads. */
   get workplace(): string | null {
-    const { open, record } = this.#state;
+    const { record, turn } = this.#state;
     const { workingDirectory } = this.#link;
-    const working = open !== null && !this.#state.isEnding && (open.state === 'submitted' || this.#input.sending);
-    return working && workingDirectory !== null ? `${record?.runtime?.deviceId ?? ''} ${workingDirectory}` : null;
+    if (workingDirectory === null || this.progress !== 'working' || !hasChanged(turn)) return null;
+    return `${record?.runtime?.deviceId ?? ''} ${workingDirectory}`;
   }
 
   /** Whose turn or background tasks run, and whose messages wait; of a turn held up by Slack only the tasks count. */
@@ -514,6 +516,18 @@ export class ThreadWorker {
     if (!isViewOutdated || this.#state.isEnding || this.#paused || !record || !open) return;
     this.#state.isViewOutdated = false;
     this.#surface?.show(this.#state.view(record, open, this.#link, null));
+  }
+
+  /** With the thread's first change of something: says, once, that other threads change things in the same directory. */
+  #warnOfOthers(): void {
+    const { open, record } = this.#state;
+    const { workplace } = this;
+    if (!open || !record || record.warned || this.#changing === open.id || workplace === null) return;
+    this.#changing = open.id;
+    const alongside = this.#countAlongside(workplace);
+    if (alongside === 0) return;
+    this.#state.change((now) => ({ ...changeTurn(now, { alongside }), warned: true }));
+    this.#state.isViewOutdated = true;
   }
 
   #fail(line: string, leftover: Leftover | null): void {

@@ -42,7 +42,7 @@ export interface TurnView {
   address: ThreadAddress;
   /** What was not handed to the agent; shown once, at the top. */
   notPassedOn: string[];
-  /** In how many other threads the agent worked in the same directory when it began; said once, at the top. */
+  /** In how many other threads the agent changes things in the same directory; said once in a thread, at the top. */
   alongside?: number;
   items: ViewItem[];
   /** Set while `items` lacks what the agent said before a restart: messages in Slack that show it stay as they are. */

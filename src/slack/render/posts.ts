@@ -145,8 +145,8 @@ function addNotes(posts: SlackPost[], { notPassedOn, alongside = 0 }: TurnView):
 /** Does not name the threads, because some may be private. */
 function alongsideNote(threads: number): string[] {
   if (threads === 0) return [];
-  const others = threads === 1 ? 'another thread' : `${threads} other threads`;
-  return [`👥 The agent is also working in ${others} in the same directory, so changes may conflict.`];
+  const others = threads === 1 ? 'Another thread is' : `${threads} other threads are`;
+  return [`⚠️ ${others} changing files in the same folder, so changes may conflict.`];
 }
 
 function notPassedOnNote(what: readonly string[]): string[] {

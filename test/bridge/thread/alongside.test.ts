@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createMiddle, type HandConnection, type Middle, ROOT } from '../../support/middle.ts';
+import { bash } from './approvals/asking-people.ts';
 
 const other = (n: number) => ({ thread: null, mention: true, ts: `2000.${String(n).padStart(6, '0')}` });
 
@@ -22,39 +23,76 @@ async function begins(
   return connection;
 }
 
-describe('the number of turns in the same directory', () => {
-  it('is shown to a turn that begins beside others', async () => {
+/** The agent changes a file. */
+async function writes(middle: Middle, connection: HandConnection, n: number, tool = 'Write'): Promise<void> {
+  const call = { callId: `call-${n}`, tool, input: { file_path: `/project/${n}.ts`, content: 'x' } };
+  connection.emit({ type: 'tool-called', runId: 'run-1', ...call });
+  connection.emit({ type: 'tool-started', ...call });
+  await middle.clock.settle();
+}
+
+const told = (middle: Middle) => middle.surface.views.flatMap(({ alongside }) => alongside ?? []);
+
+describe('the warning of other threads in the same directory', () => {
+  it('comes with the first change, and counts threads that changed something', async () => {
     const middle = createMiddle();
-    await begins(middle, 0);
-    expect(middle.surface.last.alongside).toBeUndefined();
-    await begins(middle, 1);
+    const [first, second, third] = [await begins(middle, 0), await begins(middle, 1), await begins(middle, 2)];
+    await writes(middle, first, 0);
+    expect(told(middle)).toEqual([]);
+    await writes(middle, second, 1);
     expect(middle.surface.last.alongside).toBe(1);
-    await begins(middle, 2);
+    await writes(middle, third, 2);
     expect(middle.surface.last.alongside).toBe(2);
   });
 
-  it('is shown when turns begin at the same moment', async () => {
+  it('does not come with reads, nor because of them', async () => {
     const middle = createMiddle();
-    await Promise.all([middle.write('go', { ts: ROOT, mention: true }), middle.write('go', other(1))]);
-    middle.connections.forEach((connection, n) => {
-      connection.ready({ runtime: { agentId: 'agent-1', conversationId: `conv-${n}`, deviceId: null } });
-    });
+    const [first, second] = [await begins(middle, 0), await begins(middle, 1)];
+    const read = { callId: 'read', tool: 'Read', input: { file_path: '/project/a.ts' } };
+    first.emit({ type: 'tool-started', ...read });
     await middle.clock.settle();
-    expect(middle.surface.views.some(({ alongside }) => alongside === 1)).toBe(true);
+    await writes(middle, second, 1);
+    expect(told(middle)).toEqual([]);
   });
 
-  it('leaves out other directories, other devices and idle threads', async () => {
+  it('comes once in a thread', async () => {
+    const middle = createMiddle();
+    const [first, second] = [await begins(middle, 0), await begins(middle, 1)];
+    await writes(middle, first, 0);
+    await writes(middle, second, 1);
+    second.end();
+    await middle.clock.settle();
+    const before = told(middle).length;
+    await middle.write('go on', { ts: '2000.000009', thread: '2000.000001', mention: true });
+    second.begin('run-2');
+    await writes(middle, second, 2);
+    expect(told(middle)).toHaveLength(before);
+  });
+
+  it('leaves out threads that wait for people or for Letta', async () => {
+    const middle = createMiddle();
+    const [first, second, third] = [await begins(middle, 0), await begins(middle, 1), await begins(middle, 2)];
+    await writes(middle, first, 0);
+    await writes(middle, second, 1);
+    const before = told(middle).length;
+    first.emit({ type: 'lost', reason: 'closed' });
+    second.emit({ type: 'approval-asked', request: bash('make deploy') });
+    await middle.clock.settle();
+    await writes(middle, third, 2);
+    expect(middle.surface.last.alongside).toBeUndefined();
+    expect(before).toBeGreaterThan(0);
+  });
+
+  it('leaves out other directories, other devices and ended turns', async () => {
     const middle = createMiddle();
     const first = await begins(middle, 0);
-    await begins(middle, 1, { workingDirectory: '/elsewhere' });
-    expect(middle.surface.last.alongside).toBeUndefined();
-    await begins(middle, 2, { device: 'laptop' });
-    expect(middle.surface.last.alongside).toBeUndefined();
-    await begins(middle, 3, { workingDirectory: null });
-    expect(middle.surface.last.alongside).toBeUndefined();
+    await writes(middle, first, 0);
+    await writes(middle, await begins(middle, 1, { workingDirectory: '/elsewhere' }), 1);
+    await writes(middle, await begins(middle, 2, { device: 'laptop' }), 2);
+    await writes(middle, await begins(middle, 3, { workingDirectory: null }), 3);
     first.end();
     await middle.clock.settle();
-    await begins(middle, 4);
-    expect(middle.surface.last.alongside).toBeUndefined();
+    await writes(middle, await begins(middle, 4), 4);
+    expect(told(middle)).toEqual([]);
   });
 });

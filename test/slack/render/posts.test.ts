@@ -213,9 +213,9 @@ describe('a running turn', () => {
     expect(posts.map((post) => all(post).includes('Not passed on'))).toEqual([false, true, false, false]);
   });
 
-  it('says once how many threads work in the same directory', () => {
+  it('says once how many threads change files in the same folder', () => {
     const posts = renderPosts(view([text('x'), approval()], { ...live(), notPassedOn: ['1 file (a)'], alongside: 2 }));
-    expect(posts.map((post) => all(post).includes('2 other threads in the same directory'))).toEqual([
+    expect(posts.map((post) => all(post).includes('2 other threads are changing files in the same folder'))).toEqual([
       true,
       false,
       false,
