@@ -9,6 +9,7 @@ import { type Sandbox, startInRealSlack, startSandbox } from './sandbox.ts';
 import { parseScene } from './scene.ts';
 import { transcript } from './slack/transcript.ts';
 import { openInBrowser } from './web/open.ts';
+import { WELCOME_SCENE } from './web/scenes.ts';
 import { startPage } from './web/server.ts';
 
 const USAGE = `${commandName('sandbox', '[options]')}
@@ -120,7 +121,9 @@ if (options.help) {
   print(USAGE);
   process.exit(0);
 }
-const scene = parseScene(readFileSync(options.script ?? new URL('scenes/first-mention.yml', import.meta.url), 'utf8'));
+const scene = parseScene(
+  readFileSync(options.script ?? new URL(`scenes/${WELCOME_SCENE}.yml`, import.meta.url), 'utf8'),
+);
 
 const real = options.letta === 'real';
 const settings = {

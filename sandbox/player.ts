@@ -86,6 +86,10 @@ class Player {
       return;
     }
     if ('window' in step) return this.#waitForWindow(step);
+    if ('close' in step) {
+      await this.#pause(this.#options.linger ?? 0);
+      return void (await control.viewClose({ user: step.as }));
+    }
     if ('fill' in step) return this.#submitModal(step.as, step.fill);
     if ('edit' in step) {
       const { to: text, as: user } = step;
@@ -121,7 +125,13 @@ class Player {
     const known = this.threads.get(step.thread);
     const channel = known?.channel ?? (await this.#channelOf(step.in, step.as));
     const thread_ts = known?.root ?? undefined;
-    const said = await control.message({ channel, user: step.as, text: step.say, ...(thread_ts && { thread_ts }) });
+    const said = await control.message({
+      channel,
+      user: step.as,
+      text: step.say,
+      ...(thread_ts && { thread_ts }),
+      ...(step.files && { files: step.files }),
+    });
     known?.people.add(step.as);
     if (!known) {
       const root = channel.startsWith('D') ? null : said.ts;

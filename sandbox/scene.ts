@@ -20,18 +20,28 @@ const place = z
   .transform((name) => channels[name.replace(/^#/, '')] ?? name)
   .optional();
 const texts = z.union([z.string(), z.array(z.string())]).transform((text) => (Array.isArray(text) ? text : [text]));
+/** A file that a message shares; its type follows from its name. */
+const file = z.strictObject({ name: z.string(), content: z.string() });
 /** Seconds. */
 const within = z.number().positive().max(300).default(20);
 
 /** The shapes of a scene's steps. `thread` names a thread; the first `say` with a new name begins it at top level. */
 const step = z.union([
-  z.strictObject({ say: z.string(), as: person, in: place, thread: z.string().default('main') }),
+  z.strictObject({
+    say: z.string(),
+    files: z.array(file).optional(),
+    as: person,
+    in: place,
+    thread: z.string().default('main'),
+  }),
   /** Edits or deletes the person's newest message in the thread that contains these words. */
   z.strictObject({ edit: z.string(), to: z.string(), as: person, thread: z.string().default('main') }),
   z.strictObject({ delete: z.string(), as: person, thread: z.string().default('main') }),
   z.strictObject({ click: z.string(), as: person, thread: z.string().default('main'), within }),
   /** Waits for these texts in the window that the last click opened. */
   z.strictObject({ window: texts, as: person, within }),
+  /** Closes the window that the person has open. */
+  z.strictObject({ close: z.literal('window'), as: person }),
   z.strictObject({ fill: z.record(z.string(), z.string()), as: person }),
   z.strictObject({ command: z.string().startsWith('/'), as: person, in: place }),
   z.strictObject({ expect: texts, as: person, thread: z.string().default('main'), within }),

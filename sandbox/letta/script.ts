@@ -1,16 +1,7 @@
+import { type Act, bash, say, tool } from './acts.ts';
+import { spokenWords } from './spoken.ts';
+import { actsOfStory } from './stories.ts';
 import type { Json, ModelMessage } from './types.ts';
-
-/** What one model call does, in order. */
-export type Act =
-  | { readonly kind: 'think'; readonly text: string }
-  | { readonly kind: 'say'; readonly text: string; readonly ms: number | null }
-  | { readonly kind: 'tool'; readonly name: string; readonly input: Json }
-  | { readonly kind: 'hang'; readonly ms: number }
-  | { readonly kind: 'cut' }
-  | { readonly kind: 'fail'; readonly status: number };
-
-const DIRECTIVE =
-  /^(say |say:|slow |reason then|preface |markdown|run bash|both |read file|write file|edit file|ask |call |error |drop|hang|count images|report)/i;
 
 const MARKDOWN =
   '# Title\n\n**bold** _it_ ~~gone~~ `code` [link](https://example.com) <@U1> & < >\n\n- one\n- two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```ts\nconst x = 1 < 2;\n```\n';
@@ -54,12 +45,16 @@ Should I continue?`;
 
 const REASONING: Act = { kind: 'think', text: 'First I look at the question. Then I decide.' };
 
-const isDirective = (line: string) => DIRECTIVE.test(line.trim());
-const hasDirective = (message: ModelMessage) => message.role === 'user' && message.text.split('\n').some(isDirective);
+const isDirective = (line: string) => RULES.some(([pattern]) => pattern.test(line.trim()));
+const directivesIn = (text: string) =>
+  text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter(isDirective);
+const hasDirective = ({ role, text }: ModelMessage) =>
+  role === 'user' && directivesIn(spokenWords(text) ?? text).length > 0;
 const words = (count: number) => Array.from({ length: count }, (_, index) => `word${index + 1}`).join(' ');
-const say = (text: string, ms: number | null = null): Act => ({ kind: 'say', text, ms });
-const tool = (name: string, input: Json): Act => ({ kind: 'tool', name, input });
-const bash = (command: string): Act => tool('Bash', { command, description: 'scripted command' });
+const scriptedBash = (command: string): Act => bash(command, 'scripted command');
 
 function split(whole: string, separator: string): [string, string] {
   const at = whole.indexOf(separator);
@@ -74,18 +69,18 @@ export function tokens(text: string): string[] {
 
 /**
  * What the scripted model answers to this history: the directives of the newest user message that has any, one per
- * model call, joined there by " THEN "; past the last one "Done: …" with the tool's result, else an echo.
+ * model call, joined there by " THEN "; past the last one "Done: …" with the tool's result. A person who wrote something
+ * else hears what the agent can do; what comes without the bridge's envelope is echoed.
  */
 export function nextActs(messages: readonly ModelMessage[]): Act[] {
   const last = messages.findLastIndex((message) => message.role === 'user');
+  const words = spokenWords(messages[last]?.text ?? '');
+  if (words !== null && directivesIn(words).length === 0) return actsOfStory(words, messages.slice(last + 1));
   let from = messages.findLastIndex(hasDirective);
   if (from < last && !messages.slice(from + 1).some((message) => message.role === 'tool')) from = last;
   if (from < 0) from = last;
-  const line = (messages[from]?.text ?? '')
-    .split('\n')
-    .map((one) => one.trim())
-    .filter(isDirective)
-    .pop();
+  const asked = messages[from]?.text ?? '';
+  const line = directivesIn(spokenWords(asked) ?? asked).at(-1);
   const tail = messages.slice(from + 1);
   const done = tail.filter((message) => message.role === 'assistant').length;
   const directive = line?.split(' THEN ')[done];
@@ -101,17 +96,18 @@ const RULES: readonly Rule[] = [
   [/^error (\d+)/i, ([status]) => [{ kind: 'fail', status: Number(status) }]],
   [/^say (\d+) words/i, ([count]) => [say(words(Number(count)))]],
   [/^say:\s*([\s\S]*)/i, ([text = '']) => [say(text)]],
+  [/^say (?!\d+ words)(.+)/i, ([text = '']) => [say(text)]],
   [/^slow (\d+) words(?: (\d+(?:\.\d+)?) ms)?/i, ([count, ms]) => [say(words(Number(count)), Number(ms ?? 200))]],
   [/^reason then (.*)/i, ([rest = ''], messages) => [REASONING, ...acts(rest, messages)]],
   [/^preface (.*?) :: (.*)/i, ([text = '', rest = ''], messages) => [say(text), ...acts(rest, messages)]],
   [/^markdown/i, () => [say(MARKDOWN)]],
   [/^report/i, () => [say(REPORT, 30)]],
-  [/^run bash (.*)/i, ([command = '']) => [bash(command)]],
-  [/^both (.*)/i, ([commands = '']) => commands.split(';;').map((command) => bash(command.trim()))],
+  [/^run bash (.*)/i, ([command = '']) => [scriptedBash(command)]],
+  [/^both (.*)/i, ([commands = '']) => commands.split(';;').map((command) => scriptedBash(command.trim()))],
   [/^read file (.*)/i, ([path]) => [tool('Read', { file_path: path })]],
   [/^write file (.*)/i, ([line = '']) => [write(line)]],
   [/^edit file (.*)/i, ([line = '']) => [edit(line)]],
-  [/^ask (.*)/i, ([line = '']) => [ask(line)]],
+  [/^ask (.*\|.*)/i, ([line = '']) => [ask(line)]],
   [/^call (\S+) (.*)/i, ([name = '', json = '']) => [call(name, json)]],
   [/^count images/i, (_, messages) => [say(`I see ${countImages(messages)} image(s).`)]],
   [/^hang(?: (\d+) ms)?/i, ([ms]) => [{ kind: 'hang', ms: Number(ms ?? 600_000) }]],

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import type { Act } from './acts.ts';
 import { isBackground, startInBackground, stopTask, type TaskHost } from './background.ts';
 import * as frames from './frames.ts';
 import { type History, readContent, type UserInput } from './history.ts';
 import { diffsOf, isAsked, type PermissionScope, suggestion } from './permissions.ts';
 import type { QueueItem } from './queue.ts';
-import { type Act, nextActs, tokens } from './script.ts';
+import { nextActs, tokens } from './script.ts';
 import { runMachineTool, type ToolWorld } from './tools.ts';
 import type { TurnInput } from './turn-input.ts';
 import type { Json, ToolCall, ToolResult } from './types.ts';
