@@ -1,6 +1,7 @@
 import type { Agents } from './agent.ts';
 import { stopMonitor } from './background.ts';
 import type { Conversation } from './conversation.ts';
+import { isFileCommand, runFileCommand } from './device-files.ts';
 import * as frames from './frames.ts';
 import type { UserInput } from './history.ts';
 import { type Outlet, runtimeKey } from './outlet.ts';
@@ -17,6 +18,11 @@ type Scoped = (conversation: Conversation, outlet: Outlet, frame: Json, runtime:
  */
 export function handleFrame(agents: Agents, outlet: Outlet, frame: unknown): void {
   if (!isJson(frame) || typeof frame.type !== 'string') return;
+  if (isFileCommand(frame.type)) {
+    const body = runFileCommand(agents.world.machine, frame, agents.world.bootFolder);
+    if (body) sendResponse(outlet, frame, body);
+    return;
+  }
   const plain = PLAIN[frame.type];
   if (plain) {
     plain(agents, outlet, frame);

@@ -2,24 +2,43 @@ import { posix } from 'node:path';
 import { BoundedMap } from '../bounded-map.ts';
 
 const MAX_FILES = 1000;
-const MAX_FILE = 1_000_000;
+const MAX_FILE = 32_000_000;
+/** Bytes of all files; the oldest ones go. */
+const MAX_BYTES = 256_000_000;
+
+/** Of the user who runs the agent. */
+export const HOME = '/home/user';
 
 /** The file system in which the agent works. It is in memory and never touches the real one. */
 export class Machine {
-  readonly #files = new BoundedMap<string, string>(MAX_FILES);
+  readonly #files = new BoundedMap<string, Buffer>(MAX_FILES);
   readonly #folders = new Set<string>(['/']);
+  #bytes = 0;
 
+  /** An absolute path; `~` is {@link HOME}. */
   resolve(cwd: string, path: string): string {
-    return posix.resolve(cwd, path);
+    return posix.resolve(cwd, path.replace(/^~(?=\/|$)/, HOME));
   }
 
+  /** As text, whatever its bytes are. */
   read(path: string): string | undefined {
+    return this.#files.get(path)?.toString();
+  }
+
+  readBytes(path: string): Buffer | undefined {
     return this.#files.get(path);
   }
 
-  write(path: string, content: string): void {
+  write(path: string, content: string | Uint8Array): void {
     this.makeFolder(posix.dirname(path));
-    this.#files.set(path, content.slice(0, MAX_FILE));
+    const bytes = Buffer.from(content).subarray(0, MAX_FILE);
+    this.#bytes += bytes.length - (this.#files.get(path)?.length ?? 0);
+    this.#files.set(path, bytes);
+    for (const [oldest, { length }] of this.#files) {
+      if (this.#bytes <= MAX_BYTES) break;
+      this.#files.delete(oldest);
+      this.#bytes -= length;
+    }
   }
 
   makeFolder(path: string): void {
@@ -30,6 +49,16 @@ export class Machine {
 
   isFolder(path: string): boolean {
     return this.#folders.has(path);
+  }
+
+  /** What a folder holds, sorted, hidden names too. */
+  entries(folder: string): { files: string[]; folders: string[] } {
+    const inside = (paths: Iterable<string>) =>
+      [...paths]
+        .filter((path) => path !== '/' && posix.dirname(path) === folder)
+        .map((path) => posix.basename(path))
+        .sort();
+    return { files: inside(this.#files.keys()), folders: inside(this.#folders) };
   }
 
   /** Names in a folder, sorted, without the hidden ones. */
@@ -84,6 +113,8 @@ export async function runShell(command: string, shell: Shell): Promise<ShellOutp
 }
 
 async function runSimple(command: string, shell: Shell): Promise<ShellOutput> {
+  const decode = /^cat ([^|&;<>"']+) \| base64 -d > (\S+)$/.exec(command);
+  if (decode) return decodeFiles(decode[1]?.split(' ') ?? [], decode[2] ?? '', shell);
   const all = shellWords(command);
   const at = all.findIndex((word) => word === '>' || word === '>>');
   const target = at < 0 ? undefined : all[at + 1];
@@ -93,6 +124,15 @@ async function runSimple(command: string, shell: Shell): Promise<ShellOutput> {
   const before = all[at] === '>>' ? (shell.machine.read(path) ?? '') : '';
   shell.machine.write(path, before + result.stdout);
   return { ...result, stdout: '' };
+}
+
+/** `cat A B | base64 -d > C`, the one pipe that it knows. */
+function decodeFiles(from: readonly string[], to: string, { machine, cwd }: Shell): ShellOutput {
+  const texts = from.map((path) => ({ path, text: machine.read(machine.resolve(cwd, path)) }));
+  const missing = texts.filter(({ text }) => text === undefined);
+  machine.write(machine.resolve(cwd, to), Buffer.from(texts.map(({ text = '' }) => text).join(''), 'base64'));
+  const stderr = missing.map(({ path }) => `cat: ${path}: No such file or directory\n`).join('');
+  return { stdout: '', stderr, code: 0 };
 }
 
 async function execute(argv: readonly string[], command: string, shell: Shell): Promise<ShellOutput> {

@@ -38,7 +38,7 @@ export interface ScriptedLettaSeed {
   readonly conversations?: number;
   readonly calls?: number;
   /** Files of the fake machine, by absolute path. */
-  readonly files?: Readonly<Record<string, string>>;
+  readonly files?: Readonly<Record<string, string | Uint8Array>>;
 }
 
 export interface ScriptedLetta {
@@ -56,6 +56,8 @@ export interface ScriptedLetta {
    * one.
    */
   deleteStored(what: { agent: string } | { conversation: string }): boolean;
+  /** A file of the fake machine; `undefined`: there is none. */
+  readFile(path: string): Buffer | undefined;
   /** Makes an agent. @returns its id */
   addAgent(name: string): string;
   /** Back to the seed; all sockets are cut. */
@@ -118,6 +120,7 @@ export async function startScriptedLetta(options: ScriptedLettaOptions = {}): Pr
     log: () => running.sockets.log.entries,
     deleteStored: (what: { agent: string } | { conversation: string }) =>
       'agent' in what ? running.agents.deleteAgent(what.agent) : running.agents.deleteConversation(what.conversation),
+    readFile: (path: string) => running.agents.world.machine.readBytes(path),
     addAgent: (name: string) => String(running.agents.createAgent({ name }).id),
     reset: () => {
       stop(running);

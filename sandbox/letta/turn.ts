@@ -529,15 +529,17 @@ function sleep(ms: number | null, signals: readonly AbortSignal[]): Promise<void
   });
 }
 
-const IMAGE_STARTS = ['89504e47', 'ffd8ff', '47494638', '52494646'];
+/** PNG, JPEG, GIF, WebP, TIFF (docs/letta-protocol.md, Images and files in a message). */
+const IMAGE_STARTS = ['89504e47', 'ffd8ff', '47494638', '52494646', '49492a00', '4d4d002a'];
 
 function isBrokenImage(part: Json): boolean {
   if (part.type !== 'image') return false;
   const source = isJson(part.source) ? part.source : {};
-  const start = Buffer.from(text(source.data) ?? '', 'base64')
-    .subarray(0, 4)
-    .toString('hex');
-  return !IMAGE_STARTS.some((magic) => start.startsWith(magic));
+  const bytes = Buffer.from((text(source.data) ?? '').slice(0, 2_000), 'base64');
+  const start = bytes.subarray(0, 4).toString('hex');
+  const isAvif = bytes.subarray(4, 12).toString('latin1') === 'ftypavif';
+  const isSvg = bytes.toString('utf8').includes('<svg');
+  return !isAvif && !isSvg && !IMAGE_STARTS.some((magic) => start.startsWith(magic));
 }
 
 function hasBrokenImage(content: unknown): boolean {

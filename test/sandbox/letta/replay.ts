@@ -20,7 +20,7 @@ export interface Heard {
 
 export interface ReplayOptions extends NormaliseOptions {
   readonly paired?: boolean;
-  readonly files?: Record<string, string>;
+  readonly files?: Record<string, string | Uint8Array>;
   readonly scale?: number;
   readonly redeliverMs?: number;
   readonly subagent?: number;
