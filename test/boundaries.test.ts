@@ -90,6 +90,7 @@ const PURE = [
   'slack/api/refusals.ts',
   'slack/inbound/channel-change.ts',
   'slack/inbound/content.ts',
+  'slack/inbound/files.ts',
   'slack/inbound/interactions.ts',
   'slack/inbound/layout.ts',
   'slack/inbound/mentions.ts',

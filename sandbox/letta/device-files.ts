@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import type { Machine } from './machine.ts';
 import { isJson, type Json, text } from './types.ts';
 
-/** What the device answers to one of its file commands (docs/letta-protocol.md, The device’s files); `null`: nothing. */
+/** What the device answers to one of its file commands (docs/letta-protocol.md, The device's files); `null`: nothing. */
 type Command = (machine: Machine, frame: Json, cwd: string) => Json | null;
 
 const MAX_BASE64 = 25 * 1024 * 1024;

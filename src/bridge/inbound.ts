@@ -23,13 +23,22 @@ export type Span =
   | { kind: 'group'; id: string; name: string | null }
   | { kind: 'broadcast'; range: 'here' | 'channel' | 'everyone' };
 
-/** A file of a message: a reference only; nothing is fetched. */
+/** A file of a message, as its event describes it: a reference only; nothing is fetched. */
 export interface FileRef {
   id: string;
+  /** As its owner named it; its id when the event does not tell. */
   name: string;
   mimetype: string | null;
   /** bytes */
   size: number | null;
+  /** Why Slack has no content for anybody: deleted, too old for the workspace’s plan, or kept by another service. */
+  withheld?: 'deleted' | 'too_old' | 'external' | undefined;
+  /** Recorded with Slack’s own recorder. */
+  clip?: 'audio' | 'video' | undefined;
+  /** The beginning of what is said in a clip, as Slack understood it. */
+  transcript?: string | undefined;
+  /** It belongs to a message that the author forwarded. */
+  forwarded?: true | undefined;
 }
 
 /** One message of a person, whichever event delivered it. */
@@ -148,7 +157,8 @@ export interface InboundCommand {
 
 /** A person edited or deleted a message of theirs. */
 export type InboundRevision =
-  | { kind: 'edited'; message: InboundMessage; mentionedBefore: boolean }
+  /** `hasAddedFiles`: whether it has files that it did not have before. */
+  | { kind: 'edited'; message: InboundMessage; mentionedBefore: boolean; hasAddedFiles?: boolean }
   | ({ kind: 'deleted' } & Pick<
       InboundMessage,
       'key' | 'team' | 'channel' | 'channelKind' | 'ts' | 'threadTs' | 'user' | 'mentionsBot'

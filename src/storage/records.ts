@@ -48,12 +48,23 @@ const span = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('broadcast'), range: z.enum(['here', 'channel', 'everyone']) }),
 ]);
 
+const file = z.strictObject({
+  id: text,
+  name: text,
+  mimetype: text.nullable(),
+  size: z.number().nullable(),
+  withheld: z.enum(['deleted', 'too_old', 'external']).optional(),
+  clip: z.enum(['audio', 'video']).optional(),
+  transcript: text.optional(),
+  forwarded: z.literal(true).optional(),
+});
+
 const inboxItem = z.strictObject({
   key: messageKey,
   ts: text,
   user: text,
   spans: z.array(span),
-  files: z.array(z.strictObject({ id: text, name: text, mimetype: text.nullable(), size: z.number().nullable() })),
+  files: z.array(file),
   receivedAt: time,
   askedAt: time.optional(),
   again: z.number().int().positive().optional(),

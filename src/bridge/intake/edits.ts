@@ -80,7 +80,10 @@ export class RevisionDesk {
     const where = record ? stateOfMessage(record, message.key) : 'unknown';
     const asksNow = message.mentionsBot && !mentionedBefore;
     const command = GIVES_COMMANDS.has(where) ? this.#unseen.findCommand(message, where) : null;
-    if (!command && (where === 'running' || where === 'done')) return ignored('ran_already');
+    if (!command && (where === 'running' || where === 'done')) {
+      if (edited.hasAddedFiles) this.#parts.notices.whisper(placeOf(message), message.user, FILES_TOO_LATE);
+      return ignored('ran_already');
+    }
     if (asksNow && (where === 'unknown' || isContextOnly(where))) {
       // The record forgets handled messages after a day, so this one may have run as a plain reply: do not run it again.
       if (where === 'unknown' && record && this.#mayBeForgotten(record, message)) return ignored('too_old_to_know');
@@ -195,6 +198,8 @@ export class RevisionDesk {
   }
 }
 
+const FILES_TOO_LATE =
+  'I had already passed your message on when you added files to it, so the agent does not have them. Send them in a new message.';
 /** How long a thread's record remembers handled messages. */
 const REMEMBERED_MS = 24 * 60 * 60 * 1000;
 const GIVES_COMMANDS: ReadonlySet<MessageState> = new Set(['queued', 'held', 'running']);

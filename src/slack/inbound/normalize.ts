@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { isDirect, type MessageKey, makeMessageKey } from '../../bridge/ids.ts';
-import type { ChannelKind, FileRef, InboundMessage, Span } from '../../bridge/inbound.ts';
+import type { ChannelKind, InboundMessage, Span } from '../../bridge/inbound.ts';
 import { cleanName } from '../people/clean-name.ts';
 import { contentSpans, hasMoreThanText } from './content.ts';
+import { filesOf } from './files.ts';
 import { mentionsUser } from './mentions.ts';
 import { type Foreign, type OurIds, whyForeign } from './ours.ts';
 import { isBlank } from './span-builder.ts';
@@ -66,14 +67,6 @@ const speech = z.looseObject({
   text: optionalText,
 });
 
-const file = z.looseObject({
-  id: z.string(),
-  name: optionalText,
-  title: optionalText,
-  mimetype: optionalText,
-  size: z.number().nullish(),
-});
-
 /**
  * Only in these a person or a bot says something (docs/slack.md, Which messages to handle); unknown subtypes are
  * ignored.
@@ -97,16 +90,6 @@ export function channelKindOf(channel: string, type: string | null | undefined):
   if (isDirect(channel)) return 'im';
   if (type && type !== 'im' && CHANNEL_KINDS.has(type)) return type as ChannelKind;
   return channel.startsWith('G') ? 'group' : 'channel';
-}
-
-function filesOf(files: unknown): FileRef[] {
-  if (!Array.isArray(files)) return [];
-  return files.flatMap((item) => {
-    const parsed = file.safeParse(item);
-    if (!parsed.success) return [];
-    const { id: fileId, name, title, mimetype, size } = parsed.data;
-    return [{ id: fileId, name: name || title || fileId, mimetype: mimetype ?? null, size: size ?? null }];
-  });
 }
 
 function isOwn(event: unknown, appId: string | null | undefined, identity: SlackIdentity): boolean {
@@ -187,7 +170,7 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
 
   const content = { text, blocks: event.blocks, attachments: event.attachments };
   const spans = contentSpans(content);
-  const files = filesOf(event.files);
+  const files = filesOf(event);
   const unread = saysNothing(spans) && hasMoreThanText(content);
   if (isBlank(spans) && files.length === 0 && !unread) return ignored('empty');
 

@@ -15,8 +15,8 @@ const body = z.looseObject({
 
 /**
  * The edit or deletion of a person's message in a `message_changed` or `message_deleted` event; `null` when the
- * person's words did not change: link previews and reply counts change messages, too, but leave no `edited` mark. Slack
- * changes a deleted root with replies into a tombstone (docs/slack.md, Posting and deleting).
+ * person's words and files did not change: link previews and reply counts change messages, too, but leave no `edited`
+ * mark. Slack changes a deleted root with replies into a tombstone (docs/slack.md, Posting and deleting).
  */
 export function readRevision(payload: unknown, identity: SlackIdentity): InboundRevision | null {
   const parsed = body.safeParse(payload);
@@ -34,7 +34,15 @@ export function readRevision(payload: unknown, identity: SlackIdentity): Inbound
     const { key, team, channelKind, ts, threadTs, user, mentionsBot } = before;
     return { kind: 'deleted', key, team, channel, channelKind, ts, threadTs, user, mentionsBot };
   }
-  if (!message?.edited) return null;
   const now = spoken(message);
-  return now ? { kind: 'edited', message: now, mentionedBefore: before?.mentionsBot ?? false } : null;
+  if (!now) return null;
+  // Slack leaves no mark when it finishes an upload after the message, or when somebody deletes a file.
+  const hasAddedFiles = now.files.some(({ id }) => !before?.files.some((earlier) => earlier.id === id));
+  const hasOtherFiles = before !== null && filesKey(before) !== filesKey(now);
+  if (!message?.edited && !hasOtherFiles) return null;
+  return { kind: 'edited', message: now, mentionedBefore: before?.mentionsBot ?? false, hasAddedFiles };
+}
+
+function filesKey({ files }: InboundMessage): string {
+  return files.map(({ id, withheld, transcript }) => `${id} ${withheld} ${transcript}`).join();
 }

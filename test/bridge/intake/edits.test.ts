@@ -178,6 +178,16 @@ describe('a message that went to the agent', () => {
     expect(middle.connection.submitted).toHaveLength(1);
   });
 
+  it('gets a file after it ran: tells its author', async () => {
+    const middle = await createRunning();
+    const message = messageOf(ROOT, 'list the files', { thread: null, mention: true });
+    const files = [{ id: 'F1', name: 'a.png', mimetype: null, size: null }];
+    await middle.intake.handleRevision({
+      ...{ kind: 'edited', message: { ...message, files }, mentionedBefore: true, hasAddedFiles: true },
+    });
+    expect(middle.surface.whispered).toMatchObject([{ text: expect.stringContaining('Send them in a new message') }]);
+  });
+
   it('edited to a stop word: stops the turn; other commands are ignored', async () => {
     const middle = await createRunning();
     expect(await edit(middle, ROOT, 'stop!', { mention: true })).toEqual({ outcome: 'began', as: 'command' });

@@ -39,6 +39,17 @@ describe('an edited message', () => {
     expect(readRevision(event(counted), us)).toBeNull();
   });
 
+  it('is one without a mark when a file was finished late', () => {
+    const late = { subtype: 'message_changed', message: said({ files: [{ id: 'F1' }] }), previous_message: said() };
+    expect(readRevision(event(late), us)).toMatchObject({ kind: 'edited', hasAddedFiles: true });
+  });
+
+  it('is one without a mark when a file was deleted', () => {
+    const message = said({ files: [{ id: 'F1', mode: 'tombstone' }] });
+    const changed = { subtype: 'message_changed', message, previous_message: said({ files: [{ id: 'F1' }] }) };
+    expect(readRevision(event(changed), us)).toMatchObject({ kind: 'edited', hasAddedFiles: false });
+  });
+
   it('is no edit when its author is a bot', () => {
     for (const who of [
       { user: 'U0BOT', bot_id: 'B0BOT' },
