@@ -126,7 +126,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
   const surface = watchTurns(
     createSurface({
       api,
-      createRenderer: () => createRenderer({ maxMessages: longAnswers?.maxMessages }),
+      createRenderer: () => createRenderer({ maxMessages: longAnswers?.maxMessages, nameOf: people.lastNameOf }),
       fallback: simplerPosts,
       renderNotice: noticePosts,
       renderOffer: offerPosts,

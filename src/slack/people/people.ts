@@ -141,15 +141,23 @@ function createCache<Value>(clock: Clock) {
   };
 }
 
+export interface SlackPeople extends People {
+  /** The name that a person had when Slack was last asked for them; `undefined`: not asked since the start. */
+  lastNameOf(id: string): string | undefined;
+}
+
 /** Asks Slack who people are and what channels are called, and keeps answers for ten minutes. */
-export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions): People {
+export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions): SlackPeople {
+  const names = new BoundedMap<string, string>(KEPT);
   const cachedPerson = createCache<Person>(clock);
   const cachedChannel = createCache<ChannelFacts>(clock);
 
   async function fetchPerson(id: UserId, team: TeamId): Promise<Person> {
     try {
       const answer = await api.call('users.info', { user: id }, { client: 'control' });
-      return readPerson(answer.user, id, team, enterpriseId);
+      const person = readPerson(answer.user, id, team, enterpriseId);
+      names.set(id, person.name);
+      return person;
     } catch (error) {
       if (!(error instanceof SlackError)) throw error;
       if (error.failure === 'refused' && UNKNOWN_PERSON.has(error.error)) {
@@ -192,6 +200,7 @@ export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions)
         ({ name }) => name,
         () => id,
       ),
+    lastNameOf: (id) => names.get(id),
     isShared: async (id, team) => (await factsOf(id, team)).isShared,
   };
 }

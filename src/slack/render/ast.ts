@@ -9,15 +9,23 @@ export interface Parsed {
   tree: Root;
   /** Where a `>` opens a line of a quote. */
   quoteMarkers: ReadonlySet<number>;
+  /** Link definitions that stand elsewhere. */
+  definitions: Definitions;
 }
+
+/** The URLs of link definitions (`[1]: https://…`), by identifier. */
+export type Definitions = ReadonlyMap<string, string>;
+
+export const NO_DEFINITIONS: Definitions = new Map();
 
 /**
  * Parses Markdown as Slack reads it: CommonMark with GFM's tables, task lists, strikethrough and bare links, without
  * footnotes and without HTML, which Slack shows as text. Never throws. The parser is our own, because each library that
  * we tried takes minutes for some texts of a few kB, and so could block the bridge.
+ * @param definitions link definitions that stand elsewhere
  */
-export function parseMarkdown(text: string): Parsed {
-  return { text, ...parseBlocks(text) };
+export function parseMarkdown(text: string, definitions: Definitions = NO_DEFINITIONS): Parsed {
+  return { text, ...parseBlocks(text, definitions.keys()), definitions };
 }
 
 export function startOf(node: Nodes): number {

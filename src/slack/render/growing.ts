@@ -1,5 +1,6 @@
-import { lineStart, type Parsed, parseMarkdown, startOf, walk } from './ast.ts';
+import { lineStart, NO_DEFINITIONS, type Parsed, parseMarkdown, startOf, walk } from './ast.ts';
 import {
+  type Beyond,
   completeMarkdown,
   dropHalfCharacter,
   ENOUGH_WORDS,
@@ -10,7 +11,9 @@ import {
   renderMarkdown,
 } from './markdown.ts';
 import { neutralizeMarkdown } from './neutralize.ts';
-import { markdownOf, type TextPart } from './split.ts';
+import type { TextPart } from './part.ts';
+import { translateSlackMarkup } from './slack-markup.ts';
+import { markdownOf } from './split.ts';
 
 /**
  * The beginning of a growing text whose rendering cannot change any more. CommonMark decides blocks line by line, so a
@@ -54,35 +57,40 @@ export function renderGrowing(
   part: TextPart,
   known: Settled,
   limit: number,
+  beyond: Beyond = {},
 ): { rendered: RenderedMarkdown; settled: Settled } {
   if (part.source.trim() === '') return { rendered: NOTHING, settled: nothingSettled };
   const doc = dropHalfCharacter(markdownOf(part));
-  const settled = settleMore(doc, doc.startsWith(known.doc) && doc.length >= known.seenLength ? known : nothingSettled);
-  const rendered = settled.isStuck ? null : appendTail(doc, settled, limit);
-  return { rendered: rendered ?? renderMarkdown(part, true, limit), settled };
+  const settled = settleMore(
+    doc,
+    doc.startsWith(known.doc) && doc.length >= known.seenLength ? known : nothingSettled,
+    beyond,
+  );
+  const rendered = settled.isStuck ? null : appendTail(doc, settled, limit, beyond);
+  return { rendered: rendered ?? renderMarkdown(part, true, limit, beyond), settled };
 }
 
 /** Renders what is not settled; `null` if it changes how the settled part is shown. */
-function appendTail(doc: string, settled: Settled, limit: number): RenderedMarkdown | null {
-  const { parsed, words } = completeMarkdown(settled.fence + doc.slice(settled.doc.length), true);
+function appendTail(doc: string, settled: Settled, limit: number, beyond: Beyond): RenderedMarkdown | null {
+  const { parsed, words } = completeMarkdown(settled.fence + doc.slice(settled.doc.length), true, beyond);
   if (hasDefinitions(parsed)) return null;
-  const tail = neutralizeMarkdown(parsed, 'full', settled.tables);
+  const tail = neutralizeMarkdown(translateSlackMarkup(parsed, beyond.nameOf), 'full', settled.tables);
   const markdown = settled.markdown + tail.slice(settled.fenceShown.length);
   if (!tail.startsWith(settled.fenceShown) || markdown.length > limit) return null;
-  return { markdown, summary: oneLineOf(settled.words + words) };
+  return { markdown, summary: oneLineOf(settled.words + words), definitions: NO_DEFINITIONS };
 }
 
-function settleMore(doc: string, known: Settled): Settled {
+function settleMore(doc: string, known: Settled, { definitions = NO_DEFINITIONS, nameOf }: Beyond): Settled {
   const lines = doc.lastIndexOf('\n') + 1;
   if (known.isStuck || lines <= known.seenLength) return known;
   const text = known.fence + doc.slice(known.doc.length, lines);
-  const parsed = parseMarkdown(text);
+  const parsed = parseMarkdown(text, definitions);
   const seen = { ...known, seenLength: lines };
   if (hasDefinitions(parsed)) return { ...seen, isStuck: true };
   const { at, fence } = findDecidedEnd(parsed);
   if (at <= known.fence.length) return seen;
-  const decided = parseMarkdown(text.slice(0, at));
-  const shown = neutralizeMarkdown(decided, 'full', known.tables);
+  const decided = parseMarkdown(text.slice(0, at), definitions);
+  const shown = neutralizeMarkdown(translateSlackMarkup(decided, nameOf), 'full', known.tables);
   if (!shown.startsWith(known.fenceShown)) return seen;
   return {
     ...seen,

@@ -58,7 +58,7 @@ export function findOpenMarks(parsed: Parsed): string[] {
     const closers = marks.toReversed().join('');
     const first = open[0];
     if (closers.length > MAX_CLOSERS || !first) return [];
-    const closed = parseMarkdown(`${text.trimEnd()}${closers}`);
+    const closed = parseMarkdown(`${text.trimEnd()}${closers}`, parsed.definitions);
     if (open.every(({ at }) => !isWords(closed, at))) return marks;
     open.pop();
   }

@@ -117,6 +117,12 @@ function normalizeHost(name: string): string {
   return parseUrl(`http://${name}`)?.host ?? name.toLowerCase();
 }
 
+/** The host or mail address of a link that {@link safeUrl} let through. */
+export function hostOf(url: string): string {
+  const target = parseUrl(url);
+  return printableHost(target?.protocol === 'mailto:' ? tryDecode(target.pathname) : (target?.host ?? '?'));
+}
+
 function printableHost(host: string): string {
   const safe = host.replace(/[^\w.:@+?…[\]-]/g, '?');
   const cut = safe.length <= HOST_SHOWN ? safe : `…${safe.slice(1 - HOST_SHOWN)}`;

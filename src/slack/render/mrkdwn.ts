@@ -1,6 +1,7 @@
 import { childrenOf, endOf, type Parsed, startOf, walk, wordsOf } from './ast.ts';
 import { hostBehind, safeUrl } from './links.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
+import { paddedTable } from './padded-table.ts';
 import type { Image, ImageReference, Link, LinkReference, List, ListItem, Nodes } from './parse/tree.ts';
 
 /** Longer URLs are shown as text, because a link token must never be cut. */
@@ -21,7 +22,7 @@ interface Place {
  * nested lists: they become bold lines, code, links and indented lines.
  */
 export function mrkdwnPieces(parsed: Parsed, max: number): string[] {
-  const urls = new Map<string, string>();
+  const urls = new Map(parsed.definitions);
   for (const { node } of walk(parsed.tree)) if (node.type === 'definition') urls.set(node.identifier, node.url);
   const place = { text: parsed.text, urls, marks: '' };
   const pieces: string[] = [];
@@ -43,7 +44,7 @@ function renderBlock(node: Nodes, place: Place): string {
     case 'code':
       return renderCode(node.value);
     case 'table':
-      return renderCode(place.text.slice(startOf(node), endOf(node)));
+      return renderCode(paddedTable(place.text, node)?.join('\n') ?? place.text.slice(startOf(node), endOf(node)));
     case 'blockquote':
       return prefixLines(renderBlocks(node, place), '> ');
     case 'list':
@@ -86,7 +87,7 @@ function prefixLines(lines: string, by: string): string {
  * Without the language, which mrkdwn does not know; three backticks inside are broken up, or they would end the code.
  */
 function renderCode(code: string): string {
-  return `${FENCE}\n${neutralizeMrkdwn(code).replaceAll(FENCE, '`\u2060`\u2060`')}\n${FENCE}`;
+  return `${FENCE}\n${neutralizeMrkdwn(code, true).replaceAll(FENCE, '`\u2060`\u2060`')}\n${FENCE}`;
 }
 
 function renderChildren(node: Nodes, place: Place): string {
@@ -100,7 +101,7 @@ function renderInline(node: Nodes, place: Place): string {
     case 'text':
       return renderWords(node.value);
     case 'inlineCode':
-      return `\`${neutralizeMrkdwn(node.value.replaceAll('`', 'ˋ'))}\``;
+      return `\`${neutralizeMrkdwn(node.value.replaceAll('`', 'ˋ'), true)}\``;
     case 'break':
       return '\n';
     case 'strong':

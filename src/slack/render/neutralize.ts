@@ -3,7 +3,8 @@ import { endOf, type Parsed, parseMarkdown, type Range, startOf, walk, wordsOf }
 import { LIMITS } from './limits.ts';
 import { hostBehind, safeUrl } from './links.ts';
 import { escapeFormulaChar, findFormulas } from './math.ts';
-import type { Image, ImageReference, Link, LinkReference, Nodes, Table } from './parse/tree.ts';
+import { paddedTable } from './padded-table.ts';
+import type { Image, ImageReference, Link, LinkReference, Table } from './parse/tree.ts';
 
 /** U+2060 WORD JOINER: it is invisible, and Slack reads no token or mark across it. */
 const JOINER = '\u2060';
@@ -43,7 +44,7 @@ function collectEdits(parsed: Parsed, form: Form, tablesBefore: number): { code:
   const { text, tree } = parsed;
   const code: Range[] = [];
   const edits: Edit[] = [];
-  const urls = new Map<string, string>();
+  const urls = new Map(parsed.definitions);
   for (const { node } of walk(tree)) {
     if (node.type !== 'definition') continue;
     urls.set(node.identifier, node.url);
@@ -64,7 +65,7 @@ function collectEdits(parsed: Parsed, form: Form, tablesBefore: number): { code:
         else if (tables > 1 || node.children.length > LIMITS.tableRows || columnsOf(node) > LIMITS.tableColumns) {
           code.push({ start: startOf(node), end: endOf(node) });
           typedUntil = endOf(node);
-          edits.push(...fencesAround(text, node));
+          edits.push(...fencedTable(text, node));
         }
         break;
       }
@@ -157,8 +158,17 @@ function oneCharacter(text: string, at: number, isInCode: boolean, quoteMarkers:
     return TOKEN_IN_CODE.test(text) ? `<${JOINER}` : '<';
   }
   if (char === '>') return isInCode || quoteMarkers.has(at) ? '>' : '&gt;';
-  if (char === '@') return isBroadcastAt(text, at) ? `@${JOINER}` : '@';
+  // In code Slack reads no mention without its `<!`, and people copy code.
+  if (char === '@' && !isInCode) return isBroadcastAt(text, at) ? `@${JOINER}` : '@';
   return printable(char, text, at);
+}
+
+/** Breaks each Slack token in code by a joiner. */
+function neutralizeCode(code: string): string {
+  const none: ReadonlySet<number> = new Set();
+  let out = '';
+  for (let at = 0; at < code.length; at += 1) out += oneCharacter(code, at, true, none);
+  return out;
 }
 
 function isBroadcastAt(text: string, at: number): boolean {
@@ -247,13 +257,23 @@ function labelOf(words: string): string {
   return neutralizeMrkdwn(words.replace(/[[\]`*_~|\\!\n\r]/g, ' ')).trim();
 }
 
-/** Puts a table into a fence, because Slack refuses a second table in a message (docs/slack.md, Size limits). */
-function fencesAround(text: string, node: Nodes): Edit[] {
+/** Puts a table into a fence, padded, because Slack refuses a second table in a message (docs/slack.md, Size limits). */
+function fencedTable(text: string, node: Table): Edit[] {
   const [start, end] = [startOf(node), endOf(node)];
   const { prefix } = secondLine(text, start);
   const runs = text.slice(start, end).match(/`+/g) ?? [];
   const fence = '`'.repeat(Math.max(3, ...runs.map((run) => run.length + 1)));
-  return [insertion(start, `${fence}\n${prefix}`), insertion(end, `\n${prefix}${fence}`)];
+  const opens = `${fence}
+${prefix}`;
+  const closes = `
+${prefix}${fence}`;
+  const padded = paddedTable(text, node);
+  if (padded === null) return [insertion(start, opens), insertion(end, closes)];
+  const lines = padded
+    .map((line) => neutralizeCode(line))
+    .join(`
+${prefix}`);
+  return [{ start, end, text: `${opens}${lines}${closes}` }];
 }
 
 /** Where the content of the line after `start` begins, and the quote and list marks before it. */
@@ -293,15 +313,16 @@ function mergeRanges(ranges: Range[]): Range[] {
 /**
  * Makes foreign text harmless for mrkdwn objects with `verbatim: true` and for a message's `text` (docs/slack.md, Text:
  * rules; Pings and misleading text).
+ * @param isCode whether it stands between backticks, where a bare `@here` notifies nobody
  */
-export function neutralizeMrkdwn(text: string): string {
+export function neutralizeMrkdwn(text: string, isCode = false): string {
   let out = '';
   for (let at = 0; at < text.length; at += 1) {
     const char = text.charAt(at);
     if (char === '&') out += '&amp;';
     else if (char === '<') out += '&lt;';
     else if (char === '>') out += '&gt;';
-    else if (char === '@') out += isBroadcastAt(text, at) ? `@${JOINER}` : '@';
+    else if (char === '@') out += !isCode && isBroadcastAt(text, at) ? `@${JOINER}` : '@';
     else out += printable(char, text, at);
   }
   return out;
@@ -318,6 +339,38 @@ export function neutralizePlain(text: string): string {
     return `⟨U+${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}⟩`;
   });
 }
+
+/**
+ * As {@link neutralizePlain}, for sentences: signs that the spelling of their script needs are kept where they do what
+ * they are for. Text that is run, written or compared must be shown exactly instead.
+ */
+export function neutralizeWords(text: string): string {
+  const kept = text.includes('\u200C') || text.includes('\u200D') || RTL_LETTER.test(text);
+  if (!kept) return neutralizePlain(text);
+  let out = '';
+  let from = 0;
+  for (const sign of text.matchAll(SPELLING)) {
+    out += neutralizePlain(text.slice(from, sign.index)) + sign[0];
+    from = sign.index + sign[0].length;
+  }
+  return out + neutralizePlain(text.slice(from));
+}
+
+const RTL_LETTER = /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}]/u;
+/**
+ * U+200C between Arabic letters (Persian), and with U+200D after the virama of an Indic script; a single direction mark
+ * next to a letter that is written from right to left; U+034F between Hebrew marks.
+ */
+const SPELLING = new RegExp(
+  [
+    '(?<=[\\p{Script=Arabic}\\p{Script=Syriac}]\\p{M}{0,3})\\u200C(?=[\\p{Script=Arabic}\\p{Script=Syriac}])',
+    '(?<=[\\u094D\\u09CD\\u0A4D\\u0ACD\\u0B4D\\u0BCD\\u0C4D\\u0CCD\\u0D4D\\u0DCA])[\\u200C\\u200D](?=\\p{L}|\\s|$)',
+    `(?<=${RTL_LETTER.source}\\p{M}{0,3}[^\\p{L}\\p{C}]{0,3})[\\u200E\\u200F\\u061C](?![\\u200E\\u200F\\u061C])`,
+    `(?<![\\u200E\\u200F\\u061C])[\\u200E\\u200F\\u061C](?=[^\\p{L}\\p{C}]{0,3}${RTL_LETTER.source})`,
+    '(?<=[\\u0591-\\u05C7])\\u034F(?=[\\u0591-\\u05C7])',
+  ].join('|'),
+  'gu',
+);
 
 /** U+200D after these joins emoji (families, professions), so it is kept. */
 const JOINABLE = /(?:\p{Extended_Pictographic}|\uFE0F|[\u{1F3FB}-\u{1F3FF}])$/u;

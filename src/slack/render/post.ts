@@ -1,5 +1,5 @@
 import type { KnownBlock } from '@slack/types';
-import type { TextPart } from './split.ts';
+import type { TextPart } from './part.ts';
 
 /** A Slack message that should exist. A turn is an ordered list of them. */
 export interface SlackPost {

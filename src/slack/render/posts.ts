@@ -6,6 +6,7 @@ import { clip, context, plain } from './blocks.ts';
 import { LIMITS, type RenderLimits } from './limits.ts';
 import type { SlackPost } from './post.ts';
 import { questionCard } from './question-blocks.ts';
+import { dropTerminalCodes, type NameOf } from './slack-markup.ts';
 import { summary } from './summary.ts';
 import { notePosts, tailOf } from './tail.ts';
 import { type Letters, type RenderMemo, textPosts } from './text-posts.ts';
@@ -15,6 +16,8 @@ export interface RenderOptions {
   limits?: RenderLimits | undefined;
   /** The most messages for the text of one turn; the rest becomes a file. */
   maxMessages?: number | undefined;
+  /** Names of people, for ids in the agent's text. */
+  nameOf?: NameOf | undefined;
 }
 
 /**
@@ -71,7 +74,7 @@ export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), option
 function renderTexts(
   view: TurnView,
   memo: RenderMemo,
-  { limits = LIMITS, maxMessages = MANY }: RenderOptions,
+  { limits = LIMITS, maxMessages = MANY, nameOf }: RenderOptions,
   letters: Letters | null,
 ): Map<number, SlackPost[]> | null {
   const last = view.items.length - 1;
@@ -83,7 +86,8 @@ function renderTexts(
     const isGrowing = view.live !== null && index === last;
     // Each text gets at least one message: people wait for text below a card.
     const most = Math.max(1, maxMessages - messages);
-    const text = { text: item.markdown, index, isGrowing, isTurnOver: view.live === null, most };
+    const markdown = dropTerminalCodes(item.markdown);
+    const text = { text: markdown, index, isGrowing, isTurnOver: view.live === null, most, nameOf };
     const shown = textPosts(text, memo, limits, letters);
     if (shown === null) return null;
     messages += shown.length;

@@ -6,7 +6,7 @@ import { deadline, mentionsOf, type RenderedCard } from './approval-blocks.ts';
 import { actions, button, clip, context, mrkdwn, plain, richLine, richText, section } from './blocks.ts';
 import { decisionLine } from './decision-line.ts';
 import { LIMITS } from './limits.ts';
-import { neutralizePlain } from './neutralize.ts';
+import { neutralizeWords } from './neutralize.ts';
 
 /** More questions are only counted; Letta's tool asks four at most. */
 const MAX_QUESTIONS = 12;
@@ -112,4 +112,4 @@ function questionText({ question, header, multiSelect, options }: Question, room
   return richText(...elements);
 }
 
-const makeVisible = (text: string, max: number) => clip(neutralizePlain(clip(text, max)), max) || ' ';
+const makeVisible = (text: string, max: number) => clip(neutralizeWords(clip(text, max)), max) || ' ';

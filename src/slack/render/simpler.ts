@@ -6,8 +6,10 @@ import { completeMarkdown, renderMarkdown } from './markdown.ts';
 import { escapeFormulas } from './math.ts';
 import { mrkdwnPieces } from './mrkdwn.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
+import type { TextPart } from './part.ts';
 import type { SlackPost } from './post.ts';
-import { markdownOf, splitText, type TextPart } from './split.ts';
+import { translateSlackMarkup } from './slack-markup.ts';
+import { markdownOf, splitText } from './split.ts';
 import { summary } from './summary.ts';
 
 /**
@@ -94,7 +96,8 @@ function toSections(
   isGrowing: boolean,
   limits: RenderLimits,
 ): KnownBlock[] {
-  const parsed = source ? completeMarkdown(markdownOf(source), isGrowing).parsed : parseMarkdown(block.text);
+  const written = source ? completeMarkdown(markdownOf(source), isGrowing).parsed : parseMarkdown(block.text);
+  const parsed = translateSlackMarkup(written, undefined);
   return mrkdwnPieces(parseMarkdown(escapeFormulas(parsed)), limits.text).map((piece) => section(piece));
 }
 

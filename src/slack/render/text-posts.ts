@@ -1,19 +1,14 @@
 import type { KnownBlock } from '@slack/types';
+import { type Definitions, NO_DEFINITIONS } from './ast.ts';
 import { context, markdown, plain } from './blocks.ts';
 import { nothingSettled, renderGrowing, type Settled } from './growing.ts';
 import type { RenderLimits } from './limits.ts';
 import { NOTHING, type RenderedMarkdown, renderMarkdown } from './markdown.ts';
+import { type Measured, measure } from './measure.ts';
+import { type SplitState, splitStart, type TextPart } from './part.ts';
 import type { PostFile, SlackPost } from './post.ts';
-import {
-  closePart,
-  type Measured,
-  markdownOf,
-  measure,
-  openPart,
-  type SplitState,
-  splitStart,
-  type TextPart,
-} from './split.ts';
+import type { NameOf } from './slack-markup.ts';
+import { closePart, markdownOf, openPart } from './split.ts';
 import { summary } from './summary.ts';
 
 interface ClosedPart {
@@ -22,6 +17,10 @@ interface ClosedPart {
   next: SplitState;
   /** Only the text up to here decides where the part ends. */
   decidedBy: number;
+  /** The link definitions in it. */
+  definitions: Definitions;
+  /** How many link definitions the post was rendered with. */
+  known: number;
 }
 
 interface OpenText {
@@ -55,6 +54,7 @@ export interface TextItem {
   isTurnOver: boolean;
   /** The most messages; the rest goes into a file. */
   most: number;
+  nameOf?: NameOf | undefined;
 }
 
 /** How many letters may still be rendered in this turn of the event loop. */
@@ -80,7 +80,7 @@ export function textPosts(
   limits: RenderLimits,
   letters: Letters | null = null,
 ): SlackPost[] | null {
-  const { text, index, isGrowing, most } = item;
+  const { text, index, isGrowing, most, nameOf } = item;
   const known = reuseMemo(text, memo.get(index));
   let state = known.closed.at(-1)?.next ?? splitStart;
   let measured = measure(text, state, limits, known.open?.measured);
@@ -93,19 +93,27 @@ export function textPosts(
     const closed = closePart(text, state, limits, measured);
     if (!closed) break;
     if (letters !== null) letters.left -= closed.part.source.length;
-    const rendered = renderMarkdown(closed.part, false, limits.markdown);
+    const definitions = definitionsOf(known.closed);
+    const rendered = renderMarkdown(closed.part, false, limits.markdown, { definitions, nameOf });
     const post = textPost(`${index}.${known.closed.length}`, rendered, closed.part);
-    known.closed.push({ post, next: closed.next, decidedBy: closed.decidedBy });
+    const { next, decidedBy } = closed;
+    known.closed.push({ post, next, decidedBy, definitions: rendered.definitions, known: definitions.size });
     state = closed.next;
     measured = measure(text, state, limits);
     settled = nothingSettled;
   }
+  const open = openPart(text, state);
+  const isFull = known.closed.length >= most;
+  if (!isGrowing && !linkAcrossParts(known.closed, isFull ? null : open, item, limits, letters)) {
+    memo.set(index, { text, closed: known.closed, open: null });
+    return null;
+  }
   const posts = known.closed.slice(0, most).map(({ post }) => post);
-  if (known.closed.length >= most) {
+  if (isFull) {
     memo.set(index, { text, closed: known.closed, open: null });
     return addFileNote(withoutEmpty(posts), item, known.closed);
   }
-  const open = openPart(text, state);
+  const beyond = { definitions: definitionsOf(known.closed), nameOf };
   const isSame =
     known.open?.text === open.source && known.open.isGrowing === isGrowing && known.open.from === state.length;
   let rendered = known.open?.rendered ?? NOTHING;
@@ -116,12 +124,46 @@ export function textPosts(
     }
     letters.left -= Math.max(100, open.source.length - (isGrowing ? settled.doc.length : 0));
   }
-  if (!isSame && isGrowing) ({ rendered, settled } = renderGrowing(open, settled, limits.markdown));
-  else if (!isSame) rendered = renderMarkdown(open, false, limits.markdown);
+  if (!isSame && isGrowing) ({ rendered, settled } = renderGrowing(open, settled, limits.markdown, beyond));
+  else if (!isSame) rendered = renderMarkdown(open, false, limits.markdown, beyond);
   const openText = { text: open.source, isGrowing, from: state.length, rendered, measured, settled };
   memo.set(index, { text, closed: known.closed, open: openText });
   return withoutEmpty([...posts, textPost(`${index}.${known.closed.length}`, rendered, open)]);
 }
+
+function definitionsOf(closed: readonly ClosedPart[]): Definitions {
+  const all = closed.filter(({ definitions }) => definitions.size > 0);
+  return all.length === 0 ? NO_DEFINITIONS : new Map(all.flatMap(({ definitions }) => [...definitions]));
+}
+
+/**
+ * Renders the closed parts of a finished text again whose links may be defined in a later part.
+ * @param open the part after the closed ones; `null`: the rest goes into a file
+ * @returns false: `letters` was used up
+ */
+function linkAcrossParts(
+  closed: ClosedPart[],
+  open: TextPart | null,
+  { nameOf }: TextItem,
+  limits: RenderLimits,
+  letters: Letters | null,
+): boolean {
+  if (closed.length === 0) return true;
+  const last =
+    open && mayDefine(open.source) ? renderMarkdown(open, false, limits.markdown).definitions : NO_DEFINITIONS;
+  const definitions = new Map([...definitionsOf(closed), ...last]);
+  for (const [index, part] of closed.entries()) {
+    const { source } = part.post;
+    if (part.known === definitions.size || !source || !source.source.includes(']')) continue;
+    if (letters !== null && letters.left <= 0) return false;
+    if (letters !== null) letters.left -= source.source.length;
+    const rendered = renderMarkdown(source, false, limits.markdown, { definitions, nameOf });
+    closed[index] = { ...part, post: textPost(part.post.part, rendered, source), known: definitions.size };
+  }
+  return true;
+}
+
+const mayDefine = (text: string) => text.includes(']:');
 
 const withoutEmpty = (posts: SlackPost[]) => posts.filter((post) => post.blocks.length > 0);
 

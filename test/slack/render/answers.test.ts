@@ -7,7 +7,7 @@ import type { SlackPost } from '../../../src/slack/render/post.ts';
 import { createRenderer, renderPosts } from '../../../src/slack/render/posts.ts';
 import { simplerPosts } from '../../../src/slack/render/simpler.ts';
 import { findTrace, inputsOf, replay } from '../../letta/traces.ts';
-import { PINGS } from './markdown-arbitrary.ts';
+import { pingsIn } from './markdown-arbitrary.ts';
 
 /**
  * Answers as coding agents write them, and what becomes of them in each form. After a wanted change:
@@ -62,13 +62,37 @@ function expectHarmless(posts: readonly SlackPost[]) {
     validateMessageBlocks(post.blocks);
     expect(post.text.trim()).not.toBe('');
     for (const text of [post.text, ...parsedTexts(post.blocks)])
-      expect(text.replace(/<(?:https?:\/\/|mailto:)[^<>|\s]+(?:\|[^<>|]*)?>/gi, '')).not.toMatch(PINGS);
+      expect(pingsIn(text.replace(/<(?:https?:\/\/|mailto:)[^<>|\s]+(?:\|[^<>|]*)?>/gi, ''))).toEqual([]);
   }
 }
 
 describe('the recorded answers', () => {
   it('hold text', () => {
     for (const { text } of recorded) expect(text.length).toBeGreaterThan(100);
+  });
+});
+
+describe('links with a definition elsewhere', () => {
+  const words = 'some words of the answer, '.repeat(700);
+  const text = `[early] and [log][1] ${words}\n\n[early]: https://early.example\n\n${words}\n\n[later][early] [1]\n\n[1]: https://ci.example/7`;
+  const markdownOf = (posts: SlackPost[]) => parsedTexts(posts.map(({ blocks }) => blocks)).join('\n');
+
+  it('find it in another message once the answer is complete', () => {
+    const posts = renderPosts(viewOf(text, false));
+    expect(posts.length).toBeGreaterThan(3);
+    const shown = markdownOf(posts);
+    for (const link of [
+      '[log](https://ci.example/7)',
+      '[early](https://early.example)',
+      '[later](https://early.example)',
+    ])
+      expect(shown).toContain(link);
+  });
+
+  it('show the same whether the answer came in pieces or whole', () => {
+    const render = createRenderer();
+    for (let at = 500; at < text.length; at += 2_500) render(viewOf(text.slice(0, at), true));
+    expect(render(viewOf(text, false))).toEqual(renderPosts(viewOf(text, false)));
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { neutralizePlain } from '../../../src/slack/render/neutralize.ts';
+import { neutralizePlain, neutralizeWords } from '../../../src/slack/render/neutralize.ts';
 
 const named = (code: number) => `⟨U+${code.toString(16).toUpperCase().padStart(4, '0')}⟩`;
 const shown = (code: number) => neutralizePlain(`a${String.fromCodePoint(code)}b`);
@@ -41,5 +41,19 @@ describe('invisible characters on a card', () => {
   it('are kept inside emoji, and shown elsewhere', () => {
     for (const emoji of ['👩‍👩‍👧', '⚠️', '✂️', '🏳️‍🌈', '👍🏽']) expect(neutralizePlain(emoji)).toBe(emoji);
     expect(neutralizePlain('rm\u200D -rf\uFE0F')).toBe('rm⟨U+200D⟩ -rf⟨U+FE0F⟩');
+  });
+});
+
+describe('invisible characters in a sentence', () => {
+  it('are kept where Persian, Hindi and Hebrew need them', () => {
+    for (const text of ['می‌خواهم کدام را', 'क्‍ष', 'שלום\u200F!', 'C++\u200F של', 'נִ\u034Fִ'])
+      expect(neutralizeWords(text)).toBe(text);
+  });
+
+  it('are shown elsewhere, and always in text that is run', () => {
+    expect(neutralizeWords('rm\u200C -rf\u200F x')).toBe('rm⟨U+200C⟩ -rf⟨U+200F⟩ x');
+    expect(neutralizeWords('שלום\u202Etxt')).toBe('שלום⟨U+202E⟩txt');
+    expect(neutralizeWords('שלום\u200F\u200F!')).toContain('⟨U+200F⟩');
+    expect(neutralizePlain('می‌خواهم')).toContain('⟨U+200C⟩');
   });
 });

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { referenceNodes } from '../../support/markdown-reference.ts';
 
 /** Everything that would ping or link if Slack saw it as it stands. */
 export const tokens = [
@@ -167,3 +168,17 @@ export const anyText = fc.oneof({ weight: 3, arbitrary: markdownText }, { weight
 /** What must not be in any text that Slack parses. */
 export const PINGS =
   /<(?:[@#]|!(?!--|doctype|\[cdata)|https?:|mailto:)|(?<![\p{L}\p{N}_])@(?:here|channel|everyone)(?![\p{L}\p{N}_])/iu;
+
+/** What in a Markdown text would ping: in code only a token of Slack's can, so a bare `@here` there is harmless. */
+export function pingsIn(markdown: string): string[] {
+  const found = [...markdown.matchAll(new RegExp(PINGS.source, 'giu'))];
+  if (found.every(([ping]) => ping.startsWith('<'))) return found.map(([ping]) => ping);
+  const code = referenceNodes(markdown).flatMap(({ type, position }) =>
+    (type === 'code' || type === 'inlineCode') && position ? [position] : [],
+  );
+  const isInCode = (at: number) =>
+    code.some(({ start, end }) => (start.offset ?? 0) <= at && at < (end.offset ?? markdown.length));
+  return found
+    .filter(([ping], index) => ping.startsWith('<') || !isInCode(found[index]?.index ?? 0))
+    .map(([ping]) => ping);
+}

@@ -3,17 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { parseMarkdown, walk } from '../../../src/slack/render/ast.ts';
 import { closeFence } from '../../../src/slack/render/half-written.ts';
 import { renderMarkdown } from '../../../src/slack/render/markdown.ts';
-import {
-  closePart,
-  markdownOf,
-  openPart,
-  type SplitState,
-  splitStart,
-  splitText,
-  type TextPart,
-} from '../../../src/slack/render/split.ts';
+import { type SplitState, splitStart, type TextPart } from '../../../src/slack/render/part.ts';
+import { closePart, markdownOf, openPart, splitText } from '../../../src/slack/render/split.ts';
 import { runs } from '../../support/runs.ts';
-import { anyText, markdownText, PINGS } from './markdown-arbitrary.ts';
+import { anyText, markdownText, pingsIn } from './markdown-arbitrary.ts';
 
 const small = { markdown: 500, markdownReserve: 280, reopening: 60 };
 
@@ -67,7 +60,7 @@ describe('splitText', () => {
           expect(closeFence(parsed)).toBeNull();
           const tables = [...walk(parsed.tree)].filter(({ node }) => node.type === 'table');
           expect(tables.length).toBeLessThanOrEqual(1);
-          expect(markdown).not.toMatch(PINGS);
+          expect(pingsIn(markdown)).toEqual([]);
         }
       }),
       { numRuns: runs(70) },
@@ -159,5 +152,51 @@ describe('a text cut in two', () => {
     expect(parts.length).toBeGreaterThan(2);
     expect(parts[2]).toMatch(/^```js\ncall\(/);
     expect(parts.at(-1)).toMatch(/```\n- c$/);
+  });
+
+  it('goes on counting where every item is typed as 1.', () => {
+    const items = Array.from({ length: 24 }, (_, index) => `1. the item that comes at ${index + 1}`);
+    const parts = shown(items.join('\n'));
+    expect(parts.length).toBeGreaterThan(2);
+    for (const part of parts) {
+      const [, number, place] = /^(\d+)\. the item that comes at (\d+)/.exec(part) ?? [];
+      expect(number).toBe(place);
+    }
+  });
+
+  it('goes on counting after an item that was cut', () => {
+    const long = 'words '.repeat(60);
+    const parts = shown(`1. one\n1. two ${long}\n1. three\n1. four`);
+    expect(parts.at(-1)).toMatch(/\n3\. three\n1\. four$/);
+  });
+
+  it('ends a table after a hundred rows and repeats its header', () => {
+    const rows = Array.from({ length: 250 }, (_, index) => `| ${index} | x |`);
+    const limits = { markdown: 9_000, markdownReserve: 500, reopening: 1_500 };
+    const parts = shown(`Before | it\n\n| n | y |\n|---|---|\n${rows.join('\n')}\n\nAfter.`, limits);
+    expect(parts.length).toBe(3);
+    const found = parts.flatMap((part) => part.match(/^\| \d+ \| x \|$/gm) ?? []);
+    expect(found).toEqual(rows);
+    for (const part of parts) {
+      expect(part).toMatch(/\| n \| y \|\n\|---\|---\|\n\| \d/);
+      expect(part).not.toContain('```');
+    }
+  });
+
+  it('breaks Chinese and Thai at sentences or words, not at spaces', () => {
+    const chinese = `你好 ${'今天的构建是红色的，因为锁文件没有更新。'.repeat(30)}`;
+    for (const part of shown(chinese).slice(0, -1)) {
+      expect(part.length).toBeGreaterThan(80);
+      expect(part).toMatch(/[。，]$/);
+    }
+    const thai = 'วันนี้การสร้างล้มเหลวเพราะไฟล์ล็อกไม่ได้รับการอัปเดต'.repeat(20);
+    const words = new Set(
+      [...new Intl.Segmenter('th', { granularity: 'word' }).segment(thai)].map(({ index }) => index),
+    );
+    let at = 0;
+    for (const { source } of splitText(thai, small).slice(0, -1)) {
+      at += source.length;
+      expect(words.has(at)).toBe(true);
+    }
   });
 });

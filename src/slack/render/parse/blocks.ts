@@ -32,8 +32,8 @@ export interface Structure {
 }
 
 /** Parses a text. The cost grows only in proportion to its length, whatever it holds. */
-export function parseBlocks(text: string): Structure {
-  return new Blocks(text).parse();
+export function parseBlocks(text: string, definitions: Iterable<string> = []): Structure {
+  return new Blocks(text, definitions).parse();
 }
 
 type Container =
@@ -56,13 +56,14 @@ class Blocks {
   readonly #text: string;
   readonly #root: Root;
   readonly #quoteMarkers = new Set<number>();
-  readonly #knownDefinitions = new Set<string>();
+  readonly #knownDefinitions: Set<string>;
   readonly #inlines: Inline[] = [];
   #openContainers: Container[] = [];
   #leaf: Leaf | null = null;
 
-  constructor(text: string) {
+  constructor(text: string, definitions: Iterable<string>) {
     this.#text = text;
+    this.#knownDefinitions = new Set(definitions);
     this.#root = { type: 'root', start: 0, end: text.length, column: 0, children: [] };
   }
 
