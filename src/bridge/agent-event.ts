@@ -134,6 +134,10 @@ export type ConnectionEvent =
   | {
       type: 'ready';
       runtime: StoredRuntime;
+      /** Foreign text; left out: the device did not tell it. */
+      agentName?: string;
+      /** The address of the conversation in Letta's web app; left out: it has none. */
+      page?: string;
       deviceName: string | null;
       workingDirectory: string | null;
       loop: LoopStatus;

@@ -73,6 +73,7 @@ export function createConnection(
   let machine: RuntimeMachine | null = null;
   /** Events from before the handshake was done, also of failed attempts: emitted after the next `ready`. */
   const earlyEvents: AgentEvent[] = [];
+  let agentName: string | null = null;
   let failureCount = 0;
   let wasEverReady = false;
   /** An input was sent, and its turn has not ended. */
@@ -127,7 +128,8 @@ export function createConnection(
       attempt.session = session;
       await opened.promise;
       const started = await startRuntime(session, route, plan, wanted);
-      runtime = { ...started, deviceId: plan.deviceId };
+      runtime = { ...started.runtime, deviceId: plan.deviceId };
+      agentName = started.agentName ?? agentName;
       await confirmState(session, runtime, wanted);
       if (stage !== attempt) return;
       if (isLinkGone) throw linkLost({ certain: true });
@@ -180,10 +182,13 @@ export function createConnection(
     const now = session.snapshot();
     const reconnected = wasEverReady;
     wasEverReady = true;
+    const page = route.webPage(ref);
     log.info({ reconnected, mode: now.mode, loop: now.loop, device: plan.deviceName }, 'connected to the runtime');
     emitEvent({
       type: 'ready',
       runtime: ref,
+      ...(agentName !== null && { agentName }),
+      ...(page !== null && { page }),
       deviceName: plan.deviceName,
       workingDirectory: now.workingDirectory,
       loop: now.loop ?? 'idle',

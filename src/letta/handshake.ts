@@ -21,8 +21,14 @@ export async function startRuntime(
   route: Route,
   plan: Plan,
   wanted: WantedState,
-): Promise<RuntimeRef> {
+): Promise<StartedRuntime> {
   return (await tryRuntimeStart(session, route, plan, wanted)) ?? (await startBySync(session, route, plan));
+}
+
+export interface StartedRuntime {
+  runtime: RuntimeRef;
+  /** Foreign text; `null`: the device does not tell it. */
+  agentName: string | null;
 }
 
 /** How the runtime must be before it gets input. */
@@ -67,7 +73,7 @@ async function tryRuntimeStart(
   route: Route,
   plan: Plan,
   { mode, workingDirectory }: WantedState,
-): Promise<RuntimeRef | null> {
+): Promise<StartedRuntime | null> {
   const { agentId, conversationId } = plan;
   const answer = await session.ask(
     'runtime_start_response',
@@ -88,19 +94,20 @@ async function tryRuntimeStart(
     return null;
   }
   if (answer.success === true && answer.runtime) {
-    return { agentId: answer.runtime.agent_id, conversationId: answer.runtime.conversation_id };
+    const runtime = { agentId: answer.runtime.agent_id, conversationId: answer.runtime.conversation_id };
+    return { runtime, agentName: answer.agent?.name ?? null };
   }
   throw startRefused(answer, plan);
 }
 
-async function startBySync(session: Session, route: Route, plan: Plan): Promise<RuntimeRef> {
+async function startBySync(session: Session, route: Route, plan: Plan): Promise<StartedRuntime> {
   const { agentId, conversationId } = plan;
   if (conversationId === null) throw deviceSilent('no answer to runtime_start');
   if (!(await route.conversationExists(conversationId))) throw conversationNotFound(conversationId);
   const runtime = { agentId, conversationId };
   const answer = await session.ask('sync_response', (requestId) => sync(requestId, runtime), SYNCS_WITHIN_MS);
   if (answer === null) throw deviceSilent('no answer to sync');
-  return runtime;
+  return { runtime, agentName: null };
 }
 
 function conversationNotFound(conversationId: string): BridgeError {

@@ -18,8 +18,9 @@ const BROKEN: ReadonlySet<string> = new Set(['letta_unauthorized', 'config_inval
 /**
  * Remembers the last connection result of Letta. The bridge stays ready while a device is offline, because it keeps the
  * messages for the device.
+ * @param onChanged called when a connection comes, goes, or cannot be had
  */
-export function watchLetta(gateway: AgentGateway, metrics: Metrics): LettaWatch {
+export function watchLetta(gateway: AgentGateway, metrics: Metrics, onChanged: () => void = () => {}): LettaWatch {
   let state = 'not asked yet';
   let isOk = true;
   let agents: HomeAgent[] = [];
@@ -35,13 +36,14 @@ export function watchLetta(gateway: AgentGateway, metrics: Metrics): LettaWatch 
             if (event.reconnected) metrics.count('letta_reconnects');
             state = 'reachable';
             isOk = true;
-            const { runtime, deviceName: device, workingDirectory } = event;
-            noteAgent({ agentId: runtime.agentId, device, workingDirectory });
+            const { runtime, agentName: name = null, deviceName: device, workingDirectory } = event;
+            noteAgent({ agentId: runtime.agentId, name, device, workingDirectory });
           } else if (event.type === 'unavailable') {
             state = event.code;
             isOk = !BROKEN.has(event.code);
           }
           onEvent(event);
+          if (event.type === 'ready' || event.type === 'lost' || event.type === 'unavailable') onChanged();
         });
       },
     },

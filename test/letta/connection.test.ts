@@ -41,6 +41,7 @@ function setUp({ runtime = stored as StoredRuntime | null, lanes = ['direct'] as
   };
   const route: Route = {
     isOrdered: !hosted,
+    webPage: () => null,
     syncAfterMs: hosted ? 5_000 : null,
     makePlan: async (known) => ({
       endpoints: lanes.map((name) => ({ name, url: 'ws://x/', headers: {}, heartbeat: 'json', wantsAcks: hosted })),

@@ -73,6 +73,7 @@ export function createAppServerRoute(options: AppServerRouteOptions): Route {
     },
     replaceAgent: (gone) => agent.replaceAgent(gone),
     unreachable,
+    webPage: () => null,
     listMessages: async () => null,
     conversationExists: async () => true,
   };

@@ -6,6 +6,7 @@ import { chooseEnvironment, type OnlineEnvironment, resolveDevice } from '../env
 import type { HostedApi } from '../hosted-api.ts';
 import { type CloudAddress, cloudLanes } from '../link/endpoints.ts';
 import { lossReason } from '../link/lane.ts';
+import { webPage } from '../web-page.ts';
 import type { Route } from './route.ts';
 
 export interface CloudRouteOptions {
@@ -86,6 +87,7 @@ export function createCloudRoute(options: CloudRouteOptions): Route {
         notice: 'I can’t reach the Letta device right now.',
         retry: true,
       }),
+    webPage: (runtime) => webPage(address.baseUrl, runtime),
     listMessages: api.listMessages,
     conversationExists: api.conversationExists,
   };

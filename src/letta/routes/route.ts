@@ -1,5 +1,5 @@
 import type { Binding } from '../../bridge/access/policy.ts';
-import type { StoredRuntime } from '../../bridge/agent-event.ts';
+import type { RuntimeRef, StoredRuntime } from '../../bridge/agent-event.ts';
 import type { BridgeError } from '../../errors.ts';
 import type { LaneEndpoint, LaneLoss } from '../link/lane.ts';
 
@@ -34,6 +34,8 @@ export interface Route {
   replaceAgent(gone: string): Promise<string | null>;
   /** The error to report when a link cannot be opened. */
   unreachable(loss: LaneLoss): BridgeError;
+  /** The address of a conversation in Letta's web app; `null`: it has none. */
+  webPage(runtime: RuntimeRef): string | null;
   /** Newest first, over REST; `null` where there is no REST API or no such conversation. */
   listMessages(conversationId: string, limit: number): Promise<unknown[] | null>;
   /** Asked before `sync`, which succeeds for any id (docs/letta-protocol.md, runtime_start). */
