@@ -1,6 +1,12 @@
 import { isMap, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
-import type { Binding, PlaceSettings, Policy, TurnLimits } from '../bridge/access/policy.ts';
+import {
+  type Binding,
+  MOST_PROMPTS,
+  type PlaceSettings,
+  type Policy,
+  type TurnLimits,
+} from '../bridge/access/policy.ts';
 import { problemOfRule } from '../bridge/approvals/auto-approval/rules.ts';
 import * as check from './checks.ts';
 
@@ -12,6 +18,7 @@ export interface PolicyFile {
   admins?: Policy['admins'];
   bots?: Policy['bots'];
   limits?: Policy['limits'];
+  prompts?: Policy['prompts'];
   defaults: Partial<PlaceSettings>;
   /** The place of a part in the file, for a report: `policy.yml:12 channels.C01.device`. */
   at(...path: string[]): string;
@@ -114,6 +121,25 @@ const botId = z
   .string('is not an id → Use bot ids (B… or U…).')
   .regex(/^[BUW][A-Z0-9]+$/, 'is not a bot id → Use bot ids (B…) or the user ids of bots (U…).');
 
+const promptText = (most: number) =>
+  z
+    .string('is not text → Write it in quotes.')
+    .trim()
+    .min(1, 'is empty → Remove it.')
+    .max(most, `is longer than ${most} characters → Shorten it.`);
+const PROMPT_TITLE = 60;
+const titleOf = (line: string) => (line.length > PROMPT_TITLE ? `${line.slice(0, PROMPT_TITLE - 1)}…` : line);
+const prompt = z.preprocess(
+  // One line alone is both: what is shown, and what is sent.
+  (value) => (typeof value === 'string' ? { title: titleOf(value), message: value } : value),
+  z.strictObject(
+    { title: promptText(PROMPT_TITLE), message: promptText(300) },
+    expectObject(
+      'a prompt → Write it like { title: Run the tests, message: "Run the tests and explain what fails." }.',
+    ),
+  ),
+);
+
 const channelsShape = z
   .union(
     [z.record(z.string(), z.unknown()), z.array(z.string()), z.string()],
@@ -137,6 +163,10 @@ const shape = z.strictObject(
         { user: limit.optional(), channel: limit.optional() },
         expectObject('a group of limits → Write user and channel below it.'),
       )
+      .optional(),
+    prompts: z
+      .array(prompt, 'is not a list → Write it like [Run the tests, Explain this repository].')
+      .max(MOST_PROMPTS, `names more than ${MOST_PROMPTS} → Slack shows only ${MOST_PROMPTS}; remove the others.`)
       .optional(),
     ...behaviour,
   },
@@ -162,12 +192,14 @@ export function readPolicyFile(name: string, text: string): { file: PolicyFile }
     }));
     return { problems };
   }
-  const lineOf = (path: readonly PropertyKey[]) => {
+  // What the file does not spell out (one word for several values) has the line of what is around it.
+  const lineOf = (path: readonly PropertyKey[]): string => {
     const keys = path.map((key) => (typeof key === 'symbol' ? '' : key));
     const parent = document.getIn(keys.slice(0, -1), true) ?? document.contents;
     const pair = isMap(parent) ? parent.items.find(({ key }) => String(key) === String(keys.at(-1))) : undefined;
     const node = (pair?.key ?? document.getIn(keys, true)) as { range?: [number, number, number] | null } | undefined;
-    return node?.range ? `:${lines.linePos(node.range[0]).line}` : '';
+    if (node?.range) return `:${lines.linePos(node.range[0]).line}`;
+    return path.length > 1 ? lineOf(path.slice(0, -1)) : '';
   };
   const at = (...path: PropertyKey[]) =>
     `${name}${lineOf(path)}${path.length > 0 ? ` ${path.map(String).join('.')}` : ''}`;
@@ -190,7 +222,7 @@ export function readPolicyFile(name: string, text: string): { file: PolicyFile }
   const given = z.object({ channels: channelsShape }).safeParse(value).data;
   const channels = readChannels(given?.channels, read);
   if (!whole || problems.length > 0) return { problems };
-  const { users, admins, bots, limits } = whole;
+  const { users, admins, bots, limits, prompts } = whole;
   const none: TurnLimits = { rate: null, atOnce: null };
   return {
     file: {
@@ -200,6 +232,7 @@ export function readPolicyFile(name: string, text: string): { file: PolicyFile }
       ...(admins && { admins }),
       ...(bots && { bots: { ids: bots.allow, inARow: bots.in_a_row ?? IN_A_ROW } }),
       ...(limits && { limits: { user: limits.user ?? none, channel: limits.channel ?? none } }),
+      ...(prompts && { prompts }),
       defaults: settingsIn(whole),
       at: (...path) => at(...path),
     },

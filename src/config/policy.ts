@@ -84,6 +84,7 @@ export function readPolicy(reading: Reading, readText: (path: string) => string 
     unrestricted,
     bots: file.bots ?? closedPolicy.bots,
     limits: file.limits ?? closedPolicy.limits,
+    prompts: file.prompts ?? closedPolicy.prompts,
     defaults: { ...closedPolicy.defaults, ...settings, ...file.defaults },
     places: file.places,
   };

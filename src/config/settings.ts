@@ -151,7 +151,7 @@ export const SETTINGS = [
   {
     name: 'NOTIFY_AFTER',
     description:
-      'When a turn ends this long after its requester was last seen in the thread (`2m`, `30m`), a short new message mentions them, because edits notify no one; `0s`: never.',
+      'When a turn ends this long after its requester was last seen in the thread (`2m`, `30m`), a short new message mentions them, because edits notify no one; `0s`: never. Each person can choose another time on the bot’s *Home* tab.',
     default: '2m',
   },
   {

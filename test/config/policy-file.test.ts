@@ -259,3 +259,34 @@ describe('reloading the policy', () => {
     for (const { fields } of log.lines) expect(fields.fix).toMatch(/^Use /);
   });
 });
+
+describe('prompts of a policy file', () => {
+  const base = 'users: [members]\nchannels: [dm]\n';
+
+  it('are lines, or titles with messages; left out: four of our own', () => {
+    const text = `${base}prompts:\n  - Run the tests.\n  - { title: Build, message: Is the build green? }\n`;
+    expect(policyOf(text).prompts).toEqual([
+      { title: 'Run the tests.', message: 'Run the tests.' },
+      { title: 'Build', message: 'Is the build green?' },
+    ]);
+    expect(policyOf(base).prompts).toHaveLength(4);
+    expect(policyOf(`${base}prompts: []\n`).prompts).toEqual([]);
+  });
+
+  it('of a long line: have a short title', () => {
+    const [prompt] = policyOf(`${base}prompts: [${'x'.repeat(200)}]\n`).prompts;
+    expect([prompt?.title.length, prompt?.message.length]).toEqual([60, 200]);
+  });
+
+  it.each([
+    ['five', `prompts: [a, b, c, d, e]`, 'names more than 4. Slack shows only 4'],
+    ['an empty one', `prompts: ['']`, 'is empty'],
+    ['no list', `prompts: Run the tests`, 'is not a list'],
+    ['a number', `prompts: [7]`, 'is not a prompt'],
+    ['a long message', `prompts: [{ title: a, message: ${'x'.repeat(301)} }]`, 'is longer than 300 characters'],
+  ])('%s: reported with the line', (_, line, problem) => {
+    const [first = ''] = problemsOf(`${base}${line}\n`);
+    expect(first).toContain(problem);
+    expect(first).toMatch(/policy\.yml:3/);
+  });
+});

@@ -59,6 +59,28 @@ export interface TurnLimits {
   atOnce: number | null;
 }
 
+/** An example of what people can ask the agent. */
+export interface Prompt {
+  /** A few words: what is asked. */
+  title: string;
+  /** What is sent to the agent. */
+  message: string;
+}
+
+/** Slack shows at most so many beside a conversation (docs/slack.md, Agent messaging experience). */
+export const MOST_PROMPTS = 4;
+
+/** Used where the policy file names none. */
+const PROMPTS: readonly Prompt[] = [
+  { title: 'What can you do?', message: 'What can you do here, and what will you ask me before you do it?' },
+  {
+    title: 'Explain this repository',
+    message: 'Explain this repository in ten lines: what it does, where things are, how to run it.',
+  },
+  { title: 'What changed this week?', message: 'Summarise what changed in this repository in the last seven days.' },
+  { title: 'Run the tests', message: 'Run the tests. Tell me what fails, and why.' },
+];
+
 /** Who may do what, where and how often. A value: a changed policy is a new object. */
 export interface Policy {
   users: PeopleList & {
@@ -83,6 +105,8 @@ export interface Policy {
     inARow: number;
   };
   limits: { user: TurnLimits; channel: TurnLimits };
+  /** What the Home tab and agent apps suggest, at most {@link MOST_PROMPTS}. */
+  prompts: readonly Prompt[];
   defaults: PlaceSettings;
   /** What differs from the defaults, by channel id; `dm` stands for all direct messages. */
   places: ReadonlyMap<ChannelId | 'dm', Partial<PlaceSettings>>;
@@ -103,6 +127,7 @@ export const closedPolicy: Policy = {
   unrestricted: { everywhere: false, directMessages: false, ids: [] },
   bots: { ids: [], inARow: 5 },
   limits: { user: { rate: null, atOnce: null }, channel: { rate: null, atOnce: null } },
+  prompts: PROMPTS,
   defaults: {
     listen: 'thread',
     verbosity: 'compact',
