@@ -1,7 +1,9 @@
 import { Bindings } from './bridge/access/bindings.ts';
 import { KillSwitch } from './bridge/access/kill-switch.ts';
 import type { PolicyBook } from './bridge/access/policy.ts';
-import { type MessageKey, parseMessageKey, parseThreadKey, type ThreadKey } from './bridge/ids.ts';
+import { watchHomes } from './bridge/commands/home-changes.ts';
+import { NotifyTimes } from './bridge/commands/notify-times.ts';
+import { type MessageKey, parseMessageKey, parseThreadKey, type ThreadKey, type UserId } from './bridge/ids.ts';
 import { CatchUp, type CatchUpLimits } from './bridge/intake/catch-up.ts';
 import { ChannelMoves } from './bridge/intake/channel-moves.ts';
 import { BridgeIntake } from './bridge/intake/intake.ts';
@@ -70,6 +72,8 @@ export interface BridgeParts {
   silenceMs?: number;
   /** ms after which a separate message says that a turn ended; 0: never. */
   notifyAfterMs?: number;
+  /** Called when the Home tabs of these people may have changed; `null`: everyone's. */
+  onHomeChanged?: (users: readonly UserId[] | null) => void;
   /**
    * Age in ms from which a message that was found late, or waited for a device, runs only after its author confirms;
    * left out: it always runs.
@@ -111,6 +115,7 @@ export interface BridgeCatchUp {
   stop(): Promise<void>;
 }
 
+const NOTIFY_AFTER_MS = 2 * 60_000;
 /**
  * How many messages are remembered as handled although no thread has them, so that catch-up does not take them again.
  */
@@ -119,7 +124,8 @@ const HANDLED = 1_000;
 /** Wires everything between the ports. Nothing runs until `intake` gets something or the workers are started. */
 export function wireBridge(parts: BridgeParts): Bridge {
   const { clock, random, log, identity, store, policies, target, agentId, dial, fetch } = parts;
-  const { longAnswers, queue, silenceMs, notifyAfterMs, approvalTimeoutMs, staleAfterMs, metrics = noMetrics } = parts;
+  const { longAnswers, queue, silenceMs, notifyAfterMs = NOTIFY_AFTER_MS, approvalTimeoutMs, staleAfterMs } = parts;
+  const { metrics = noMetrics, onHomeChanged = () => {} } = parts;
   const api = honourRetryAfter(parts.api, clock);
   const people = createPeople({ api, clock, enterpriseId: identity.enterpriseId });
   const groups = createUserGroups({ api, clock, log });
@@ -141,8 +147,11 @@ export function wireBridge(parts: BridgeParts): Bridge {
     metrics,
     clock,
   );
-  const { choices, threads, audit, moves, details } = store;
-  const letta = watchLetta(createGateway({ target, agentId, clock, random, dial, fetch, choices, log }), metrics);
+  const { choices, audit, moves, details } = store;
+  const threads = watchHomes(store.threads, onHomeChanged);
+  const gateway = createGateway({ target, agentId, clock, random, dial, fetch, choices, log });
+  const letta = watchLetta(gateway, metrics, () => onHomeChanged(null));
+  const notifyTimes = new NotifyTimes({ choices, log, team: identity.teamId, usual: notifyAfterMs });
   const killSwitch = new KillSwitch({ choices, clock, log });
   const bindings = new Bindings({ policies, choices, log });
   const middle = {
@@ -167,7 +176,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
     random,
     turnsDieWithLink,
     silenceMs,
-    notifyAfterMs,
+    notifyAfterMs: (requester) => notifyTimes.get(requester),
     details,
     approvalTimeoutMs,
     // A crash right after its first message may have kept the thread out of this list.
@@ -201,6 +210,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
     onMissed: ({ ts }) => catchUp?.noteUnstoredMessage(ts),
     onSpoken: (thread) => recent?.noteKey(thread),
     handled: handled ?? undefined,
+    notifyTimes,
     checks: parts.checks,
     agents: letta.agents,
     ...(moves && { channels: new ChannelMoves({ moves, workers, log }) }),

@@ -271,8 +271,16 @@ export interface Intake {
   handleCommand(command: InboundCommand): Promise<string>;
   /** Resolves when the channel's threads are stored under its new id. */
   handleChannelChange(change: InboundChannelChange): Promise<void>;
-  /** What this person sees in the app's Home tab. */
-  viewHome(user: UserId, team: TeamId): Promise<HomeView>;
+  /**
+   * What this person sees in the app's Home tab.
+   * @param why `changed`: the tab is drawn again, which is no event of Slack's
+   */
+  viewHome(user: UserId, team: TeamId, why?: 'opened' | 'changed'): Promise<HomeView>;
+  /**
+   * Stores after how many ms the end of a turn notifies this person. Resolves when it is on disk, or they may not.
+   * @param ms 0: never; `null`: as usual
+   */
+  chooseNotifyTime(user: UserId, team: TeamId, ms: number | null): Promise<void>;
 }
 
 /** What reading the history of a channel or thread found. */

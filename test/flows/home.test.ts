@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
+import { until } from '../support/until.ts';
 
 let sandbox: Sandbox | null = null;
 
@@ -12,6 +13,8 @@ async function start(): Promise<Sandbox> {
   sandbox ??= await startSandbox({ port: 0, limits: 'on', letta: 'app-server', env: {}, log: () => undefined });
   return sandbox;
 }
+
+const homeOf = (control: Sandbox['slack']['control'], user: string) => JSON.stringify(control.views(user).home ?? '');
 
 /** Opens the Home tab until it shows all of `words`: it is drawn anew each time it is opened. */
 async function homeShows(user: string, words: readonly string[]): Promise<string> {
@@ -28,16 +31,44 @@ async function homeShows(user: string, words: readonly string[]): Promise<string
 
 describe('the Home tab', () => {
   it('says how to begin; to guests, why they may not', async () => {
-    await homeShows('U01ALICE', ['/agent status', 'Nothing is running for you.', 'slack: connected']);
+    await homeShows('U01ALICE', ['!commands', 'Nothing is running for you.', 'Everything works', 'Run the tests.']);
     await homeShows('U04GUEST', ['Guests can’t use']);
   });
 
   it('shows the reader’s own threads and requests, no other person’s', async () => {
     const { control } = (await start()).slack;
     const { ts } = await control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '@agent run bash touch x' });
-    const link = `/archives/C01GEN/p${ts.replace('.', '')}|thread>`;
-    await homeShows('U01ALICE', ['Waiting for you', 'Bash: touch x', 'Your threads', 'waiting for an answer', link]);
+    const link = `/archives/C01GEN/p${ts.replace('.', '')}"`;
+    await homeShows('U01ALICE', ['Waiting for you', 'Bash: touch x', 'Your threads', 'Waiting for an answer', link]);
     const bobs = await homeShows('U02BOB', ['Nothing is running for you.']);
     expect(bobs).not.toContain('touch x');
+  });
+
+  it('left open: shows a new thread, and stops it', async () => {
+    const { control } = (await start()).slack;
+    await homeShows('U01ALICE', ['Nothing is running for you.']);
+    await control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '@agent run bash sleep 1' });
+    await until(
+      () => homeOf(control, 'U01ALICE').includes('run bash sleep 1'),
+      () => homeOf(control, 'U01ALICE'),
+    );
+    const stopped = await control.interact({ user: 'U01ALICE', view: 'home', action: 'Stop' });
+    expect(stopped.acked).toBe(true);
+    await until(
+      () => homeOf(control, 'U01ALICE').includes('Nothing is running for you.'),
+      () => homeOf(control, 'U01ALICE'),
+    );
+  });
+
+  it('keeps the time after which its reader wants to be notified', async () => {
+    const { control } = (await start()).slack;
+    await homeShows('U01ALICE', ['As usual (after 2 min)']);
+    const chosen = { user: 'U01ALICE', view: 'home', action: 'bridge_notify_after', option: 'Never' } as const;
+    expect((await control.interact(chosen)).acked).toBe(true);
+    await until(
+      () => /"initial_option":\{[^}]*"text":"Never"/.test(homeOf(control, 'U01ALICE')),
+      () => homeOf(control, 'U01ALICE'),
+    );
+    await homeShows('U02BOB', ['"initial_option":{"text":{"type":"plain_text","text":"As usual']);
   });
 });

@@ -92,6 +92,12 @@ export class RecordingIntake implements Intake {
     this.#failIfAsked();
   }
 
+  readonly notifyTimes: { user: string; ms: number | null }[] = [];
+
+  async chooseNotifyTime(user: string, _team: string, ms: number | null): Promise<void> {
+    this.notifyTimes.push({ user, ms });
+  }
+
   viewHome(user: string): Promise<HomeView> {
     return Promise.resolve({ kind: 'refused', notice: `Hello <@${user}>` });
   }

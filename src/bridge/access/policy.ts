@@ -67,7 +67,7 @@ export interface Prompt {
   message: string;
 }
 
-/** Slack shows at most so many beside a conversation (docs/slack.md, Agent messaging experience). */
+/** Slack shows at most so many beside a conversation (docs/slack.md, Agent apps). */
 export const MOST_PROMPTS = 4;
 
 /** Used where the policy file names none. */

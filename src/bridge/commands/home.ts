@@ -7,6 +7,7 @@ import type { Person } from '../person.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import type { HomeAgent, HomeCheck, HomeView } from '../view/home.ts';
 import { memoryNotice } from './memory-notice.ts';
+import { NOTIFY_CHOICES, type NotifyTimes } from './notify-times.ts';
 import { helpText } from './table.ts';
 
 export interface HomeParts {
@@ -14,6 +15,8 @@ export interface HomeParts {
   policies: PolicyBook;
   killSwitch: KillSwitch;
   botUser: UserId;
+  /** Left out: people cannot choose when they are notified. */
+  notifyTimes?: NotifyTimes | undefined;
   /** The state of Slack, Letta and the store; left out: not shown. */
   checks?: (() => readonly HomeCheck[]) | undefined;
   /** The agents that answered recently. */
@@ -28,8 +31,15 @@ export class HomeTab {
     this.#parts = parts;
   }
 
+  /** Stores after how long the end of a turn notifies this person. @param ms one of the choices; `null`: as usual */
+  async chooseNotifyTime(person: Person, ms: number | null): Promise<void> {
+    const { policies, notifyTimes } = this.#parts;
+    if (ms !== null && !NOTIFY_CHOICES.includes(ms)) return;
+    if (can(policies.current(), person, { do: 'home' }, null).allowed) await notifyTimes?.choose(person.id, ms);
+  }
+
   viewHome(person: Person): HomeView {
-    const { policies, workers, killSwitch, botUser, checks, agents } = this.#parts;
+    const { policies, workers, killSwitch, botUser, checks, agents, notifyTimes } = this.#parts;
     const policy = policies.current();
     const verdict = can(policy, person, { do: 'home' }, null);
     if (!verdict.allowed) return { kind: 'refused', notice: verdict.notice };
@@ -41,7 +51,9 @@ export class HomeTab {
     );
     const threads = open
       .filter(({ requester }) => requester === person.id)
-      .map(({ address, doing, queued, since }) => ({ address, doing, queued, since }))
+      .map(({ address, question, doing, queued, since, stop, page }) => {
+        return { address, question, doing, queued, since, stop, page };
+      })
       .toSorted((a, b) => b.since - a.since);
     return {
       kind: 'open',
@@ -50,7 +62,12 @@ export class HomeTab {
       agents: agents?.() ?? [],
       approvals: approvals.toSorted((a, b) => a.askedAt - b.askedAt),
       threads,
-      help: `${helpText(botUser)}\n\n${memoryNotice(policy)}`,
+      prompts: policy.prompts,
+      notifyAfter: notifyTimes
+        ? { chosen: notifyTimes.getChosen(person.id), usual: notifyTimes.usual, choices: NOTIFY_CHOICES }
+        : null,
+      help: helpText(botUser),
+      memory: memoryNotice(policy),
     };
   }
 }

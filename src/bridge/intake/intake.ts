@@ -48,7 +48,7 @@ import { Notices } from './notices.ts';
 import type { RecentKeys } from './recent-keys.ts';
 import { MessageRetries } from './retries.ts';
 
-export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents'> {
+export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents' | 'notifyTimes'> {
   /** Read only: changes of a thread go through its worker. */
   threads: Pick<Threads, 'load' | 'findByToken'>;
   workers: ThreadWorkers;
@@ -304,14 +304,20 @@ export class BridgeIntake implements Intake {
     return { text, noted: { outcome: 'command' } };
   }
 
-  async viewHome(user: UserId, team: TeamId): Promise<HomeView> {
+  async viewHome(user: UserId, team: TeamId, why: 'opened' | 'changed' = 'opened'): Promise<HomeView> {
     const view = this.#door.judgeHome(user, team).then(
       ({ person }) => this.#home.viewHome(person),
       (error: unknown): HomeView => ({ kind: 'refused', notice: asBridgeError(error).notice }),
     );
+    if (why === 'changed') return view;
     return this.#log.logOutcome('home', { user }, view, ({ kind }) => ({
       outcome: kind === 'open' ? 'shown' : 'refused',
     }));
+  }
+
+  async chooseNotifyTime(user: UserId, team: TeamId, ms: number | null): Promise<void> {
+    const chosen = this.#door.judgeHome(user, team).then(({ person }) => this.#home.chooseNotifyTime(person, ms));
+    await this.#log.logOutcome('home', { user, notifyAfterMs: ms }, chosen, () => ({ outcome: 'decided' }));
   }
 }
 

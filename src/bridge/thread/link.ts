@@ -36,6 +36,10 @@ export class ThreadLink {
   loop: LoopStatus = 'idle';
   device: string | null = null;
   workingDirectory: string | null = null;
+  /** Foreign text; `null`: the device does not tell it. */
+  agentName: string | null = null;
+  /** The conversation's address in Letta's web app; `null`: it has none. */
+  page: string | null = null;
 
   constructor(parts: LinkParts) {
     this.#parts = parts;
@@ -109,6 +113,8 @@ export class ThreadLink {
     this.#settled = true;
     this.device = event.deviceName;
     this.workingDirectory = event.workingDirectory;
+    this.agentName = event.agentName ?? this.agentName;
+    this.page = event.page ?? null;
     this.loop = event.loop;
     this.#runs = event.clientMessageIdsByRun;
     this.#active = event.activeRunIds;

@@ -22,12 +22,12 @@ import type {
   UserGroups,
 } from '../ports.ts';
 import { authorOf, beginTurn, changeTurn, closeApprovals } from '../record/inbox.ts';
-import { clientMessageIdOf, lapseContinueOffers } from '../record/offers.ts';
+import { clientMessageIdOf, findBackgroundOffer, lapseContinueOffers } from '../record/offers.ts';
 import type { ApprovalRecord, Ending, InboxItem, OpenTurn, ThreadRecord } from '../record/thread-record.ts';
 import { isActive, needsLetta } from '../record/thread-record.ts';
 import { emptyTurn } from '../turn/fold.ts';
 import { addNotify } from '../turn/notify.ts';
-import type { HomeThread } from '../view/home.ts';
+import { type HomeThread, questionOf } from '../view/home.ts';
 import { ThreadApprovals } from './approvals/approvals.ts';
 import { ThreadBackground } from './background.ts';
 import { ThreadDesk } from './desk.ts';
@@ -68,10 +68,10 @@ export interface WorkerParts {
   /** ms that a message may wait for an unreachable device and still run without asking; left out: no limit. */
   staleAfterMs?: number | undefined;
   /**
-   * If the requester was last seen this many ms before the turn ends, the end is a message of its own; default 2
-   * minutes, 0: never.
+   * If the requester was last seen this many ms before the turn ends, the end is a message of its own; left out: after
+   * 2 minutes. 0: never.
    */
-  notifyAfterMs?: number | undefined;
+  notifyAfterMs?: ((requester: UserId) => number) | undefined;
   /** Stores what finished turns did, for the Details button; left out: nothing is stored. */
   details?: DetailsStore | undefined;
   /** Called for each thread with something open that the start of the process resumes. */
@@ -351,8 +351,10 @@ export class ThreadWorker {
     const [task] = this.#background.tasks;
     if (record && !open && task) {
       const { address } = record;
-      const { for: requester, since } = task;
-      return { address, place, requester, doing: 'background', queued: this.waiting, since, asks: [] };
+      const { for: requester, since, what: question } = task;
+      const stop = findBackgroundOffer(record)?.token ?? null;
+      const shown = { address, place, requester, question, stop, page: this.#link.page };
+      return { ...shown, doing: 'background', queued: this.waiting, since, asks: [] };
     }
     if (!record || !open) return null;
     const { progress } = this;
@@ -360,7 +362,10 @@ export class ThreadWorker {
     const doing = isAtEnd ? 'ending' : progress === 'prepared' ? 'waiting_for_letta' : progress;
     const asks = record.approvals.filter(({ state }) => state.state === 'open');
     const { address } = record;
-    return { address, place, requester: open.requester, doing, queued: this.waiting, since: open.startedAt, asks };
+    const { requester, startedAt: since } = open;
+    const question = questionOf(open, this.#parts.botUser);
+    const shown = { address, place, requester, question, stop: isAtEnd ? null : open.stopToken, page: this.#link.page };
+    return { ...shown, doing, queued: this.waiting, since, asks };
   }
 
   /** From now on no turn begins or is sent; a submitted turn goes on. */
@@ -553,7 +558,7 @@ export class ThreadWorker {
     const turn = this.#state.open;
     if (!turn) return;
     const before = this.#state.record;
-    const after = this.#parts.notifyAfterMs ?? NOTIFY_AFTER_MS;
+    const after = this.#parts.notifyAfterMs?.(turn.requester) ?? NOTIFY_AFTER_MS;
     const ending = this.#details.complete(before ? addNotify(how, before, this.#now(), after) : how);
     const { input } = this.#state.turn;
     const ended = { ended: ending, ...this.#state.said };

@@ -1,3 +1,4 @@
+import type { UserId } from '../../bridge/ids.ts';
 import type { Clock, Intake, Log, Metrics, Random, Surface } from '../../bridge/ports.ts';
 import { BridgeError } from '../../errors.ts';
 import { type Identity, identify } from '../api/identity.ts';
@@ -6,10 +7,12 @@ import { createBoltApp } from '../listeners/bolt.ts';
 import type { ListenerContext } from '../listeners/context.ts';
 import { noteForeign } from '../listeners/foreign.ts';
 import { createMessageListener } from '../listeners/message.ts';
+import { createHomeTabs } from '../outbox/home-tabs.ts';
 import { createHttpTransport, type HttpRoute, type HttpTransport } from '../receiver/http.ts';
 import { createReceiver } from '../receiver/receiver.ts';
 import { createSocketTransport } from '../receiver/socket.ts';
 import type { Envelope, Transport, TransportState } from '../receiver/transport.ts';
+import { homeView } from '../render/home.ts';
 
 export type SlackMode =
   /** Socket Mode, with the app-level token. */
@@ -56,6 +59,8 @@ export interface SlackInbound {
   start(): Promise<Identity>;
   /** Stops accepting deliveries, finishes those in work, then closes. Stopping twice is fine. */
   stop(): Promise<void>;
+  /** Something may have changed on the Home tabs of these people; `null`: of everyone. */
+  noteHomeChange(users: readonly UserId[] | null): void;
   state(): TransportState;
   /** The port of HTTP mode; 0 otherwise. */
   port(): number;
@@ -68,17 +73,25 @@ export function createSlackInbound(options: SlackInboundOptions): SlackInbound {
   const stopping = new AbortController();
   let identity: Identity | null = options.identity ?? null;
 
+  const who = () => {
+    if (!identity) throw new TypeError('a delivery arrived before the bridge knew who the bot is');
+    return identity;
+  };
+  const homes = createHomeTabs({
+    api,
+    clock,
+    log,
+    draw: async (user, why) => homeView(await intake.viewHome(user, who().teamId, why), who().url),
+  });
   const listeners: ListenerContext = {
     intake,
     api,
+    homes,
     whispers: options.whispers,
     clock,
     log,
     metrics,
-    identity() {
-      if (!identity) throw new TypeError('a delivery arrived before the bridge knew who the bot is');
-      return identity;
-    },
+    identity: who,
   };
   const shared = { clock, log, onState };
   const makeTransport = (): Transport & { port?: () => number } => {
@@ -107,7 +120,9 @@ export function createSlackInbound(options: SlackInboundOptions): SlackInbound {
     async stop() {
       stopping.abort(new BridgeError('internal', 'stopped before Slack was reached'));
       await receiver.stop();
+      homes.close();
     },
+    noteHomeChange: homes.noteChange,
     state: transport.state,
     port: () => transport.port?.() ?? 0,
   };

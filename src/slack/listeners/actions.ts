@@ -1,10 +1,12 @@
 import type { App } from '@slack/bolt';
 import type { InboundAction, ModalRequest } from '../../bridge/inbound.ts';
 import { asBridgeError } from '../../errors.ts';
+import { readHomeAction } from '../inbound/home-actions.ts';
 import { readAction } from '../inbound/interactions.ts';
 import { modalView } from '../modals/modals.ts';
 import { countIgnored, type ListenerContext, whisper } from './context.ts';
 import { showDetails } from './details.ts';
+import { handleHomeAction } from './home.ts';
 
 /**
  * Handles every button, ours or not. Bolt runs all listeners that match (docs/slack.md, Hazards: Order of listeners),
@@ -13,6 +15,8 @@ import { showDetails } from './details.ts';
 export function listenToActions(app: App, context: ListenerContext): void {
   const { intake, identity } = context;
   app.action({}, async ({ ack, body }) => {
+    const home = readHomeAction(body, identity().teamId);
+    if (home) return handleHomeAction(context, home, ack);
     const read = readAction(body, identity().teamId);
     if (!read) {
       countIgnored(context, { kind: 'click', reason: 'not_ours' });

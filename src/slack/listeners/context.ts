@@ -3,12 +3,14 @@ import type { Clock, Intake, Log, Metrics, Surface } from '../../bridge/ports.ts
 import { asBridgeError } from '../../errors.ts';
 import type { Identity } from '../api/identity.ts';
 import type { SlackApi } from '../api/slack-api.ts';
+import type { HomeTabs } from '../outbox/home-tabs.ts';
 import { ownMrkdwn } from '../render/own-mrkdwn.ts';
 
 /** What all listeners need. */
 export interface ListenerContext {
   intake: Intake;
   api: SlackApi;
+  homes: HomeTabs;
   /** Sends private messages at a fair pace; left out: they are sent at once. */
   whispers?: Pick<Surface, 'whisper'> | undefined;
   /** Throws if it is called before `start` has asked Slack who we are. */

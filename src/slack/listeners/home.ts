@@ -1,21 +1,50 @@
 import type { App } from '@slack/bolt';
+import type { InboundAction } from '../../bridge/inbound.ts';
 import { asBridgeError } from '../../errors.ts';
-import { homeView } from '../render/home.ts';
+import type { HomeAction } from '../inbound/home-actions.ts';
+import { noticeView } from '../modals/modals.ts';
 import { countIgnored, type ListenerContext } from './context.ts';
 
 /**
  * Publishes the Home tab when somebody opens it. The messages tab of agent apps sends the same event: it is ignored.
  */
 export function listenToHome(app: App, context: ListenerContext): void {
-  const { intake, api, identity, log } = context;
   app.event('app_home_opened', async ({ event }) => {
     if (event.tab !== 'home') return countIgnored(context, { kind: 'home', reason: 'messages_tab' }, 'debug');
-    try {
-      const { teamId, url } = identity();
-      const view = homeView(await intake.viewHome(event.user, teamId), url);
-      await api.call('views.publish', { user_id: event.user, view }, { client: 'control' });
-    } catch (error) {
-      log.warn({ error: asBridgeError(error).message }, 'could not draw the Home tab');
-    }
+    await context.homes.open(event.user);
   });
+}
+
+/** Handles a click on the Home tab. A refusal opens a window, because the tab itself takes no private message. */
+export async function handleHomeAction(
+  context: ListenerContext,
+  { what, triggerId }: HomeAction,
+  ack: () => Promise<void>,
+): Promise<void> {
+  const { intake, homes, identity } = context;
+  switch (what.kind) {
+    case 'open':
+      return ack();
+    case 'stop': {
+      const outcome = await intake.handleAction(what.action);
+      await ack();
+      if (outcome.result === 'refused') await showNotice(context, what.action, triggerId, outcome.notice);
+      return homes.noteChange([what.action.actor.user]);
+    }
+    case 'notify_after':
+      await intake.chooseNotifyTime(what.user, identity().teamId, what.ms);
+      await ack();
+      return homes.noteChange([what.user]);
+    default:
+      return what satisfies never;
+  }
+}
+
+async function showNotice(context: ListenerContext, { name }: InboundAction, triggerId: string, notice: string) {
+  const { api, log } = context;
+  try {
+    await api.call('views.open', { trigger_id: triggerId, view: noticeView(notice) }, { client: 'live' });
+  } catch (error) {
+    log.warn({ error: asBridgeError(error).message, action: name }, 'could not show a notice');
+  }
 }

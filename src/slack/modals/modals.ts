@@ -187,6 +187,11 @@ export function submissionAck(outcome: SubmissionOutcome): ViewResponseAction | 
     const errors = outcome.errors.map(({ input, text }) => [inputBlockId(input), modalText(text, 300).text] as const);
     return { response_action: 'errors', errors: Object.fromEntries(errors) };
   }
+  return { response_action: 'update', view: noticeView(outcome.notice) };
+}
+
+/** Tells somebody why nothing changed. */
+export function noticeView(notice: string): ModalView {
   const words = { title: modalTitle('Nothing changed'), close: modalTitle('Close') };
-  return { response_action: 'update', view: { type: 'modal', ...words, blocks: [section(outcome.notice)] } };
+  return { type: 'modal', ...words, blocks: [section(notice)] };
 }

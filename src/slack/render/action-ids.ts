@@ -29,6 +29,11 @@ export const ACTION_IDS: Readonly<Record<PlainAction, string>> = {
   keep_queued: 'bridge_keep_queued',
 };
 
+/** Buttons and menus of the Home tab besides {@link ACTION_IDS}. */
+export const HOME_IDS = { open: 'bridge_open', notifyAfter: 'bridge_notify_after' } as const;
+/** The value of the option that takes back a choice. */
+export const AS_USUAL = 'usual';
+
 const ANSWER = /^bridge_answer:(\d{1,3}):(\d{1,3})$/;
 const PAGE = /^bridge_view_page:(\d{1,3})$/;
 /** `action_id` of a menu of options; the chosen option's value holds the token and the option's number. */

@@ -1,86 +1,142 @@
-import type { KnownBlock, HomeView as SlackHomeView } from '@slack/types';
+import type { KnownBlock, PlainTextOption, HomeView as SlackHomeView } from '@slack/types';
+import type { Prompt } from '../../bridge/access/policy.ts';
 import { isDirect } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
 import { moment } from '../../bridge/text/moment.ts';
-import type { HomeApproval, HomeThread, HomeView } from '../../bridge/view/home.ts';
-import { clip, context, mrkdwn, plain, section } from './blocks.ts';
+import type { HomeAgent, HomeApproval, HomeCheck, HomeThread, HomeView } from '../../bridge/view/home.ts';
+import { ACTION_IDS, AS_USUAL, HOME_IDS } from './action-ids.ts';
+import { actions, button, clip, context, linkButton, mrkdwn, plain, section } from './blocks.ts';
+import { durationWords } from './doing.ts';
 import { LIMITS } from './limits.ts';
 import { neutralizeMrkdwn, neutralizePlain } from './neutralize.ts';
 import { ownMrkdwn } from './own-mrkdwn.ts';
 
-/** Lines of one kind; more are only counted, because a view holds 100 blocks (docs/slack.md, Size limits). */
+/** Of each kind; more are only counted, because a view holds 100 blocks (docs/slack.md, Size limits). */
 const LISTED = 15;
 
 const DOING: Readonly<Record<HomeThread['doing'], string>> = {
-  working: 'working',
-  waiting_for_people: 'waiting for an answer',
-  waiting_for_letta: 'waiting for Letta',
-  ending: 'finishing',
-  background: 'running in the background',
+  working: 'Working',
+  waiting_for_people: 'Waiting for an answer',
+  waiting_for_letta: 'Waiting for Letta',
+  ending: 'Finishing',
+  background: 'Running in the background',
 };
 
 /** @param workspace the workspace's address (`https://team.slack.com/`); without it threads are named, not linked */
 export function homeView(view: HomeView, workspace: string | null): SlackHomeView {
   if (view.kind === 'refused') return { type: 'home', blocks: [section(ownMrkdwn(view.notice))] };
-  const { paused, checks, agents, approvals, threads, help } = view;
-  const linked = (address: ThreadAddress) => link(address, workspace);
+  const { paused, checks, agents, approvals, threads, prompts, notifyAfter, help, memory } = view;
   return {
     type: 'home',
     blocks: [
-      ...(paused === null ? [] : [section(`:double_vertical_bar: ${ownMrkdwn(paused)}`)]),
-      ...listSection('Waiting for you', approvals, (approval) => approvalLine(approval, linked)),
-      ...listSection('Your threads', threads, (thread) => threadLine(thread, linked)),
+      ...(paused === null ? [] : [section(`⛔ ${ownMrkdwn(paused)}`)]),
+      ...listBlocks('Waiting for you', approvals, (approval) => approvalBlocks(approval, workspace)),
+      ...listBlocks('Your threads', threads, (thread) => threadBlocks(thread, workspace)),
       ...(threads.length === 0 ? [section('Nothing is running for you.')] : []),
-      ...(checks.length === 0 ? [] : [context(mrkdwn(checks.map(checkWords).join('   ')))]),
-      ...agents.slice(0, LISTED).map((agent) => context(plain(agentWords(agent)))),
       { type: 'divider' },
       ...paragraphs(help),
+      ...(prompts.length === 0 ? [] : [promptsBlock(prompts)]),
+      ...(notifyAfter === null ? [] : [notifyBlock(notifyAfter)]),
+      { type: 'divider' },
+      context(mrkdwn(healthLine(checks)), ...agents.slice(0, AGENTS).map((agent) => plain(agentWords(agent)))),
+      context(mrkdwn(ownMrkdwn(memory))),
     ],
   };
 }
 
-function listSection<T>(head: string, all: readonly T[], line: (one: T) => string): KnownBlock[] {
+const AGENTS = 5;
+
+function listBlocks<T>(head: string, all: readonly T[], blocksOf: (one: T) => KnownBlock[]): KnownBlock[] {
   if (all.length === 0) return [];
-  const more = all.length > LISTED ? [`… and ${all.length - LISTED} more`] : [];
-  const lines = [`*${head}*`, ...all.slice(0, LISTED).map((one) => `• ${line(one)}`), ...more];
-  return [section(clip(lines.join('\n'), LIMITS.text))];
+  const more = all.length > LISTED ? [context(plain(`… and ${all.length - LISTED} more`))] : [];
+  return [section(`*${head}*`), ...all.slice(0, LISTED).flatMap(blocksOf), ...more];
 }
 
-function approvalLine({ address, tool, title, askedAt }: HomeApproval, linked: (at: ThreadAddress) => string): string {
+function approvalBlocks({ address, tool, title, askedAt }: HomeApproval, workspace: string | null): KnownBlock[] {
+  const about = foreignLine(`${tool}: ${title}`, 100);
+  const open = openButton(address, workspace);
+  const text = section(`${about}\nAsked ${moment(askedAt)} in ${placeOf(address)}`);
+  return [open === null ? text : { ...text, accessory: open }];
+}
+
+function threadBlocks({ address, question, doing, queued, since, stop, page }: HomeThread, workspace: string | null) {
+  const about = question === '' ? '' : `${foreignLine(question, 120)}\n`;
+  const more = [...(queued > 0 ? [`queued (${queued})`] : []), ...(page === null ? [] : [`<${page}|in Letta>`])];
+  const state = [`${DOING[doing]} since ${moment(since)} in ${placeOf(address)}`, ...more].join(' · ');
+  const open = openButton(address, workspace);
+  const buttons = [
+    ...(open === null ? [] : [open]),
+    ...(stop === null
+      ? []
+      : [button({ actionId: ACTION_IDS.stop, token: stop, label: 'Stop', says: 'Stop the agent' })]),
+  ];
+  return [section(`${about}${state}`), ...(buttons.length === 0 ? [] : [actions(...buttons)])];
+}
+
+/** One line of foreign text in mrkdwn, without formatting. */
+function foreignLine(text: string, most: number): string {
   // Marks are removed first, because a mark before an `@` would hide the mention from the neutraliser.
-  const about = neutralizeMrkdwn(clip(neutralizePlain(`${tool}: ${title}`), 100).replace(/[*_~`]/g, ' '));
-  return `${about}, asked ${moment(askedAt)} in ${linked(address)}`;
+  return neutralizeMrkdwn(clip(neutralizePlain(text), most).replace(/[*_~`]/g, ' '));
 }
 
-function threadLine({ address, doing, queued, since }: HomeThread, linked: (at: ThreadAddress) => string): string {
-  return `${linked(address)}: ${DOING[doing]} since ${moment(since)}${queued > 0 ? `, queued (${queued})` : ''}`;
+function promptsBlock(prompts: readonly Prompt[]): KnownBlock {
+  const lines = prompts.map(({ message }) => `• ${foreignLine(message, 320)}`);
+  return section(clip(['*Try*', ...lines].join('\n'), LIMITS.text));
 }
 
-const checkWords = ({ name, ok, state }: { name: string; ok: boolean; state: string }) =>
-  `${ok ? ':large_green_circle:' : ':red_circle:'} ${neutralizeMrkdwn(`${name}: ${state}`)}`;
+function notifyBlock({
+  chosen,
+  usual,
+  choices,
+}: NonNullable<(HomeView & { kind: 'open' })['notifyAfter']>): KnownBlock {
+  const option = (value: string, label: string): PlainTextOption => ({ text: plain(label, LIMITS.option), value });
+  const words = (ms: number) => (ms === 0 ? 'Never' : `After ${durationWords(ms)}`);
+  const options = [
+    option(AS_USUAL, `As usual (${words(usual).toLowerCase()})`),
+    ...choices.map((ms) => option(String(ms), words(ms))),
+  ];
+  const current = options.find(({ value }) => value === (chosen === null ? AS_USUAL : String(chosen)));
+  return {
+    ...section('*Notify me* with a new message when an answer took long'),
+    accessory: {
+      type: 'static_select',
+      action_id: HOME_IDS.notifyAfter,
+      options,
+      ...(current && { initial_option: current }),
+    },
+  };
+}
 
-function agentWords({
-  agentId,
-  device,
-  workingDirectory,
-}: {
-  agentId: string;
-  device: string | null;
-  workingDirectory: string | null;
-}): string {
+/** One line; of what works, no part is named. */
+function healthLine(checks: readonly HomeCheck[]): string {
+  const broken = checks.filter(({ ok }) => !ok);
+  if (broken.length === 0) return '✅ Everything works';
+  return `⛔ Out of order: ${broken.map(({ name, state }) => foreignLine(`${name} (${state})`, 200)).join(', ')}`;
+}
+
+function agentWords({ agentId, name, device, workingDirectory }: HomeAgent): string {
   return [
-    `Agent ${agentId}`,
+    `Agent ${name === null || name.trim() === '' ? agentId : name}`,
     ...(device ? [`on ${device}`] : []),
     ...(workingDirectory ? [`in ${workingDirectory}`] : []),
   ].join(' ');
 }
 
+function placeOf({ channel }: ThreadAddress): string {
+  return isDirect(channel) ? 'our direct message' : `<#${channel}>`;
+}
+
+/** Leads to the thread; to the conversation where it has no threads. */
+function openButton(address: ThreadAddress, workspace: string | null) {
+  const url = threadUrl(address, workspace);
+  return url === null ? null : linkButton({ actionId: HOME_IDS.open, url, label: 'Open', says: 'Open the thread' });
+}
+
 /** `https://team.slack.com/archives/C123/p1700000000123456`, as Slack's own "Copy link" makes it. */
-function link({ channel, threadTs }: ThreadAddress, workspace: string | null): string {
-  if (isDirect(channel) && threadTs === null) return 'our direct message';
-  const place = isDirect(channel) ? 'our direct message' : `<#${channel}>`;
-  if (workspace === null || threadTs === null || !/^https:\/\/[\w.-]+\/$/.test(workspace)) return place;
-  return `${place} (<${workspace}archives/${channel}/p${threadTs.replace('.', '')}|thread>)`;
+function threadUrl({ channel, threadTs }: ThreadAddress, workspace: string | null): string | null {
+  if (workspace === null || !/^https:\/\/[\w.-]+\/$/.test(workspace)) return null;
+  const message = threadTs === null ? '' : `/p${threadTs.replace('.', '')}`;
+  return `${workspace}archives/${channel}${message}`;
 }
 
 function paragraphs(help: string): KnownBlock[] {

@@ -6,6 +6,7 @@ import type { SlackAnswer, SlackApi } from '../../../src/slack/api/slack-api.ts'
 import { createBoltApp } from '../../../src/slack/listeners/bolt.ts';
 import type { ListenerContext } from '../../../src/slack/listeners/context.ts';
 import { createMessageListener } from '../../../src/slack/listeners/message.ts';
+import { createHomeTabs } from '../../../src/slack/outbox/home-tabs.ts';
 import { createReceiver } from '../../../src/slack/receiver/receiver.ts';
 import type { Accept, Envelope, Reply, Transport } from '../../../src/slack/receiver/transport.ts';
 import { createFakeClock } from '../../support/clock.ts';
@@ -36,7 +37,9 @@ async function start(clock = systemClock) {
     },
     state: () => ({ isConnected: true, since: 0, foreignConnections: 0, countedAt: null }),
   };
-  const listeners: ListenerContext = { intake, api, clock, log, metrics: noMetrics, identity: () => identity };
+  const draw = async () => ({ type: 'home' as const, blocks: [] });
+  const homes = createHomeTabs({ api, clock, log, draw });
+  const listeners: ListenerContext = { intake, api, homes, clock, log, metrics: noMetrics, identity: () => identity };
   const receiver = createReceiver({ transport, storeEvent: createMessageListener(listeners), clock, log });
   const app: App = await createBoltApp({ botToken: 'xoxb-test', receiver, listeners, log });
   await app.start();
