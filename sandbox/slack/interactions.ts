@@ -9,17 +9,27 @@ import type { World } from './world.ts';
 export interface Found {
   block: JsonObject;
   element: JsonObject;
+  /** The option of an overflow menu that was found by its label. */
+  option?: JsonObject | undefined;
 }
 
 function labelOf(element: JsonObject): string {
   return isObject(element.text) ? String(element.text.text) : '';
 }
 
-/** Elements whose action_id or label is `action`, narrowed by the button's value if that is given. */
+/**
+ * Elements whose action_id or label is `action`, or overflow menus with an option of that label; narrowed by the button's
+ * value if that is given.
+ */
 export function findElements(blocks: JsonObject[], action: string, value: string | undefined): Found[] {
-  const all = blocks.flatMap((block) => elementsOf(block).map((element) => ({ block, element })));
+  const all = blocks.flatMap((block) => elementsOf(block).map((element): Found => ({ block, element })));
   const byId = all.filter(({ element }) => element.action_id === action);
-  const found = byId.length > 0 ? byId : all.filter(({ element }) => labelOf(element) === action);
+  const byLabel = all.flatMap((found) => {
+    if (labelOf(found.element) === action) return [found];
+    const options = found.element.type === 'overflow' ? objects(found.element.options) : [];
+    return options.filter((option) => labelOf(option) === action).map((option) => ({ ...found, option }));
+  });
+  const found = byId.length > 0 ? byId : byLabel;
   const buttons = found.filter(
     ({ element }) => element.type !== 'button' || value === undefined || element.value === value,
   );

@@ -67,6 +67,7 @@ function elementText(item: JsonObject): string {
   if (item.type === 'button') return `[${label}]`;
   if (item.type === 'image') return `(image: ${String(item.alt_text)})`;
   const options = objects(item.options).map((option) => textOf(option.text));
+  if (item.type === 'overflow') return `[⋯ ${options.join(' | ')}]`;
   return options.length > 0 ? `[${label || 'choose'}: ${options.join(' | ')}]` : `[${label || String(item.type)}]`;
 }
 

@@ -25,7 +25,9 @@ function onlyOne(found: Found[], action: string): Found {
   return first;
 }
 
-function choiceOf(element: JsonObject, input: InteractInput): JsonObject {
+function choiceOf({ element, option }: Found, input: InteractInput): JsonObject {
+  if (element.type === 'button') return {};
+  if (option) return { selected_option: option };
   const choice = readChoice(element, input);
   if (typeof choice === 'string') throw new ControlError(400, choice);
   return choice;
@@ -43,7 +45,7 @@ export async function clickMessage(world: World, input: InteractInput): Promise<
     throw new ControlError(404, `no message ${input.messageTs} that ${user} sees in ${channel.id}`);
   }
   const found = onlyOne(findElements(message.blocks, input.action, input.value), input.action);
-  const choice = found.element.type === 'button' ? {} : choiceOf(found.element, input);
+  const choice = choiceOf(found, input);
   const values = messageState(message.blocks, found, choice);
   const { payload } = messageAction(world, message, user, found, choice, values);
   return ackResult(await deliverInteraction(world, payload));
@@ -55,7 +57,7 @@ export async function clickView(world: World, input: InteractInput): Promise<Ack
   const view = input.view === 'home' ? world.workspace.homes.get(user) : stack?.at(-1);
   if (!view) throw new ControlError(404, `${user} has no open ${input.view ?? 'view'}`);
   const found = onlyOne(findElements(view.blocks, input.action, input.value), input.action);
-  const choice = found.element.type === 'button' ? {} : choiceOf(found.element, input);
+  const choice = choiceOf(found, input);
   if (isChoice(found.element)) setValue(view, found, choice);
   return ackResult(await deliverInteraction(world, viewAction(world, view, user, found, choice)));
 }

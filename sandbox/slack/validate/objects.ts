@@ -53,19 +53,30 @@ function checkConfirm(parent: JsonObject, pointer: string, problems: Problems): 
   checkText(confirm, 'deny', { max: 30, types: ['plain_text'], required: true }, at, problems);
 }
 
-function checkOption(option: JsonObject, mrkdwn: boolean, at: string, problems: Problems): void {
+/** What each kind of menu takes; `min` and `max` count its options. */
+interface OptionRules {
+  min?: number;
+  max: number;
+  mrkdwn?: boolean;
+  /** Whether an option may be a link. */
+  url?: boolean;
+}
+
+function checkOption(option: JsonObject, { mrkdwn, url }: OptionRules, at: string, problems: Problems): void {
   const types: readonly TextType[] = mrkdwn ? ['plain_text', 'mrkdwn'] : ['plain_text'];
-  checkKeys(option, ['text', 'value', 'description', 'url'], at, problems);
+  checkKeys(option, ['text', 'value', 'description', ...(url ? ['url'] : [])], at, problems);
   checkText(option, 'text', { max: 75, types, required: true }, at, problems);
   checkText(option, 'description', { max: 75, types }, at, problems);
   checkString(option, 'value', { min: 1, max: 75, required: true }, at, problems);
+  checkString(option, 'url', { max: 3000 }, at, problems);
 }
 
-function checkOptions(element: JsonObject, max: number, mrkdwn: boolean, at: string, problems: Problems): void {
+function checkOptions(element: JsonObject, rules: OptionRules, at: string, problems: Problems): void {
+  const { min = 1, max } = rules;
   const seen = new Set<unknown>();
-  checkItems(element, 'options', { min: 1, max, required: element.option_groups === undefined }, at, problems).forEach(
+  checkItems(element, 'options', { min, max, required: element.option_groups === undefined }, at, problems).forEach(
     (option, index) => {
-      checkOption(option, mrkdwn, `${at}/options/${index}`, problems);
+      checkOption(option, rules, `${at}/options/${index}`, problems);
       if (seen.has(option.value)) problems.addProblem('option values must be unique', `${at}/options/${index}/value`);
       seen.add(option.value);
     },
@@ -73,7 +84,7 @@ function checkOptions(element: JsonObject, max: number, mrkdwn: boolean, at: str
   checkItems(element, 'option_groups', { min: 1, max: 100 }, at, problems).forEach((group, index) => {
     const inside = `${at}/option_groups/${index}`;
     checkText(group, 'label', { max: 75, types: ['plain_text'], required: true }, inside, problems);
-    checkOptions({ ...group, option_groups: undefined }, 100, false, inside, problems);
+    checkOptions({ ...group, option_groups: undefined }, { max: 100 }, inside, problems);
   });
 }
 
@@ -143,14 +154,15 @@ export function checkElement(element: JsonObject, allowed: readonly string[], at
       return;
     case 'static_select':
     case 'multi_static_select':
-      checkOptions(element, 100, false, at, problems);
+      checkOptions(element, { max: 100 }, at, problems);
       return;
     case 'radio_buttons':
     case 'checkboxes':
-      checkOptions(element, 10, true, at, problems);
+      checkOptions(element, { max: 10, mrkdwn: true }, at, problems);
       return;
     case 'overflow':
-      checkOptions(element, 5, false, at, problems);
+      checkKeys(element, ['type', 'action_id', 'options', 'confirm'], at, problems);
+      checkOptions(element, { min: 2, max: 5, url: true }, at, problems);
       return;
     case 'plain_text_input':
       checkPlainTextInput(element, at, problems);

@@ -111,6 +111,45 @@ describe('a click in the small Slack', () => {
   });
 });
 
+describe('an overflow menu in the small Slack', () => {
+  const options = (count: number) =>
+    Array.from({ length: count }, (_, at) => ({ text: plain(`Choice ${at}`), value: `v${at}` }));
+  const posted = async (menu: Json) => {
+    const blocks = [{ type: 'actions', elements: [{ type: 'overflow', action_id: 'more', ...menu }] }];
+    return (await call(slack, 'chat.postMessage', { channel: CHANNEL, text: 'card', blocks })).body;
+  };
+
+  test('a click on an option’s words → selected_option without a value', async () => {
+    const messageTs = await card([
+      { type: 'actions', elements: [{ type: 'overflow', action_id: 'more', options: options(2) }] },
+    ]);
+    await slack.control.interact({ channel: CHANNEL, messageTs, user: 'U01ALICE', action: 'Choice 1' });
+    const actions = payloads(slack).at(-1)?.actions;
+    expect(actions).toEqual([
+      {
+        type: 'overflow',
+        action_id: 'more',
+        block_id: expect.any(String),
+        selected_option: { text: { ...plain('Choice 1'), emoji: true }, value: 'v1' },
+        action_ts: expect.any(String),
+      },
+    ]);
+    await slack.control.interact({ channel: CHANNEL, messageTs, user: 'U01ALICE', action: 'more', option: 'v0' });
+    expect(payloads(slack).at(-1)).toMatchObject({ actions: [{ selected_option: { value: 'v0' } }] });
+    const unknown = slack.control.interact({ channel: CHANNEL, messageTs, user: 'U01ALICE', action: 'Choice 2' });
+    await expect(unknown).rejects.toThrow('no button or menu');
+  });
+
+  test('two to five options of 75 characters → accepted, others refused', async () => {
+    for (const count of [2, 5]) expect(await posted({ options: options(count) })).toMatchObject({ ok: true });
+    for (const count of [0, 1, 6]) expect(await posted({ options: options(count) })).toMatchObject({ ok: false });
+    const long = { text: plain('x'.repeat(76)), value: 'long' };
+    expect(await posted({ options: [...options(2), long] })).toMatchObject({ ok: false, error: 'invalid_blocks' });
+    expect(await posted({ options: options(2), placeholder: plain('More') })).toMatchObject({ ok: false });
+    expect(await posted({ options: options(2), accessibility_label: 'More' })).toMatchObject({ ok: false });
+  });
+});
+
 describe('a response_url of the small Slack', () => {
   async function responseUrl(): Promise<{ url: string; ts: string }> {
     const ts = await card([{ type: 'actions', elements: [button('yes', 'Yes')] }]);
