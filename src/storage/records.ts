@@ -79,6 +79,7 @@ const approvalState = z.discriminatedUnion('state', [
     state: z.literal('decided'),
     decision: z.enum(['approved', 'approved_with_changes', 'edited', 'denied', 'answered']),
     by: text,
+    name: text.optional(),
     at: time,
     words: text.nullable(),
     via: z.enum(['click', 'modal', 'command', 'reply', 'grant']).optional(),
@@ -117,6 +118,7 @@ const grant = z.strictObject({
   directory: text.optional(),
   by: z.strictObject({
     id: text,
+    name: text.optional(),
     kind: z.enum(['member', 'guest', 'external', 'bot', 'deactivated']),
     groups: z.array(text),
   }),

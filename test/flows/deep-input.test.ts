@@ -27,6 +27,6 @@ describe('a tool call with a deep input', () => {
       () => JSON.stringify(control.views('U01ALICE')).slice(0, 2_000),
     );
     expect(await control.viewSubmit({ user: 'U01ALICE', values: {} })).toMatchObject({ closed: true });
-    await until(() => /Approved by[\s\S]*Done/.test(shown()), shown);
+    await until(() => /Approved ·[\s\S]*Done/.test(shown()), shown);
   });
 });

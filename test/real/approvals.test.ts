@@ -58,14 +58,19 @@ class Thread {
     }
   }
 
-  /** Clicks the newest button of that label. */
+  /** Clicks the newest button, or choice of a card's menu, of that label. */
   async click(label: string, user = 'U01ALICE'): Promise<void> {
-    await this.seen(`[${label}]`);
+    await this.seen(new RegExp(`\\[(?:⋯ [^\\]]*)?${label}(?: \\|[^\\]]*)?\\]`));
     const messages = sandbox.slack.control.messages('C01GEN', { thread_ts: this.root, user });
     const message = messages.findLast(({ blocks }) =>
       JSON.stringify(blocks).includes(`"text":${JSON.stringify(label)}`),
     );
     await sandbox.slack.control.interact({ channel: 'C01GEN', messageTs: message?.ts ?? '', user, action: label });
+  }
+
+  async deny(reason?: string): Promise<void> {
+    await this.click('Deny…');
+    await this.submit(reason === undefined ? {} : { 'What should it do instead?': reason });
   }
 
   async submit(values: Record<string, string | string[]> = {}, user = 'U01ALICE'): Promise<void> {
@@ -106,10 +111,9 @@ describe('approvals on the real Letta', () => {
     expect(existsSync(inProject('allowed.txt'))).toBe(true);
   });
 
-  it('Deny with reason: the model reads the reason, nothing runs', async () => {
+  it('Deny with a reason: the model reads the reason, nothing runs', async () => {
     const thread = await Thread.begin('run bash touch denied.txt');
-    await thread.click('Deny with reason');
-    await thread.submit({ 'Why not? What should it do instead?': 'use the tmp folder' });
+    await thread.deny('use the tmp folder');
     await thread.seen(/Done: .*use the tmp folder/);
     expect(existsSync(inProject('denied.txt'))).toBe(false);
   });
@@ -127,31 +131,31 @@ describe('approvals on the real Letta', () => {
     const thread = await Thread.begin(
       'run bash mkdir -p twice THEN run bash mkdir -p twice THEN run bash mkdir -p thrice',
     );
-    await thread.click('Approve this command for the turn');
-    await thread.seen('Approved, as allowed earlier');
+    await thread.click('Approve for this turn');
+    await thread.seen('this exact command during this turn, allowed earlier');
     await thread.seen('mkdir -p thrice');
-    await thread.click('Deny');
+    await thread.deny();
     await thread.seen('Done:');
   });
 
   it('rule saved by an admin: the same command passes in another thread', async () => {
     const thread = await Thread.begin('run bash mkdir -p saved-rule');
-    await thread.click('Always allow… (admins)', 'U02BOB');
+    await thread.click('Always allow…', 'U02BOB');
     await thread.submit({}, 'U02BOB');
     await thread.seen('Done:');
     expect(readFileSync(inProject('.letta/settings.json'), 'utf8')).toContain('mkdir -p saved-rule');
     const other = await Thread.begin('run bash mkdir -p saved-rule');
     await other.seen('Done:');
-    expect(other.shown).not.toContain('[Deny]');
+    expect(other.shown).not.toContain('[Deny…]');
   });
 
   it('Write and Edit: show changed lines and their counts', async () => {
     const thread = await Thread.begin('write file poem.txt := roses are red\\nviolets are blue');
-    await thread.seen('+2 −0 · poem.txt');
+    await thread.seen('Write poem.txt? +2 −0');
     await thread.click('Approve');
     await thread.seen('Done:');
     await thread.say('edit file poem.txt := violets => tulips');
-    await thread.seen(/\+1 −1 · poem\.txt/);
+    await thread.seen('Change poem.txt? +1 −1');
     await thread.seen('-violets are blue');
     await thread.seen('+tulips are blue');
     await thread.click('Approve');
@@ -177,7 +181,7 @@ describe('approvals on the real Letta', () => {
     await thread.seen(`add    ${elsewhere}/.ssh/authorized_keys  ⚠️ outside the working directory`);
     await thread.seen('│ *** Delete File: ../important.txt');
     await thread.seen('│ +ssh-ed25519 AAAA me');
-    await thread.click('Deny');
+    await thread.deny();
     await thread.seen('Done:');
     expect(existsSync(join(elsewhere, 'important.txt'))).toBe(true);
     await thread.say(call);
@@ -200,7 +204,7 @@ describe('approvals on the real Letta', () => {
       const thread = await Thread.begin(`run bash ${command}`);
       await thread.seen(command);
       expect(thread.shown).not.toContain('«redacted»');
-      await thread.click('Deny');
+      await thread.deny();
       await thread.seen('Done:');
     }
     const thread = await Thread.begin('run bash PASSWORD=hunter2 touch approved.txt');
@@ -221,7 +225,7 @@ describe('approvals on the real Letta', () => {
     await thread.seen('touch p2.txt');
     await thread.click('Approve');
     await thread.seen('Done:');
-    expect(thread.shown.match(/Approved by/g)).toHaveLength(2);
+    expect(thread.shown.match(/Approved ·/g)).toHaveLength(2);
     expect(thread.shown.indexOf('touch p1.txt')).toBeLessThan(thread.shown.indexOf('touch p2.txt'));
     expect(thread.shown).not.toContain('[Approve]');
   });
@@ -234,7 +238,7 @@ describe('approvals on the real Letta', () => {
     ];
     const thread = await Thread.begin(`call AskUserQuestion ${JSON.stringify({ questions })}`);
     await thread.click('Answer…');
-    await thread.submit({ 'Which colors?': ['0', '2'], 'Which size?': '1' });
+    await thread.submit({ bridge_choice_0: ['0', '2'], bridge_choice_1: '1' });
     await thread.seen(/Done: .*Which colors\?.*Red, Blue.*Which size\?.*Large/);
   });
 
@@ -258,7 +262,7 @@ describe('approvals on the real Letta', () => {
     writeFileSync(inProject('notes.txt'), 'inside the project\n');
     const inside = await Thread.begin(`read file ${inProject('notes.txt')} THEN run bash cat notes.txt`);
     await inside.seen(/Done: .*inside the project/);
-    expect(inside.shown).not.toContain('[Deny]');
+    expect(inside.shown).not.toContain('[Deny…]');
     for (const directive of [
       'read file /etc/hostname',
       'run bash env',
@@ -268,8 +272,8 @@ describe('approvals on the real Letta', () => {
       'read file ./.env.local',
     ]) {
       const outside = await Thread.begin(directive);
-      await outside.seen('[Deny]');
-      await outside.click('Deny');
+      await outside.seen('[Deny…]');
+      await outside.deny();
       await outside.seen('Done:');
     }
   });
@@ -278,7 +282,7 @@ describe('approvals on the real Letta', () => {
     const task = JSON.stringify({ subject: 'tidy up', description: 'the drawers', activeForm: 'tidying up' });
     const thread = await Thread.begin(`call TaskCreate ${task}`);
     await thread.seen(/Done: .*tidy up/);
-    expect(thread.shown).not.toContain('[Deny]');
+    expect(thread.shown).not.toContain('[Deny…]');
   });
 
   it('guarded: relative reads beside a move ask, in either order', async () => {
@@ -292,8 +296,9 @@ describe('approvals on the real Letta', () => {
       for (const call of batch) {
         await thread.seen(call === move ? 'Move to another folder?' : 'Run this command?');
         if (call === move) expect(thread.shown).toContain('This moves the working directory');
-        await thread.click(call === move ? 'Approve' : 'Deny');
-        await thread.seen(call === move ? 'Approved by' : 'Denied by');
+        if (call === move) await thread.click('Approve');
+        else await thread.deny();
+        await thread.seen(call === move ? 'Approved ·' : 'Denied ·');
       }
       await thread.seen('Done:');
     }
@@ -307,7 +312,7 @@ describe('approvals on the real Letta', () => {
     );
     await thread.click('Approve');
     await thread.seen(/Done: .*deep inside/);
-    expect(thread.shown.match(/Approved by/g)).toHaveLength(1);
+    expect(thread.shown.match(/Approved ·/g)).toHaveLength(1);
   });
 
   it('!audit: lists the decisions', async () => {

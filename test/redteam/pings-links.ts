@@ -130,34 +130,44 @@ function sinks(text: string): Record<string, { text: string; blocks: unknown[] }
   const over = renderPosts(view(text, true));
   const quoted = `Stopped. I discarded these queued messages:\n- <@${OURS}>: ${asCode(oneLine(text, 80))}\n- ${asCode(text)}`;
   const question = { question: text, header: text, multiSelect: true, options: [{ label: text, description: text }] };
-  const card = { kind: 'question' as const, token, title: text, questions: [question], asks: [OURS], expiresAt: null };
+  const card = {
+    kind: 'question' as const,
+    token,
+    title: text,
+    questions: [question],
+    asks: [OURS],
+    stop: token,
+    expiresAt: null,
+  };
   const asked = questionCard({ ...card, state: { state: 'open' } });
   const decided = decisionLine(
     { state: 'decided', decision: 'denied', by: OURS, at: 1, words: text, digest: '', via: 'click' } as never,
-    text,
+    { tool: text, title: text },
   );
   const step = { kind: 'call' as const, tool: text, input: text, output: text, status: 'ok' as const };
   const details = { turn: makeTurnId('t'), endedAt: 1, steps: [step, { kind: 'thought' as const, text }], earlier: 0 };
-  const approval = approvalCard({
-    kind: 'approval',
-    token,
-    tool: text,
-    title: oneLine(text),
-    shown: shownRequest({
-      requestId: 'r',
-      tool: text,
-      input: { command: text, description: oneLine(text), [text]: text },
-      diffs: [{ kind: 'unavailable', fileName: text, reason: text }],
-    } as never),
-    before: text,
-    asks: [OURS],
-    workingDirectory: text,
-    device: text,
-    offers: { edit: true, grant: { label: oneLine(text) }, rule: false },
-    stop: null,
-    expiresAt: null,
-    state: { state: 'open' },
-  } as never);
+  const cardOf = (tool: string, input: Record<string, unknown>) =>
+    approvalCard({
+      kind: 'approval',
+      token,
+      tool,
+      title: oneLine(text),
+      shown: shownRequest({
+        requestId: 'r',
+        tool,
+        input,
+        diffs: [{ kind: 'unavailable', fileName: text, reason: text }],
+      } as never),
+      asks: [OURS],
+      workingDirectory: text,
+      device: text,
+      offers: { edit: true, grant: { label: oneLine(text) }, rule: false },
+      stop: null,
+      expiresAt: null,
+      state: { state: 'open' },
+    } as never);
+  const approval = cardOf(text, { command: text, description: oneLine(text), [text]: text });
+  const post = { part: 'card-x', kind: 'card' as const, blocks: approval.blocks, text: '', live: false };
   const bare = (blocks: unknown[]) => [{ text: '', blocks }];
   const forms = (form: 'smaller' | 'mrkdwn'): SlackPost[] => over.flatMap((post) => simplerPosts(post, form));
   return {
@@ -172,6 +182,9 @@ function sinks(text: string): Record<string, { text: string; blocks: unknown[] }
     command: [{ text: ownMrkdwn(quoted), blocks: [] }],
     question: bare(asked.blocks),
     approval: [{ text: summary(approval.words), blocks: approval.blocks }],
+    'approval in mrkdwn': simplerPosts(post, 'mrkdwn'),
+    plan: bare(cardOf('ExitPlanMode', { plan: text, [text]: text }).blocks),
+    'file in the head': bare(cardOf('Write', { file_path: text, content: text }).blocks),
     decided: bare(decided ? [decided.block] : []),
     details: bare(detailsView({ token, details, page: 0 }).blocks),
     full: bare(

@@ -104,6 +104,10 @@ function openOffers({ disk }: Judged) {
   );
 }
 
+/** The line that a card becomes when nobody decided it here. */
+const CLOSED =
+  /Answered outside Slack|No longer needed|Lost with the connection|no one decided in time|could not show it/;
+
 function judgeLiveElements(world: Judged, shown: Map<string, Shown>): void {
   const { slack, story } = world;
   const offers = openOffers(world);
@@ -124,7 +128,7 @@ function judgeLiveElements(world: Judged, shown: Map<string, Shown>): void {
     const text = isOfTurn ? visibleText(message) : '';
     const about = /perm\d+z/.exec(text)?.[0];
     // A card that was closed with its turn may be asked again by the next turn.
-    if (!about || text.includes('◽') || text.includes('is waiting for a decision above')) continue;
+    if (!about || CLOSED.test(text) || text.includes('is waiting for a decision above')) continue;
     const before = cards.get(about);
     if (before) story.addViolation(`the card about ${about} is shown twice: ${before} and ${message.ts}`);
     cards.set(about, message.ts);

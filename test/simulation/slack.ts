@@ -1,4 +1,5 @@
 import { type SlackAnswer, type SlackApi, SlackError } from '../../src/slack/api/slack-api.ts';
+import { ACTION_IDS, parseMoreValue } from '../../src/slack/render/action-ids.ts';
 import type { VirtualClock } from './clock.ts';
 import type { Life } from './life.ts';
 import type { Chance } from './random.ts';
@@ -128,16 +129,12 @@ export class SimSlack {
       .sort((a, b) => (a.ts < b.ts ? -1 : 1));
   }
 
-  /** Every button that can be pressed now. */
+  /** Every button that can be pressed now, and every choice of a card's menu, which is the same as a button. */
   listButtons(): Button[] {
     return this.messages.flatMap((message) =>
       message.blocks.flatMap((block) => {
         const elements = block.type === 'actions' && Array.isArray(block.elements) ? (block.elements as Json[]) : [];
-        return elements.map((element) => ({
-          message,
-          actionId: String(element.action_id),
-          token: String(element.value),
-        }));
+        return elements.flatMap(pressable).map((pressed) => ({ message, ...pressed }));
       }),
     );
   }
@@ -418,4 +415,10 @@ function briefText(message: SlackMessage): string {
 
 function metadataOf({ turn, part, live, ends }: Json): NonNullable<SlackMessage['metadata']> {
   return { turn: String(turn), part: String(part), ...(live === true && { live }), ...(ends === true && { ends }) };
+}
+
+function pressable({ type, action_id, value, options }: Json): { actionId: string; token: string }[] {
+  if (type !== 'overflow') return [{ actionId: String(action_id), token: String(value) }];
+  const chosen = (options as { value: string }[]).flatMap((option) => parseMoreValue(option.value) ?? []);
+  return chosen.map(({ name, token }) => ({ actionId: ACTION_IDS[name], token }));
 }

@@ -38,10 +38,11 @@ export function changeLines(
     const places = [path, ...(to === null ? [] : [to])];
     const isOutside = tool !== MEMORY_PATCH && places.some((place) => isOutsideOf(place, folder));
     const names = places.map((place) => (tool === MEMORY_PATCH ? quotePath(place) : describePath(place, folder)));
-    return `${action.padEnd(6)} ${names.join(' → ')}${isOutside ? `  ${OUTSIDE}` : ''}`;
+    return `${VERBS[action].padEnd(6)} ${names.join(' → ')}${isOutside ? `  ${OUTSIDE}` : ''}`;
   });
 }
 
+const VERBS = { add: 'add', update: 'change', delete: 'delete', move: 'move', copy: 'copy' } as const;
 const OUTSIDE = '⚠️ outside the working directory';
 
 /** A warning where a tool that takes the path of one file would leave the working directory; `null`: it would not. */
@@ -63,6 +64,15 @@ function isOutsideOf(path: string, folder: string | null): boolean {
   if (EXPANDS.test(path)) return true;
   const parts = resolveParts(path, folder);
   return resolveParts(folder, '').some((part, at) => parts[at] !== part);
+}
+
+/** The path from the working directory on, where it is written out and lies inside; `null`: it does not. */
+export function pathInside(path: string, folder: string | null): string | null {
+  if (folder === null || isOutsideOf(path, folder)) return null;
+  const separator = isWindows(folder) ? '\\' : '/';
+  const start = folder.endsWith(separator) ? folder : `${folder}${separator}`;
+  const rest = path.startsWith(start) ? path.slice(start.length) : '';
+  return rest === '' || /^[\\/]/.test(rest) ? null : rest;
 }
 
 /** The path as it is written, with the whole path it leads to when that lies outside. */

@@ -3,20 +3,27 @@ import { INVISIBLE, INVISIBLE_SHOWN } from '../text/invisible.ts';
 import { sizeOf } from '../text/json.ts';
 import { printFields } from '../text/print-input.ts';
 import { hideSecrets } from '../text/secrets/hide.ts';
-import { changedFiles, changeLines, noteOutside } from './changed-files.ts';
+import { changedFiles, changeLines, noteOutside, pathInside } from './changed-files.ts';
 import { coveredByDiff } from './covered-by-diff.ts';
 
 /** What people see of a request: every word of it, except for secrets. Foreign text, not escaped yet. */
 export interface ShownRequest {
   /** What will run or be touched, whole: the command or the path. Empty when the tool has none, or several. */
   subject: string;
+  /**
+   * The subject as a card's head may name it, when it is the path of one file, short and without anything that could be
+   * misread: as written, or from the working directory on, which the card names below. `null`: the head cannot.
+   */
+  file: string | null;
+  /** The plan that the agent asks consent to, in its own Markdown; `null`: it is no plan. */
+  plan: string | null;
   /** Of a patch: what happens to which file, one line each, with whole paths. */
   files: string[];
   /** Warnings and hints that no field contains. */
   notes: string[];
   /** Every other field of the input, except those that the diff shows letter by letter. */
   rest: string;
-  diff: { files: string[]; added: number; removed: number; lines: string } | null;
+  diff: DiffShown | null;
   /** Why Letta made no diff, one line per file. */
   noDiff: string[];
   /** The model's description of the call, if it is short; else it is a field like others. */
@@ -36,6 +43,14 @@ export interface ShownRequest {
   isPartlyShown: boolean;
 }
 
+export interface DiffShown {
+  /** Names of the files, which Letta gives without folders; empty when it is the one file of the subject. */
+  files: string[];
+  added: number;
+  removed: number;
+  lines: string;
+}
+
 /** Who reads it: everybody in the thread (`all`), or only the person who decides, in a modal (`own`). */
 export type Eyes = 'all' | 'own';
 
@@ -50,6 +65,8 @@ const ACCOUNT = 300;
 const PLACE = 200;
 /** The longest tool name that a card's head shows whole. */
 const TOOL_NAME = 80;
+/** The tool by which the agent asks for consent to its plan. */
+const PLAN_TOOL = 'ExitPlanMode';
 const SUBJECTS = ['command', 'cmd', 'file_path', 'path', 'notebook_path', 'url'];
 
 const known = new WeakMap<ApprovalRequest, Map<string, ShownRequest>>();
@@ -104,7 +121,16 @@ const longerThan = (letters: number) => `longer than ${letters.toLocaleString('e
 function show(request: ApprovalRequest, folder: string | null, cleaner: Cleaner): ShownRequest {
   const refusal = refusalOf(request);
   if (refusal === null) return showAll(request, folder, cleaner);
-  const nothing = { subject: '', files: [], notes: [], diff: null, noDiff: [], description: null };
+  const nothing = {
+    subject: '',
+    file: null,
+    plan: null,
+    files: [],
+    notes: [],
+    diff: null,
+    noDiff: [],
+    description: null,
+  };
   const rest = `(not shown: ${refusal})`;
   return { ...nothing, rest, isRedacted: false, isWithheld: false, isClipped: true, refusal, isPartlyShown: true };
 }
@@ -121,10 +147,16 @@ function showAll(request: ApprovalRequest, folder: string | null, cleaner: Clean
   for (const field of covered.fields) taken.add(field);
   const patched = changedFiles(request);
   // Letta's diffs of a patch leave out deleted files, so the patch itself is shown instead.
-  const changes = patched.changes.length > 0 || patched.isUnreadable ? null : diffOf(diffs);
+  const changes = patched.changes.length > 0 || patched.isUnreadable ? null : diffOf(diffs, baseName(input, name));
   const place = noteOutside(request, folder);
+  const subject = name === null ? '' : clean(String(input[name]));
+  const plan =
+    tool === PLAN_TOOL && typeof input.plan === 'string' && input.plan.trim() !== '' ? clean(input.plan) : null;
+  if (plan !== null) taken.add('plan');
   const content = {
-    subject: name === null ? '' : clean(String(input[name])),
+    subject,
+    file: name !== null && PATHS.has(name) && subject === input[name] ? headPath(subject, folder) : null,
+    plan,
     files: changeLines(request, patched.changes, folder).map((line) => clean(line)),
     notes: [
       ...(place === null ? [] : [clean(place)]),
@@ -156,6 +188,23 @@ function subjectOf(input: Record<string, unknown>): string | null {
   return name !== undefined && names.length === 1 && typeof input[name] === 'string' ? name : null;
 }
 
+const PATHS: ReadonlySet<string> = new Set(['file_path', 'notebook_path']);
+/** The longest path that a card's head names. */
+const HEAD_PATH = 100;
+
+function headPath(path: string, folder: string | null): string | null {
+  const isPlain =
+    path !== '' && path === path.trim() && !/[\r\n\u2028\u2029]|\s{2}/.test(path) && !path.match(INVISIBLE);
+  if (!isPlain) return null;
+  const short = pathInside(path, folder) ?? path;
+  return short.length <= HEAD_PATH ? short : null;
+}
+
+/** The name of the file that the subject is; `null`: it is none. */
+function baseName(input: Record<string, unknown>, subject: string | null): string | null {
+  return subject !== null && PATHS.has(subject) ? (/[^/\\]*$/.exec(String(input[subject]))?.[0] ?? null) : null;
+}
+
 /** The model's description of the call, if it is one short line and the call has a subject besides. */
 function accountOf({ description, ...others }: Record<string, unknown>): string | null {
   if (typeof description !== 'string' || description.trim() === '' || subjectOf(others) === null) return null;
@@ -163,19 +212,25 @@ function accountOf({ description, ...others }: Record<string, unknown>): string 
 }
 
 /** The length of everything on the card that does not depend on the working directory. */
-function widthOf({ subject, rest, diff, noDiff }: Pick<ShownRequest, 'subject' | 'rest' | 'diff' | 'noDiff'>): number {
-  return sum([subject, rest, diff?.lines ?? '', ...noDiff].map(visibleLength));
+function widthOf({
+  subject,
+  plan,
+  rest,
+  diff,
+  noDiff,
+}: Pick<ShownRequest, 'subject' | 'plan' | 'rest' | 'diff' | 'noDiff'>): number {
+  return sum([subject, plan ?? '', rest, diff?.lines ?? '', ...noDiff].map(visibleLength));
 }
 
 const sum = (numbers: readonly number[]) => numbers.reduce((all, one) => all + one, 0);
 
 /** All of it as one text, in the order of the card: what the full view shows. */
 export function fullText(request: ApprovalRequest, folder: string | null = null, eyes: Eyes = 'all'): string {
-  const { subject, files, notes, rest, diff, noDiff, description } = shownRequest(request, folder, eyes);
+  const { subject, plan, files, notes, rest, diff, noDiff, description } = shownRequest(request, folder, eyes);
   const changes = diff && `${countsOf(diff)}\n${diff.lines}`;
   const account = description === null ? '' : `In the model’s own words: ${description}`;
   const reasons = noDiff.map((line) => `No diff for ${line}`);
-  const all = [...notes, subject, files.join('\n'), rest, changes ?? '', ...reasons, account];
+  const all = [...notes, subject, plan ?? '', files.join('\n'), rest, changes ?? '', ...reasons, account];
   return all.filter((part) => part !== '').join('\n\n') || '(no input)';
 }
 
@@ -191,21 +246,22 @@ export function auditText(request: ApprovalRequest, folder: string | null): stri
 }
 
 /** `+12 −3 · a.ts, b.ts` */
-export function countsOf({ added, removed, files }: NonNullable<ShownRequest['diff']>): string {
-  return `+${added} −${removed} · ${files.join(', ')}`;
+export function countsOf({ added, removed, files }: DiffShown): string {
+  return [`+${added} −${removed}`, ...(files.length > 0 ? [files.join(', ')] : [])].join(' · ');
 }
 
 const SIGN = { add: '+', remove: '-', context: ' ' } as const;
 
-function diffOf(diffs: readonly FileDiff[]): ShownRequest['diff'] {
+/** @param only the name of the one file that the request names: a diff of that file alone does not repeat it */
+function diffOf(diffs: readonly FileDiff[], only: string | null): DiffShown | null {
+  const hunked = diffs.flatMap((file) => (file.kind === 'hunks' ? [file] : []));
+  const isOfOnly = hunked.every(({ fileName }) => fileName === only);
   const lines: string[] = [];
-  const files: string[] = [];
   let [added, removed] = [0, 0];
-  for (const file of diffs) {
-    if (file.kind !== 'hunks') continue;
-    files.push(file.fileName);
+  for (const file of hunked) {
     for (const hunk of file.hunks) {
-      lines.push(`@@ -${hunk.oldStart},${hunk.oldLines} +${hunk.newStart},${hunk.newLines} @@ ${file.fileName}`);
+      const at = `@@ -${hunk.oldStart},${hunk.oldLines} +${hunk.newStart},${hunk.newLines} @@`;
+      lines.push(isOfOnly ? at : `${at} ${file.fileName}`);
       for (const line of hunk.lines) {
         if (line.type === 'add') added += 1;
         else if (line.type === 'remove') removed += 1;
@@ -213,7 +269,8 @@ function diffOf(diffs: readonly FileDiff[]): ShownRequest['diff'] {
       }
     }
   }
-  return files.length === 0 ? null : { files, added, removed, lines: lines.join('\n') };
+  const files = isOfOnly ? [] : hunked.map(({ fileName }) => fileName);
+  return hunked.length === 0 ? null : { files, added, removed, lines: lines.join('\n') };
 }
 
 /** How long a text is at most once everything invisible in it is made visible. */

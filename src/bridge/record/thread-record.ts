@@ -133,6 +133,8 @@ export type ApprovalState =
       state: 'decided';
       decision: ApprovalDecision;
       by: UserId;
+      /** Of the person, as it was then: data. Left out in older records. */
+      name?: string | undefined;
       at: number;
       words: string | null;
       via?: DecidedVia | undefined;
@@ -150,7 +152,7 @@ export interface Grant {
   /** The working directory that it holds for; left out: not known, so it covers nothing. */
   directory?: string | undefined;
   /** Who gave it, as known then; whether they still may is checked at each use. */
-  by: { id: UserId; kind: PersonKind; groups: string[] };
+  by: { id: UserId; name?: string | undefined; kind: PersonKind; groups: string[] };
   at: number;
 }
 

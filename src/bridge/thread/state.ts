@@ -298,6 +298,7 @@ export class ThreadState implements Changes {
       textUnknown: this.#seenUnknown,
       frozenCards: this.frozenCards,
       where: { workingDirectory, device, reach },
+      now: this.#parts.clock.now(),
       queued: record.inbox.length,
       hold: this.hold ?? (turn.state === 'prepared' ? { kind: 'starting' } : null),
       ending,

@@ -2,12 +2,12 @@ import type { ApprovalRequest, Question } from '../agent-event.ts';
 import { editableCommand, ruleOf } from '../approvals/answers.ts';
 import { grantFor } from '../approvals/auto-approval/grants.ts';
 import { startsAgent } from '../approvals/auto-approval/starts-agent.ts';
+import { isDeadlineNear } from '../approvals/deadline.ts';
 import { describeWidening, type PassedUnasked } from '../approvals/directory-moves.ts';
 import { withEditedCommand } from '../approvals/edited-command.ts';
 import { type ShownRequest, shownRequest } from '../approvals/shown.ts';
 import type { Token } from '../ids.ts';
 import type { ApprovalRecord, ApprovalState, GrantKind, OpenTurn } from '../record/thread-record.ts';
-import { redact } from '../text/redact.ts';
 import type { TurnState } from '../turn/fold.ts';
 
 export interface ApprovalCard {
@@ -18,8 +18,6 @@ export interface ApprovalCard {
   title: string;
   /** `null` after a restart, when only the record is left: an open card then stays as it is in Slack until Letta asks again. */
   shown: ShownRequest | null;
-  /** What the model said just before it asked. */
-  before: string | null;
   /** Who must click, users and user groups: mentioned on the card. */
   asks: string[];
   workingDirectory: string | null;
@@ -33,7 +31,7 @@ export interface ApprovalCard {
   /** What it offers besides Approve and Deny. */
   offers: { edit: boolean; grant: GrantKind | null; rule: boolean };
   stop: Token | null;
-  /** ms since 1970 */
+  /** ms since 1970, when it is denied; `null`: that is not near, or never. */
   expiresAt: number | null;
   state: ApprovalState;
 }
@@ -45,6 +43,8 @@ export interface QuestionCard {
   /** `null` as {@link ApprovalCard.shown}. */
   questions: Question[] | null;
   asks: string[];
+  /** Of the card's own Stop; `null` once the turn is being stopped. */
+  stop: Token | null;
   /** ms since 1970 */
   expiresAt: number | null;
   state: ApprovalState;
@@ -60,27 +60,35 @@ export interface Where {
   reach?: PassedUnasked | undefined;
 }
 
-/** @param isFrozen whether Slack shows the card already and the bridge does not know all of it yet */
+/** What a card is made of besides its record and the turn. */
+export interface CardContext {
+  where: Where;
+  /** Whether Slack shows the card already and the bridge does not know all of it yet. */
+  isFrozen: boolean;
+  /** ms since 1970 */
+  now: number;
+}
+
 export function cardOf(
   record: ApprovalRecord,
   state: TurnState,
   turn: OpenTurn,
-  { where, isFrozen }: { where: Where; isFrozen: boolean },
+  { where, isFrozen, now }: CardContext,
 ): Card {
   const asked = state.approvals.find((approval) => approval.requestId === record.requestId);
   const request = isFrozen || !asked ? undefined : withEditedCommand(asked, record);
   const asks = record.asks ?? [record.requester];
   const base = { token: record.token, title: record.title, asks, state: record.state };
-  const expiresAt = record.expiresAt ?? null;
+  const expiresAt = isDeadlineNear(record, now) ? (record.expiresAt ?? null) : null;
+  const stop = turn.stoppedBy ? null : turn.stopToken;
   if (record.tool === 'AskUserQuestion') {
-    return { kind: 'question', ...base, expiresAt, questions: request?.questions ?? null };
+    return { kind: 'question', ...base, stop, expiresAt, questions: request?.questions ?? null };
   }
   return {
     kind: 'approval',
     ...base,
     tool: record.tool,
-    shown: request ? shownOn(request, record, where) : null,
-    before: request && !record.edit ? saidBefore(state, request) : null,
+    shown: request ? shownOn(request, record, state, where) : null,
     workingDirectory: where.workingDirectory,
     device: where.device,
     ...(record.edit && { editedBy: record.edit.by }),
@@ -91,28 +99,34 @@ export function cardOf(
       grant: request && !record.edit ? grantFor(request) : null,
       rule: request !== undefined && record.rule === true && ruleOf(request) !== null,
     },
-    stop: turn.stoppedBy ? null : turn.stopToken,
+    stop,
     expiresAt,
   };
 }
 
-/** Leaves out the model's description of an edited command, because it describes the command before the edit. */
-function shownOn(request: ApprovalRequest, { edit }: ApprovalRecord, { workingDirectory }: Where): ShownRequest {
-  const shown = shownRequest(request, workingDirectory);
-  return edit ? { ...shown, description: null } : shown;
+/**
+ * Leaves out the model's description of the call where the text above the card says the same, and of an edited command,
+ * because it describes the command before the edit.
+ */
+function shownOn(request: ApprovalRequest, { edit }: ApprovalRecord, state: TurnState, where: Where): ShownRequest {
+  const shown = shownRequest(request, where.workingDirectory);
+  const { description } = shown;
+  if (description === null) return shown;
+  return edit || isSaidAbove(description, state, request) ? { ...shown, description: null } : shown;
 }
 
-const SENTENCE = 300;
+/** How much of the text above is compared: the end, where the model says what it is about to do. */
+const ABOVE = 1_200;
 
-/** The last sentence that the model said right before a request; `null` when something else came between. */
-function saidBefore(state: TurnState, { requestId }: ApprovalRequest): string | null {
-  const at = state.parts.findLastIndex((part) => part.kind === 'approval' && part.requestId === requestId);
-  const before = state.parts[at - 1];
-  if (before?.kind !== 'text') return null;
-  const words = redact(before.text.slice(-4 * SENTENCE))
-    .text.replace(/\s+/g, ' ')
+function isSaidAbove(description: string, { parts }: TurnState, { requestId }: ApprovalRequest): boolean {
+  const at = parts.findLastIndex((part) => part.kind === 'approval' && part.requestId === requestId);
+  const above = parts.slice(0, Math.max(0, at)).findLast((part) => part.kind === 'text' && part.text !== '');
+  const said = wordsOf(description);
+  return above?.kind === 'text' && said !== '' && wordsOf(above.text.slice(-ABOVE)).includes(said);
+}
+
+const wordsOf = (text: string) =>
+  text
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]+/gu, ' ')
     .trim();
-  const sentence = /(?:^|[.!?…:;] )((?:(?![.!?…:;] ).)+)$/u.exec(words)?.[1] ?? words;
-  const clean = sentence.slice(-SENTENCE).trim();
-  return clean === '' ? null : clean;
-}

@@ -122,6 +122,8 @@ export interface ViewContext {
   frozenCards?: ReadonlySet<Token> | undefined;
   /** Where the agent works. */
   where: Where;
+  /** ms since 1970 */
+  now: number;
   /** How many messages wait behind it. */
   queued: number;
   /** What the turn waits for outside the agent; shown instead of what the turn itself is doing. */
@@ -140,7 +142,7 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
     approvals.forEach((record, index) => {
       if (places[index] !== place) return;
       const isFrozen = frozenCards?.has(record.token) === true && record.state.state === 'open';
-      items.push({ kind: 'card', card: cardOf(record, state, turn, { where, isFrozen }) });
+      items.push({ kind: 'card', card: cardOf(record, state, turn, { where, isFrozen, now: context.now }) });
     });
   };
   state.parts.forEach((part, index) => {

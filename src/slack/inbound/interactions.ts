@@ -4,10 +4,12 @@ import type { InboundAction, InboundCommand, InboundSubmission } from '../../bri
 import { submittedChoices, submittedTexts } from '../modals/modals.ts';
 import {
   ANSWER_MENU,
+  MORE_MENU,
   type ParsedActionId,
   parseActionId,
   parseCallbackId,
   parseMenuValue,
+  parseMoreValue,
 } from '../render/action-ids.ts';
 import { channelKindOf } from './normalize.ts';
 
@@ -134,6 +136,10 @@ function meaningOf({ action_id, value, selected_option }: Clicked): { meaning: P
     const chosen = parseMenuValue(selected_option?.value ?? '');
     if (!chosen) return null;
     return { meaning: { name: 'answer', choice: { question: 0, options: [chosen.option] } }, token: chosen.token };
+  }
+  if (action_id === MORE_MENU) {
+    const chosen = parseMoreValue(selected_option?.value ?? '');
+    return chosen && { meaning: { name: chosen.name, choice: null }, token: chosen.token };
   }
   const meaning = parseActionId(action_id);
   return meaning && value ? { meaning, token: makeToken(value) } : null;

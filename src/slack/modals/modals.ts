@@ -1,8 +1,9 @@
 import type { ViewResponseAction } from '@slack/bolt';
-import type { Checkboxes, InputBlock, KnownBlock, ModalView, PlainTextOption, StaticSelect } from '@slack/types';
+import type { InputBlock, KnownBlock, ModalView, PlainTextOption } from '@slack/types';
 import type { Question } from '../../bridge/agent-event.ts';
 import type { ModalRequest, SubmissionOutcome } from '../../bridge/inbound.ts';
 import { CALLBACK_IDS } from '../render/action-ids.ts';
+import { PLAN_TOOL } from '../render/card-heads.ts';
 import { detailsView } from './details-view.ts';
 import { fullView } from './full-view.ts';
 import { modalText, modalTitle } from './modal-text.ts';
@@ -11,10 +12,10 @@ import { modalText, modalTitle } from './modal-text.ts';
 const LABEL = 2_000;
 const TEXT = 3_000;
 const OPTION = 75;
-/** A modal holds 100 blocks; a question takes two. */
+/** A modal holds 100 blocks; a question takes four. */
 const QUESTIONS = 20;
-/** Checkboxes are at most 10, a menu has at most 100 options. */
-const CHECKBOXES = 10;
+/** Checkboxes and radio buttons are at most 10, a menu has at most 100 options. */
+const LISTED = 10;
 const MENU = 100;
 
 const INPUT_ACTION = 'bridge_text';
@@ -50,22 +51,32 @@ function textInput(input: number, { label, placeholder, initial, optional = fals
   };
 }
 
-/** The options, and a text field below them; without options the text field only. */
+/**
+ * The question with its options, and a text field below; without options the text field only. The options are in no input
+ * block, because Slack would mark both fields as optional, although one of them is needed.
+ */
 function questionInputs(question: Question, input: number): KnownBlock[] {
   const { options, multiSelect } = question;
   if (options.length === 0) return [textInput(input, { label: question.question, placeholder: 'In your own words' })];
-  const element = multiSelect && options.length <= CHECKBOXES ? checkboxes(options) : menu(question);
-  const own = multiSelect ? 'Something else' : 'Or write your own answer';
+  const hint = multiSelect ? 'Choose one or more, or write your own.' : 'Choose one, or write your own.';
   return [
-    {
-      type: 'input',
-      block_id: `bridge_choice_${input}`,
-      label: modalText(question.question, LABEL),
-      optional: true,
-      element,
-    },
-    textInput(input, { label: own, placeholder: 'In your own words', optional: true }),
+    section(question.question),
+    { type: 'context', elements: [modalText(hint, TEXT)] },
+    choiceBlock(question, input),
+    textInput(input, { label: 'Or write your own', placeholder: 'In your own words', optional: true }),
   ];
+}
+
+function choiceBlock({ options, multiSelect }: Question, input: number): KnownBlock {
+  const block_id = `bridge_choice_${input}`;
+  const shared = { action_id: `${CHOICE_ACTION}_${input}`, options: optionsOf(options.slice(0, MENU)) };
+  if (options.length <= LISTED) {
+    const type = multiSelect ? 'checkboxes' : 'radio_buttons';
+    return { type: 'actions', block_id, elements: [{ type, ...shared }] };
+  }
+  // Slack takes a menu of several choices in sections and inputs only.
+  const type = multiSelect ? 'multi_static_select' : 'static_select';
+  return { type: 'section', block_id, text: modalText('Your choice', TEXT), accessory: { type, ...shared } };
 }
 
 function optionsOf(options: Question['options']): PlainTextOption[] {
@@ -74,19 +85,6 @@ function optionsOf(options: Question['options']): PlainTextOption[] {
     value: String(index),
     ...(description.trim() === '' ? {} : { description: modalText(description, OPTION) }),
   }));
-}
-
-function checkboxes(options: Question['options']): Checkboxes {
-  return { type: 'checkboxes', action_id: CHOICE_ACTION, options: optionsOf(options) };
-}
-
-function menu({ options, multiSelect }: Question): StaticSelect | (Omit<StaticSelect, 'type'> & MultiMenu) {
-  const shared = { action_id: CHOICE_ACTION, options: optionsOf(options.slice(0, MENU)) };
-  return multiSelect ? { type: 'multi_static_select', ...shared } : { type: 'static_select', ...shared };
-}
-
-interface MultiMenu {
-  type: 'multi_static_select';
 }
 
 function section(text: string): KnownBlock {
@@ -105,9 +103,11 @@ export function modalView(request: ModalRequest): ModalView {
   };
   switch (request.kind) {
     case 'deny_with_reason': {
-      const label = 'Why not? What should it do instead?';
-      const blocks = [textInput(0, { label, placeholder: 'The agent reads this.' })];
-      return { ...shared, title: modalTitle('Deny with reason'), submit: modalTitle('Deny'), blocks };
+      const isPlan = request.tool === PLAN_TOOL;
+      const label = isPlan ? 'What should change?' : 'What should it do instead?';
+      const blocks = [textInput(0, { label, placeholder: 'The agent reads this.', optional: true })];
+      const [title, submit] = isPlan ? ['Ask for changes', 'Send'] : ['Deny', 'Deny'];
+      return { ...shared, title: modalTitle(title), submit: modalTitle(submit), blocks };
     }
     case 'edit_command': {
       const input = { label: 'Command to run', placeholder: 'A command', initial: request.command };
@@ -172,7 +172,7 @@ export function submittedChoices(values: Filled): number[][] {
   const choices: number[][] = [];
   for (const [blockId, actions] of Object.entries(values)) {
     const input = CHOICE_BLOCK.exec(blockId)?.[1];
-    const { selected_option: one, selected_options: many } = actions[CHOICE_ACTION] ?? {};
+    const { selected_option: one, selected_options: many } = Object.values(actions)[0] ?? {};
     if (input === undefined) continue;
     const chosen = [...(one ? [one] : []), ...(many ?? [])];
     choices[Number(input)] = chosen.map(({ value }) => (/^\d{1,3}$/.test(value) ? Number(value) : -1));

@@ -40,6 +40,24 @@ const PAGE = /^bridge_view_page:(\d{1,3})$/;
 export const ANSWER_MENU = 'bridge_answer_menu';
 const MENU_VALUE = /^(.{1,64}):(\d{1,3})$/;
 
+/** `action_id` of a card's menu of less used actions; the chosen option's value names the action and holds its token. */
+export const MORE_MENU = 'bridge_more';
+
+/** What a card's menu may hold. */
+export type MoreAction = Extract<PlainAction, 'edit_command' | 'view_full' | 'save_rule' | 'stop'>;
+
+const MORE_VALUE = /^(edit_command|view_full|save_rule|stop):(.{1,60})$/;
+
+/** The value of an option of a card's menu: at most 75 characters (docs/slack.md, Size limits). */
+export function makeMoreValue(action: MoreAction, token: Token): string {
+  return `${action}:${token}`;
+}
+
+export function parseMoreValue(value: string): { name: MoreAction; token: Token } | null {
+  const [, name, token] = MORE_VALUE.exec(value) ?? [];
+  return name === undefined || token === undefined ? null : { name: name as MoreAction, token: makeToken(token) };
+}
+
 /** `action_id` of one option's button; both numbers count from 0 in the order shown. */
 export function makeAnswerActionId(question: number, option: number): string {
   return `bridge_answer:${question}:${option}`;

@@ -3,11 +3,26 @@ import { shortId } from '../../bridge/approvals/short-id.ts';
 import { countsOf, type ShownRequest } from '../../bridge/approvals/shown.ts';
 import type { Token } from '../../bridge/ids.ts';
 import type { ApprovalCard } from '../../bridge/view/turn.ts';
-import { ACTION_IDS } from './action-ids.ts';
-import { actions, button, clip, context, mention, mrkdwn, plain, preformatted, richText, section } from './blocks.ts';
+import { ACTION_IDS, type MoreAction } from './action-ids.ts';
+import {
+  actionsIfAny,
+  button,
+  context,
+  mention,
+  mrkdwn,
+  plain,
+  preformatted,
+  richMentions,
+  richText,
+  richTextLine,
+  section,
+} from './blocks.ts';
+import { type CardHead, cardHead, PLAN_TOOL } from './card-heads.ts';
 import { decisionLine } from './decision-line.ts';
 import { LIMITS } from './limits.ts';
-import { neutralizeMrkdwn, neutralizePlain } from './neutralize.ts';
+import { type MoreOption, moreMenu, stopOption } from './more-menu.ts';
+import { neutralizePlain } from './neutralize.ts';
+import { planBlock } from './plan-block.ts';
 
 export interface RenderedCard {
   /** Empty after a restart, when the request's input is lost: the message in Slack shows more than we could. */
@@ -20,45 +35,26 @@ export interface RenderedCard {
   typed?: string;
 }
 
-const ASKS: Readonly<Record<string, string>> = {
-  Bash: 'Run this command?',
-  Write: 'Write this file?',
-  Edit: 'Change this file?',
-  MultiEdit: 'Change this file?',
-  exec_command: 'Run this command?',
-  write_stdin: 'Type this into a running command?',
-  ApplyPatch: 'Change these files?',
-  memory_apply_patch: 'Change the agent’s memory?',
-  Read: 'Read this file?',
-  LS: 'List this folder?',
-  Glob: 'Look for these files?',
-  Grep: 'Search in files?',
-  WebFetch: 'Fetch this web page?',
-  WebSearch: 'Search the web?',
-  Task: 'Start a subagent?',
-  Agent: 'Start a subagent?',
-  Workflow: 'Start a workflow of agents?',
-  SendAgentMessage: 'Start another agent?',
-  SetWorkingDirectory: 'Move to another folder?',
-  EnterWorktree: 'Move to a worktree?',
-  ExitWorktree: 'Leave the worktree?',
-};
-
 /** A card that asks for a decision; once decided, one line. */
 export function approvalCard(card: ApprovalCard): RenderedCard {
-  const about = card.title === '' ? card.tool : `${card.tool}: ${card.title}`;
-  const decided = decisionLine(card.state, about);
+  const { shown, tool, title } = card;
+  const decided = decisionLine(card.state, card);
   if (decided) return { blocks: [decided.block], words: decided.words, mentions: '' };
 
   const asks = mentionsOf(card.asks);
-  const { shown } = card;
-  if (!shown) return { blocks: [], words: `Approval needed: ${about}`, mentions: asks };
-  const head = section(clip(`${asks} ${question(card.tool)}`.trim(), LIMITS.text));
-  const blocks: KnownBlock[] = [head, ...agentBlocks(card), ...inputBlocks(card, shown)];
-  if (card.expiresAt !== null) blocks.push(context(mrkdwn(`Expires ${deadline(card.expiresAt)} (then denied)`)));
-  blocks.push(actions(...decisionButtons(card, shown, about)), actions(...widerButtons(card, shown, about)));
+  const head = cardHead(tool, shown);
+  const words = [head.words, ...(head.namesFile || title === '' ? [] : [title])].join(' ');
+  if (!shown) return { blocks: [], words, mentions: asks };
+  const about = head.namesFile ? head.words : `${tool}: ${title}`;
+  const blocks: KnownBlock[] = [
+    richTextLine(...richMentions(card.asks.slice(0, LIMITS.asked)), ...head.elements),
+    ...agentBlocks(card),
+    ...inputBlocks(card, shown, head),
+    ...deadlineBlocks(card.expiresAt, 'denied'),
+    ...actionsIfAny([...decisionButtons(card, shown, about), ...moreMenu(moreOptions(card, shown, about))]),
+  ];
   const typed = typedWords(card.token, shown.isPartlyShown || isForNobody(card) ? ['deny'] : ['approve', 'deny']);
-  return { blocks, words: `Approval needed: ${about}`, mentions: asks, typed };
+  return { blocks, words, mentions: asks, typed };
 }
 
 /** The commands that decide the request where there are no buttons. */
@@ -90,23 +86,18 @@ export function mentionsOf(asks: readonly string[]): string {
   return asks.slice(0, LIMITS.asked).map(mention).join(' ');
 }
 
-function question(tool: string): string {
-  const known = Object.hasOwn(ASKS, tool) ? ASKS[tool] : undefined;
-  return known
-    ? `*${known}* (${tool})`
-    : `*Use this tool?* ${neutralizeMrkdwn(clip(neutralizePlain(clip(tool, 80)), 80).replace(/[*_~`]/g, ' '))}`;
-}
-
-/** A time that Slack shows in each reader's own time zone. */
-export function deadline(at: number): string {
+/** Until when it is open, in each reader's own time zone, and what happens then. @param at `null`: it is not near */
+export function deadlineBlocks(at: number | null, then: string): KnownBlock[] {
+  if (at === null) return [];
   const fallback = new Date(at).toISOString();
-  return `<!date^${Math.floor(at / 1000)}^{date_short_pretty} {time}|${fallback}>`;
+  const time = `<!date^${Math.floor(at / 1000)}^{date_short_pretty} {time}|${fallback}>`;
+  return [context(mrkdwn(`⏳ Expires ${time} (then ${then})`))];
 }
 
 /**
  * What will happen, then where, then the rest. The model's own words come last and are marked, as they prove nothing.
  */
-function inputBlocks(card: ApprovalCard, shown: ShownRequest): KnownBlock[] {
+function inputBlocks(card: ApprovalCard, shown: ShownRequest, { namesFile }: CardHead): KnownBlock[] {
   const blocks: KnownBlock[] = [];
   let hidden = 0;
   // If all fits, nothing is cut; else each text is cut to a part from which it can be recognised.
@@ -116,27 +107,29 @@ function inputBlocks(card: ApprovalCard, shown: ShownRequest): KnownBlock[] {
     if (part !== '') blocks.push(richText(preformatted(part)));
   };
   for (const note of shown.notes) blocks.push(context(plain(note, LIMITS.text)));
-  box(shown.subject, LIMITS.cardInput);
+  if (!namesFile) box(shown.subject, LIMITS.cardInput);
+  if (shown.plan !== null) {
+    const { text, more } = clipSource(shown.plan, shown.isClipped ? LIMITS.cardInput : Number.POSITIVE_INFINITY);
+    hidden += more;
+    blocks.push(planBlock(text, more > 0));
+  }
   box(shown.files.join('\n'), LIMITS.cardInput);
-  const where = [
-    ...(card.workingDirectory === null ? [] : [`in ${card.workingDirectory}`]),
-    ...(card.device === null ? [] : [`on ${card.device}`]),
-  ];
-  if (where.length > 0) blocks.push(context(plain(where.join(' '), LIMITS.text)));
+  const where = [card.workingDirectory, card.device].flatMap((place) => (place === null ? [] : [place]));
+  if (where.length > 0) blocks.push(context(plain(where.join(' · '), LIMITS.text)));
   if (card.editedBy !== undefined) {
     blocks.push(context(mrkdwn(`✏️ ${mention(card.editedBy)} wrote this command; someone else must approve it`)));
   }
   if (card.widens) blocks.push(context(plain(`⚠️ ${card.widens}`, LIMITS.text)));
   box(shown.rest, LIMITS.cardInput / 2);
   if (shown.diff) {
-    blocks.push(context(plain(countsOf(shown.diff), LIMITS.text)));
+    if (!namesFile || shown.diff.files.length > 0) blocks.push(context(plain(countsOf(shown.diff), LIMITS.text)));
     box(shown.diff.lines, LIMITS.cardInput);
   }
   const [reasons, others] = [shown.noDiff.slice(0, NO_DIFF), shown.noDiff.length - NO_DIFF];
   for (const line of reasons) blocks.push(context(plain(`No diff for ${line}`)));
   if (others > 0) blocks.push(context(plain(`No diff for ${others} more files`)));
-  const said = [shown.description, card.before].flatMap((words) => (words === null ? [] : [`“${clip(words, 400)}”`]));
-  if (said.length > 0) blocks.push(context(plain(`In the model’s own words: ${said.join(' · ')}`, LIMITS.ownWords)));
+  const { description } = shown;
+  if (description !== null) blocks.push(context(plain(`In the model’s own words: “${description}”`, LIMITS.ownWords)));
   if (shown.isRedacted) blocks.push(context(plain('🔒 Secrets are hidden («redacted»).')));
   if (shown.isWithheld) {
     blocks.push(
@@ -155,45 +148,49 @@ function inputBlocks(card: ApprovalCard, shown: ShownRequest): KnownBlock[] {
 const NO_DIFF = 3;
 
 function decisionButtons(card: ApprovalCard, { isPartlyShown }: ShownRequest, about: string): Button[] {
-  const named = createButtonMaker(card, about);
-  const approve = named(
-    ACTION_IDS.approve,
-    isPartlyShown ? 'Review and approve' : 'Approve',
-    isPartlyShown ? 'Review all and approve' : 'Approve',
-    'primary',
-  );
+  const { token, offers } = card;
+  const named = (actionId: string, label: string, says: string, style?: 'primary' | 'danger') =>
+    button({ actionId, token, label, says: `${says}: ${about}`, ...(style ? { style } : {}) });
+  const grant = isPartlyShown ? null : offers.grant;
+  const isPlan = card.tool === PLAN_TOOL;
+  const approve = isPartlyShown
+    ? named(ACTION_IDS.approve, 'Review and approve', 'Review all and approve', 'primary')
+    : named(ACTION_IDS.approve, isPlan ? 'Approve plan' : 'Approve', 'Approve', 'primary');
   return [
     ...(isForNobody(card) ? [] : [approve]),
-    named(ACTION_IDS.deny, 'Deny', 'Deny', 'danger'),
-    named(ACTION_IDS.deny_with_reason, 'Deny with reason', 'Deny with a reason'),
-    ...(card.offers.edit ? [named(ACTION_IDS.edit_command, 'Edit command', 'Change, then approve')] : []),
-    ...(card.stop === null
-      ? []
-      : [button({ actionId: ACTION_IDS.stop, token: card.stop, label: 'Stop', says: 'Stop the agent' })]),
+    isPlan
+      ? named(ACTION_IDS.deny_with_reason, 'Ask for changes…', 'Ask for changes')
+      : named(ACTION_IDS.deny_with_reason, 'Deny…', 'Deny', 'danger'),
+    ...(grant === 'command'
+      ? [named(ACTION_IDS.allow_command, 'Approve for this turn', 'Approve this command until the turn ends')]
+      : []),
+    ...(grant === 'edits'
+      ? [named(ACTION_IDS.allow_edits, 'Approve all edits for this turn', 'Approve all edits until the turn ends')]
+      : []),
   ];
 }
 
-/** Buttons that decide more than this request, and the one that shows all of it. */
-function widerButtons(card: ApprovalCard, { isPartlyShown }: ShownRequest, about: string): Button[] {
-  const named = createButtonMaker(card, about);
-  const { grant, rule } = card.offers;
+/** What is needed less often, each behind its own check when it is chosen. */
+function moreOptions(card: ApprovalCard, { isPartlyShown }: ShownRequest, about: string): MoreOption[] {
+  const { token, offers } = card;
+  const option = (action: MoreAction, label: string, says: string) => ({
+    action,
+    token,
+    label,
+    says: `${says}: ${about}`,
+  });
   return [
-    ...(grant === 'command' && !isPartlyShown
-      ? [named(ACTION_IDS.allow_command, 'Approve this command for the turn', 'Approve until the turn ends')]
-      : []),
-    ...(grant === 'edits' && !isPartlyShown
-      ? [named(ACTION_IDS.allow_edits, 'Approve edits for the turn', 'Approve all edits until the turn ends')]
-      : []),
-    ...(rule && !isPartlyShown
-      ? [named(ACTION_IDS.save_rule, 'Always allow… (admins)', 'Always allow this, admins only')]
-      : []),
-    named(ACTION_IDS.view_full, 'View full', 'View all of it'),
+    ...(offers.edit ? [option('edit_command', 'Edit command', 'Change, then approve')] : []),
+    ...(isPartlyShown ? [option('view_full', 'View full', 'View all of it')] : []),
+    ...(offers.rule && !isPartlyShown ? [option('save_rule', 'Always allow…', 'Always allow this, admins only')] : []),
+    ...stopOption(card.stop),
   ];
 }
 
-function createButtonMaker({ token }: ApprovalCard, about: string) {
-  return (actionId: string, label: string, says: string, style?: 'primary' | 'danger') =>
-    button({ actionId, token, label, says: `${says}: ${about}`, ...(style ? { style } : {}) });
+/** As {@link clipShown}, of text that is rendered afterwards. */
+function clipSource(text: string, max: number): { text: string; more: number } {
+  const taken = clipAt(text, max);
+  return { text: taken < text.length ? `${text.slice(0, taken).trimEnd()}\n\n…` : text, more: text.length - taken };
 }
 
 /** As much as fits, cut after a line if one is near; `more`: how many characters of the original were left out. */

@@ -2,11 +2,14 @@ import type {
   ActionsBlock,
   Button,
   ContextBlock,
+  KnownBlock,
   MarkdownBlock,
   MrkdwnElement,
+  Overflow,
   PlainTextElement,
   RichTextBlock,
   RichTextBlockElement,
+  RichTextElement,
   SectionBlock,
   StaticSelect,
 } from '@slack/types';
@@ -93,8 +96,34 @@ export function linkButton({
   return { type: 'button', action_id: actionId, text, url, accessibility_label: clip(says, LIMITS.buttonText) };
 }
 
-export function actions(...elements: (Button | StaticSelect)[]): ActionsBlock {
+export function actions(...elements: (Button | StaticSelect | Overflow)[]): ActionsBlock {
   return { type: 'actions', elements: elements.slice(0, LIMITS.actions) };
+}
+
+/** An actions block; none without elements, because Slack refuses an empty one. */
+export function actionsIfAny(elements: (Button | StaticSelect | Overflow)[]): KnownBlock[] {
+  return elements.length === 0 ? [] : [actions(...elements)];
+}
+
+/** A line of rich text, in which Slack parses nothing. */
+export function richTextLine(...elements: RichTextElement[]): RichTextBlock {
+  return richText({ type: 'rich_text_section', elements });
+}
+
+/** Foreign text as an element of rich text, made visible and clipped. */
+export function richWords(words: string, style?: { bold?: boolean; code?: boolean }): RichTextElement {
+  const shown = clip(neutralizePlain(clip(words, LIMITS.line)), LIMITS.line) || ' ';
+  return { type: 'text', text: shown, ...(style ? { style } : {}) };
+}
+
+/** {@link mention} as elements of rich text, each with a space behind it. */
+export function richMentions(ids: readonly string[]): RichTextElement[] {
+  return ids.flatMap((id): RichTextElement[] => [richMention(id), { type: 'text', text: ' ' }]);
+}
+
+function richMention(id: string): RichTextElement {
+  if (!IDS.test(id)) return { type: 'text', text: 'someone' };
+  return id.startsWith('S') ? { type: 'usergroup', usergroup_id: id } : { type: 'user', user_id: id };
 }
 
 /**
@@ -102,6 +131,8 @@ export function actions(...elements: (Button | StaticSelect)[]): ActionsBlock {
  * label may not notify (docs/slack.md, Text: rules).
  */
 export function mention(id: string): string {
-  if (!/^[A-Z0-9]{1,32}$/.test(id)) return 'someone';
+  if (!IDS.test(id)) return 'someone';
   return id.startsWith('S') ? `<!subteam^${id}>` : `<@${id}>`;
 }
+
+const IDS = /^[A-Z0-9]{1,32}$/;

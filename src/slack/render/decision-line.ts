@@ -1,23 +1,28 @@
 import type { RichTextBlock, RichTextElement } from '@slack/types';
-import type { UserId } from '../../bridge/ids.ts';
 import type { ApprovalState } from '../../bridge/record/thread-record.ts';
-import { clip, richText } from './blocks.ts';
-import { LIMITS } from './limits.ts';
-import { neutralizePlain } from './neutralize.ts';
+import { richMentions, richTextLine, richWords } from './blocks.ts';
+import { isCommand, PLAN_TOOL } from './card-heads.ts';
+
+/** What is decided: the tool, and its command, path or question in one line. */
+export interface Decided {
+  tool: string;
+  title: string;
+}
 
 const DECIDED = {
   approved: ['✅', 'Approved'],
-  approved_with_changes: ['✏️', 'Approved with changes'],
-  edited: ['✏️', 'Edited'],
+  approved_with_changes: ['✅', 'Approved with changes'],
+  edited: ['⏳', 'Edited: see the new request below'],
   denied: ['⛔', 'Denied'],
-  answered: ['💬', 'Answered'],
+  answered: ['✅', 'Answered'],
 } as const;
+const PLAN = { approved: 'Plan approved', denied: 'Changes to the plan asked for' } as const;
 const CLOSED = {
-  answered_elsewhere: 'Answered elsewhere',
-  turn_over: 'No longer needed: the turn has ended',
-  link_lost: 'Lost with the connection to Letta: nothing ran',
-  expired: 'Denied: no one decided in time',
-  not_shown: 'Denied: it could not be shown here',
+  answered_elsewhere: ['', 'Answered outside Slack'],
+  turn_over: ['', 'No longer needed: the turn has ended'],
+  link_lost: ['⚠️', 'Lost with the connection to Letta: nothing ran'],
+  expired: ['⛔', 'Denied: no one decided in time'],
+  not_shown: ['⛔', 'Denied: I could not show it here'],
 } as const;
 
 export interface DecisionLine {
@@ -30,55 +35,57 @@ export interface DecisionLine {
   words: string;
 }
 
-/** A decided card in one line: outcome, who, when, about what, reason. `null` while it is open. */
-export function decisionLine(state: ApprovalState, title: string): DecisionLine | null {
+/** A decided card in one line: outcome, about what, the reason, who and when. `null` while it is open. */
+export function decisionLine(state: ApprovalState, decided: Decided): DecisionLine | null {
   switch (state.state) {
     case 'open':
       return null;
     case 'decided': {
-      const [sign, word] = DECIDED[state.decision];
-      const said = state.words === null || state.words === '' ? [] : [text(` · “${foreign(state.words)}”`)];
-      return {
-        block: line(
-          text(`${sign} `),
-          bold(word),
-          text(state.via === 'grant' ? ', as allowed earlier by ' : ' by '),
-          user(state.by),
-          ...when(state.at),
-          about(title),
-          ...said,
-        ),
-        words: `${word}: ${title}`,
-      };
+      const [sign, usual] = DECIDED[state.decision];
+      const word =
+        decided.tool === PLAN_TOOL && state.decision in PLAN ? PLAN[state.decision as keyof typeof PLAN] : usual;
+      const elements = [text(`${sign} `), bold(word), ...about(decided), ...reason(state), text(' · '), ...who(state)];
+      return { block: richTextLine(...elements, ...when(state.at)), words: `${word}: ${decided.title}` };
     }
     case 'closed': {
-      const word = CLOSED[state.why];
-      return { block: line(text('◽ '), bold(word), ...when(state.at), about(title)), words: `${word}: ${title}` };
+      const [sign, word] = CLOSED[state.why];
+      const elements = [...(sign === '' ? [] : [text(`${sign} `)]), bold(word), ...about(decided)];
+      return { block: richTextLine(...elements, ...when(state.at)), words: `${word}: ${decided.title}` };
     }
     default:
       return state satisfies never;
   }
 }
 
-function line(...elements: RichTextElement[]): RichTextBlock {
-  return richText({ type: 'rich_text_section', elements });
-}
-
 const text = (words: string): RichTextElement => ({ type: 'text', text: words });
 const bold = (words: string): RichTextElement => ({ type: 'text', text: words, style: { bold: true } });
-const about = (title: string) => text(` · ${foreign(title)}`);
+const code = (words: string) => richWords(words.replace(/\s+/g, ' ').trim(), { code: true });
 
-/** A mention; an invalid id gives a word. */
-function user(id: UserId): RichTextElement {
-  return /^[A-Z0-9]{1,32}$/.test(id) ? { type: 'user', user_id: id } : text('someone');
+/** A command speaks for itself; of any other call the tool is named, too. */
+function about({ tool, title }: Decided): RichTextElement[] {
+  if (tool === PLAN_TOOL) return [];
+  if (tool === 'AskUserQuestion') return title === '' ? [] : [text(' · '), richWords(title)];
+  const name = isCommand(tool) && title !== '' ? [] : [richWords(tool), ...(title === '' ? [] : [text(' ')])];
+  return [text(' · '), ...name, ...(title === '' ? [] : [code(title)])];
+}
+
+function reason({ decision, words, via }: ApprovalState & { state: 'decided' }): RichTextElement[] {
+  if (words === null || words === '') return [];
+  if (decision === 'approved_with_changes' || decision === 'edited') return [text(' → '), code(words)];
+  const said = words.replace(/\s+/g, ' ').trim();
+  // Of an approval these are words of ours: what else it allows.
+  if (decision === 'approved') return [text(' · '), richWords(via === 'grant' ? `${said}, allowed earlier` : said)];
+  return [text(' · “'), richWords(said), text('”')];
+}
+
+/** The name, as it was at the decision; of a record without it a mention, which an edit does not notify. */
+function who({ by, name }: ApprovalState & { state: 'decided' }): RichTextElement[] {
+  return name === undefined ? richMentions([by]).slice(0, 1) : [richWords(name)];
 }
 
 /** A time that Slack shows in each reader's own time zone. */
 function when(at: number): RichTextElement[] {
   if (!Number.isFinite(at) || at < 0 || at > 8.64e15) return [];
   const fallback = new Date(at).toISOString();
-  return [text(' '), { type: 'date', timestamp: Math.floor(at / 1000), format: '{time}', fallback }];
+  return [text(', '), { type: 'date', timestamp: Math.floor(at / 1000), format: '{time}', fallback }];
 }
-
-const foreign = (words: string) =>
-  clip(neutralizePlain(clip(words.slice(0, 2_000).replace(/\s+/g, ' ').trim(), LIMITS.line)), LIMITS.line);

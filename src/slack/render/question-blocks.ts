@@ -1,11 +1,24 @@
-import type { Button, KnownBlock, RichTextBlockElement, StaticSelect } from '@slack/types';
+import type { Button, KnownBlock, RichTextBlockElement, RichTextElement, StaticSelect } from '@slack/types';
 import type { Question } from '../../bridge/agent-event.ts';
 import type { QuestionCard } from '../../bridge/view/turn.ts';
 import { ACTION_IDS, ANSWER_MENU, makeAnswerActionId, makeMenuValue } from './action-ids.ts';
-import { deadline, mentionsOf, type RenderedCard } from './approval-blocks.ts';
-import { actions, button, clip, context, mrkdwn, plain, richLine, richText, section } from './blocks.ts';
+import { deadlineBlocks, mentionsOf, type RenderedCard } from './approval-blocks.ts';
+import {
+  actions,
+  button,
+  clip,
+  context,
+  mrkdwn,
+  plain,
+  richLine,
+  richMentions,
+  richText,
+  richTextLine,
+  section,
+} from './blocks.ts';
 import { decisionLine } from './decision-line.ts';
 import { LIMITS } from './limits.ts';
+import { moreMenu, stopOption } from './more-menu.ts';
 import { neutralizeWords } from './neutralize.ts';
 
 /** More questions are only counted; Letta's tool asks four at most. */
@@ -18,21 +31,22 @@ const BUTTONS = 5;
  * several questions or several choices are answered in a form.
  */
 export function questionCard(card: QuestionCard): RenderedCard {
-  const decided = decisionLine(card.state, card.title);
+  const decided = decisionLine(card.state, { tool: 'AskUserQuestion', title: card.title });
   if (decided) return { blocks: [decided.block], words: decided.words, mentions: '' };
 
   const asks = mentionsOf(card.asks);
-  if (!card.questions) return { blocks: [], words: `Question: ${card.title}`, mentions: asks };
+  if (!card.questions) return { blocks: [], words: card.title, mentions: asks };
   const [first] = card.questions;
   const single = card.questions.length === 1 && first && !first.multiSelect ? first : null;
-  const until = card.expiresAt === null ? '' : ` Expires ${deadline(card.expiresAt)}.`;
+  const questions = card.questions.length > 0 ? card.questions : [untitled(card.title)];
+  const more = moreMenu(stopOption(card.stop));
   const blocks: KnownBlock[] = [
-    section(`${asks} *The agent asks:*`.trim()),
-    ...questionTexts(card.questions.length > 0 ? card.questions : [untitled(card.title)]),
-    actions(...(single ? choiceElements(card, single) : []), wordsButton(card, single ? 'Other…' : 'Answer…')),
-    context(mrkdwn(`Or just reply in this thread.${until}`)),
+    ...questionTexts(questions, card.asks),
+    actions(...(single ? choiceElements(card, single) : []), wordsButton(card, single ? 'Other…' : 'Answer…'), ...more),
+    context(mrkdwn('Or just reply.')),
+    ...deadlineBlocks(card.expiresAt, 'it goes on without an answer'),
   ];
-  return { blocks, words: `Question: ${first?.question || card.title}`, mentions: asks };
+  return { blocks, words: first?.question || card.title, mentions: asks };
 }
 
 function untitled(title: string): Question {
@@ -67,7 +81,7 @@ function optionMenu({ token }: QuestionCard, { options }: Question): StaticSelec
     options: options.slice(0, LIMITS.menu).map(({ label, description }, index) => ({
       text: plain(labelOf(label, index), LIMITS.option),
       value: makeMenuValue(token, index),
-      ...(description.trim() === '' ? {} : { description: plain(description, LIMITS.option) }),
+      ...(isEcho({ label, description }) ? {} : { description: plain(description, LIMITS.option) }),
     })),
   };
 }
@@ -76,40 +90,72 @@ function wordsButton({ token, title }: QuestionCard, label: string): Button {
   return button({ actionId: ACTION_IDS.answer_in_words, token, label, says: `Answer in a form: ${title}` });
 }
 
-function questionTexts(questions: readonly Question[]): KnownBlock[] {
+/** The questions; a single one is the card's head. */
+function questionTexts(questions: readonly Question[], asks: readonly string[]): KnownBlock[] {
   const shown = questions.slice(0, MAX_QUESTIONS);
   const each = Math.floor(LIMITS.questions / shown.length);
-  const blocks: KnownBlock[] = shown.map((question) => questionText(question, each));
+  const mentions = richMentions(asks.slice(0, LIMITS.asked));
+  const [first] = shown;
+  if (first && questions.length === 1) return [questionText(first, each, { mentions, isOnly: true })];
   const more = questions.length - shown.length;
-  return more > 0 ? [...blocks, section(`… and ${more} more questions`)] : blocks;
+  return [
+    richTextLine(...mentions, { type: 'text', text: `${questions.length} questions`, style: { bold: true } }),
+    ...shown.map((question) => questionText(question, each, { mentions: [], isOnly: false })),
+    ...(more > 0 ? [section(`… and ${more} more questions`)] : []),
+  ];
 }
 
-function questionText({ question, header, multiSelect, options }: Question, room: number): KnownBlock {
-  const head = [header, question].filter((text) => text !== '').join(': ');
+interface Place {
+  mentions: RichTextElement[];
+  /** Whether it is the only question of its card: then it needs no header. */
+  isOnly: boolean;
+}
+
+function questionText({ question, header, multiSelect, options }: Question, room: number, place: Place): KnownBlock {
+  const { mentions, isOnly } = place;
+  const head = [...(isOnly && question !== '' ? [] : [header]), question].filter((text) => text !== '').join(': ');
+  const words = makeVisible(multiSelect ? `${head} (choose one or more)` : head, Math.floor(room / 2));
   const elements: RichTextBlockElement[] = [
-    richLine(makeVisible(multiSelect ? `${head} (choose one or more)` : head, Math.floor(room / 2)), {
-      bold: true,
-    }),
+    { type: 'rich_text_section', elements: [...mentions, { type: 'text', text: words, style: { bold: true } }] },
   ];
-  const listed = options.slice(0, LIMITS.menu);
-  const each = listed.length === 0 ? 0 : Math.floor(room / 2 / listed.length);
-  if (listed.length > 0) {
+  const listed = isOnly && !multiSelect && options.length <= BUTTONS && options.every(saysItsLabel) ? [] : options;
+  const shown = listed.slice(0, LIMITS.menu);
+  const each = shown.length === 0 ? 0 : Math.floor(room / 2 / shown.length);
+  if (shown.length > 0) {
     elements.push({
       type: 'rich_text_list',
       style: 'bullet',
-      elements: listed.map(({ label, description }) => ({
-        type: 'rich_text_section',
-        elements: [
-          { type: 'text', text: makeVisible(label, Math.floor(each / 2)), style: { bold: true } },
-          ...(description === ''
-            ? []
-            : [{ type: 'text' as const, text: makeVisible(` — ${description}`, Math.floor(each / 2)) }]),
-        ],
-      })),
+      elements: shown.map((option) => ({ type: 'rich_text_section', elements: optionText(option, each) })),
     });
   }
-  if (options.length > listed.length) elements.push(richLine(`… and ${options.length - listed.length} more options`));
+  if (listed.length > shown.length) elements.push(richLine(`… and ${listed.length - shown.length} more options`));
   return richText(...elements);
+}
+
+type Option = Question['options'][number];
+
+function optionText(option: Option, room: number): RichTextElement[] {
+  const { label, description } = option;
+  const half = Math.floor(room / 2);
+  const words: RichTextElement = { type: 'text', text: makeVisible(label, half), style: { bold: true } };
+  if (isEcho(option)) return [words];
+  return [words, { type: 'text', text: makeVisible(` — ${description}`, half) }];
+}
+
+/** Whether a button with its label says all of it. */
+function saysItsLabel(option: Option): boolean {
+  return isEcho(option) && option.label.length <= LIMITS.buttonText;
+}
+
+/** Whether the description adds nothing to the label: "pick Staging" for "Staging". */
+function isEcho({ label, description }: Option): boolean {
+  const bare = (text: string) =>
+    text
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}]+/gu, ' ')
+      .trim();
+  const said = bare(description).replace(/^(?:pick|choose|select|use|take) /, '');
+  return description.trim() === '' || (said !== '' && said === bare(label));
 }
 
 const makeVisible = (text: string, max: number) => clip(neutralizeWords(clip(text, max)), max) || ' ';

@@ -1,6 +1,6 @@
 import type { KnownBlock, MarkdownBlock } from '@slack/types';
 import { parseMarkdown } from './ast.ts';
-import { markdown, section } from './blocks.ts';
+import { markdown, mention, section } from './blocks.ts';
 import { LIMITS, type RenderLimits } from './limits.ts';
 import { completeMarkdown, renderMarkdown } from './markdown.ts';
 import { escapeFormulas } from './math.ts';
@@ -76,13 +76,13 @@ function simplerBlocks(block: KnownBlock, post: SlackPost, limits: RenderLimits)
   if (block.type === 'markdown') return toSections(block, post.source, post.live, limits);
   if (block.type !== 'rich_text') return [block];
   return block.elements.flatMap((element) => {
-    const words = neutralizeMrkdwn(textsOf(element)).replaceAll('```', '`\u2060`\u2060`');
+    const words = textsOf(element).replaceAll('```', '`\u2060`\u2060`');
     if (words.trim() === '') return [];
     const fence = element.type === 'rich_text_preformatted' ? '```' : '';
     const room = limits.text - 2 * fence.length;
     const pieces: KnownBlock[] = [];
     for (let rest = words; rest !== ''; ) {
-      const piece = rest.slice(0, room).replace(/(?<=.)(?:&[a-z]{0,4}|[\uD800-\uDBFF])$/s, '');
+      const piece = rest.slice(0, room).replace(/(?<=.)(?:&[a-z]{0,4}|<[^>]{0,40}|[\uD800-\uDBFF])$/s, '');
       pieces.push(section(`${fence}${piece}${fence}`));
       rest = rest.slice(piece.length);
     }
@@ -101,13 +101,14 @@ function toSections(
   return mrkdwnPieces(parseMarkdown(escapeFormulas(parsed)), limits.text).map((piece) => section(piece));
 }
 
-/** The words of rich text. */
+/** The words of rich text as mrkdwn: foreign ones made harmless, people and groups mentioned. */
 function textsOf(value: unknown): string {
   if (typeof value !== 'object' || value === null) return '';
-  const { type, text, user_id, fallback, elements } = value as Record<string, unknown>;
-  if (typeof text === 'string') return text;
-  if (type === 'user') return String(user_id);
-  if (typeof fallback === 'string') return fallback;
+  const { type, text, user_id, usergroup_id, fallback, elements } = value as Record<string, unknown>;
+  if (typeof text === 'string') return neutralizeMrkdwn(text);
+  if (type === 'user') return mention(String(user_id));
+  if (type === 'usergroup') return mention(String(usergroup_id));
+  if (typeof fallback === 'string') return neutralizeMrkdwn(fallback);
   if (!Array.isArray(elements)) return '';
   return elements.map(textsOf).join(type === 'rich_text_list' ? '\n' : '');
 }

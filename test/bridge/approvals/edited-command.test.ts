@@ -102,7 +102,7 @@ describe('an edited command without self-approval', () => {
     expect(told(middle)).toEqual([{ behavior: 'allow' }]);
   });
 
-  it('no other approver: the edit is refused and suggests Deny with reason', async () => {
+  it('no other approver: the edit is refused, a denial suggested', async () => {
     const middle = await createRunning({ policy: placed({ selfApproval: false, approvers: approvers(BOB) }) });
     await ask(middle, DANGER);
     expect(await click(middle, 'edit_command', { user: BOB })).toMatchObject({

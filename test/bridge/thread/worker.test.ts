@@ -283,7 +283,10 @@ describe('an approval request', () => {
     expect(await click(middle, 'approve')).toEqual({ result: 'decided' });
   });
 
-  it('Deny with reason: passes on the typed words', async () => {
+  it.each([
+    ['the typed words', 'use /tmp', 'use /tmp'],
+    ['who denied it where no reason was typed', ' ', 'Name of U01ALICE denied this in Slack.'],
+  ])('Deny…: passes on %s', async (_, typed, message) => {
     const middle = await createRunning();
     middle.connection.emit({ type: 'approval-asked', request: bash });
     await middle.clock.settle();
@@ -291,19 +294,9 @@ describe('an approval request', () => {
     expect(opened).toMatchObject({ result: 'modal', modal: { kind: 'deny_with_reason', tool: 'Bash' } });
     const token = cards(middle.surface.last)[0]?.token ?? ('' as never);
     const actor = { user: 'U01ALICE', team: TEAM };
-    const empty = await middle.intake.handleSubmission({
-      name: 'deny_with_reason',
-      token,
-      texts: [' '],
-      actor,
-      team: TEAM,
-    });
-    expect(empty).toMatchObject({ result: 'invalid' });
-    await middle.intake.handleSubmission({ name: 'deny_with_reason', token, texts: ['use /tmp'], actor, team: TEAM });
+    await middle.intake.handleSubmission({ name: 'deny_with_reason', token, texts: [typed], actor, team: TEAM });
     await middle.clock.settle();
-    expect(middle.connection.answers).toEqual([
-      { requestId: 'perm-1', decision: { behavior: 'deny', message: 'use /tmp' } },
-    ]);
+    expect(middle.connection.answers).toEqual([{ requestId: 'perm-1', decision: { behavior: 'deny', message } }]);
   });
 
   it('answered outside Slack: its card closes', async () => {

@@ -23,6 +23,7 @@ const view = (state: TurnState, verbosity?: 'quiet' | 'compact' | 'verbose') =>
     turn: openTurn(1, { state: 'submitted' }),
     approvals: [],
     where: { workingDirectory: null, device: null },
+    now: 0,
     queued: 0,
     hold: null,
     ending: null,

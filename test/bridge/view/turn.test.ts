@@ -31,6 +31,7 @@ function order(state: TurnState, approvals: ApprovalRecord[], textUnknown = fals
     approvals,
     textUnknown,
     where: { workingDirectory: null, device: null },
+    now: 0,
     queued: 0,
     hold: null,
     ending: null,
@@ -44,7 +45,7 @@ describe('a turn that Letta began by itself', () => {
     const ending = { ...endingOf(turn, state, 10), by: null };
     const where = { workingDirectory: null, device: null };
     const address = { team: 'T01', channel: 'C01', threadTs: '1.000001' };
-    return turnView(state, { address, turn, approvals: [], textUnknown, where, queued: 0, hold: null, ending });
+    return turnView(state, { address, turn, approvals: [], textUnknown, where, now: 0, queued: 0, hold: null, ending });
   };
 
   it('said and did nothing: is not shown', () => {

@@ -84,7 +84,7 @@ describe.skipIf(SKIPPED)('the page in a browser', { timeout: 60_000 }, () => {
     expect(wrong).toEqual([]);
   });
 
-  it('approves from a diff, and requires the reason of a denial', async () => {
+  it('approves from a diff, and denies with a reason', async () => {
     const { tab, write, thread, openThread } = await open();
     await write('Message #general', '@agent write file poem.txt := roses are red');
     await openThread('write file');
@@ -99,11 +99,9 @@ describe.skipIf(SKIPPED)('the page in a browser', { timeout: 60_000 }, () => {
     await write('Message the thread', 'run bash touch two.txt');
     await thread
       .getByRole('button')
-      .filter({ hasText: /^Deny with reason$/ })
+      .filter({ hasText: /^Deny…$/ })
       .click();
-    const modal = tab.getByRole('dialog', { name: 'Deny with reason' });
-    await modal.getByRole('button', { name: 'Deny', exact: true }).click();
-    await modal.getByRole('alert').getByText('Please complete this required field.').waitFor();
+    const modal = tab.getByRole('dialog', { name: 'Deny' });
     await modal.getByRole('textbox').fill('use the tmp folder');
     await modal.getByRole('button', { name: 'Deny', exact: true }).click();
     await modal.waitFor({ state: 'detached' });

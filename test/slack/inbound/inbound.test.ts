@@ -247,16 +247,16 @@ describe('a click', () => {
     );
   });
 
-  test('on Deny with reason opens a modal that returns text and token', async () => {
+  test('on Deny… opens a modal that returns text and token', async () => {
     const all = await story();
-    const { click } = await clickable(all, [button(ACTION_IDS.deny_with_reason, 'Deny with reason', 'token1')]);
+    const { click } = await clickable(all, [button(ACTION_IDS.deny_with_reason, 'Deny…', 'token1')]);
     const modal = { kind: 'deny_with_reason', token: 'token1' as Token, tool: 'Bash' } as const;
     all.intake.actionOutcome = { result: 'modal', modal };
-    await click('Deny with reason');
+    await click('Deny…');
     await until(() => expect(all.slack.control.views('U01ALICE').modals).toHaveLength(1));
 
     all.intake.submissionOutcome = { result: 'invalid', errors: [{ input: 0, text: 'Too short.' }] };
-    const values = { 'Why not? What should it do instead?': 'no' };
+    const values = { 'What should it do instead?': 'no' };
     const refused = await all.slack.control.viewSubmit({ user: 'U01ALICE', values });
     expect(refused).toMatchObject({ closed: false, errors: { bridge_input_0: 'Too short.' } });
 

@@ -53,6 +53,25 @@ describe('reading Slack interactions', () => {
     expect(readAction({ ...payload, actions: [{ action_id: 'bridge_answer_menu', value: 'x' }] }, 'T1')).toBeNull();
   });
 
+  test('reads a choice in a card’s menu as that click', () => {
+    const [payload] = of('block_actions');
+    const chosen = (value: string) => {
+      const selected_option = { text: { type: 'plain_text', text: 'Stop', emoji: false }, value };
+      const actions = [
+        { type: 'overflow', action_id: 'bridge_more', block_id: 'b', selected_option, action_ts: '1.0' },
+      ];
+      return readAction({ ...payload, actions }, 'T1')?.action ?? null;
+    };
+    for (const name of ['edit_command', 'view_full', 'save_rule', 'stop']) {
+      expect(chosen(`${name}:token1`)).toMatchObject({ name, token: 'token1', choice: null });
+    }
+    // What decides is never in a menu, so a forged value cannot decide either.
+    for (const value of ['approve:token1', 'deny:token1', 'allow_edits:token1', 'stop:', 'stop', '', 'x:token1']) {
+      expect(chosen(value)).toBeNull();
+    }
+    expect(readAction({ ...payload, actions: [{ action_id: 'bridge_more', value: 'stop:token1' }] }, 'T1')).toBeNull();
+  });
+
   test('inside a modal accepts the page buttons only', () => {
     const [payload] = of('block_actions');
     const inView = (action_id: string) => ({

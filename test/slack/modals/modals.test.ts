@@ -1,4 +1,4 @@
-import type { InputBlock, KnownBlock, ModalView } from '@slack/types';
+import type { KnownBlock, ModalView } from '@slack/types';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { validateView } from '../../../sandbox/slack/validate/view.ts';
@@ -141,18 +141,32 @@ describe('a modal for input', () => {
       asking({}),
     ];
     const view = modalView({ kind: 'answer_in_words', token, questions });
-    const inputs = view.blocks as InputBlock[];
-    expect(inputs.map(({ block_id, element }) => [block_id, element.type])).toEqual([
+    const inputs = (view.blocks as unknown as StoredBlock[]).filter(({ block_id }) => block_id !== undefined);
+    expect(inputs.map(({ block_id, ...rest }) => [block_id, typeIn(rest)])).toEqual([
       ['bridge_choice_0', 'checkboxes'],
       ['bridge_input_0', 'plain_text_input'],
-      ['bridge_choice_1', 'static_select'],
+      ['bridge_choice_1', 'radio_buttons'],
       ['bridge_input_1', 'plain_text_input'],
       ['bridge_choice_2', 'multi_static_select'],
       ['bridge_input_2', 'plain_text_input'],
       ['bridge_input_3', 'plain_text_input'],
     ]);
+    // One of the two fields is needed: Slack must not call both optional.
+    expect(inputs.filter(({ block_id, optional }) => /choice/.test(block_id) && optional)).toEqual([]);
+    expect(JSON.stringify(view.blocks)).toContain('Choose one, or write your own.');
   });
 });
+
+interface StoredBlock {
+  block_id: string;
+  optional?: boolean;
+  element?: { type: string };
+  accessory?: { type: string };
+  elements?: { type: string }[];
+}
+
+const typeIn = ({ element, accessory, elements }: Omit<StoredBlock, 'block_id'>) =>
+  (element ?? accessory ?? elements?.[0])?.type;
 
 describe('a submitted modal', () => {
   test('returns choices by question, and -1 for an invalid option', () => {

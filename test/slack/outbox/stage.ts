@@ -97,7 +97,6 @@ export function card(token: string, state: 'open' | 'decided' = 'open'): ViewIte
     tool: 'Bash',
     title: 'ls',
     shown: null,
-    before: null,
     asks: ['U1'],
     workingDirectory: null,
     device: null,

@@ -4,10 +4,12 @@ import {
   ACTION_IDS,
   makeAnswerActionId,
   makeMenuValue,
+  makeMoreValue,
   makePageActionId,
   parseActionId,
   parseCallbackId,
   parseMenuValue,
+  parseMoreValue,
 } from '../../../src/slack/render/action-ids.ts';
 
 describe('action ids', () => {
@@ -25,6 +27,14 @@ describe('action ids', () => {
     expect(makeMenuValue(token, 99).length).toBeLessThanOrEqual(75);
     expect(parseMenuValue(makeMenuValue(token, 99))).toEqual({ token, option: 99 });
     for (const value of ['', 'token', 'token:', ':1', 'token:-1', 'token:1x']) expect(parseMenuValue(value)).toBeNull();
+  });
+
+  test('in a card’s menu carry action and token', () => {
+    const token = makeToken('x'.repeat(32));
+    for (const name of ['edit_command', 'view_full', 'save_rule', 'stop'] as const) {
+      expect(makeMoreValue(name, token).length).toBeLessThanOrEqual(75);
+      expect(parseMoreValue(makeMoreValue(name, token))).toEqual({ name, token });
+    }
   });
 
   test('of other apps are parsed to null', () => {

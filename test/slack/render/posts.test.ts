@@ -8,7 +8,7 @@ import { makeToken, makeTurnId } from '../../../src/bridge/ids.ts';
 import type { ApprovalState, Ending } from '../../../src/bridge/record/thread-record.ts';
 import { moment } from '../../../src/bridge/text/moment.ts';
 import type { Activity, ApprovalCard, Card, QuestionCard, TurnView, ViewItem } from '../../../src/bridge/view/turn.ts';
-import { parseActionId, parseMenuValue } from '../../../src/slack/render/action-ids.ts';
+import { parseActionId, parseMenuValue, parseMoreValue } from '../../../src/slack/render/action-ids.ts';
 import { neutralizePlain } from '../../../src/slack/render/neutralize.ts';
 import { noticePosts } from '../../../src/slack/render/notice.ts';
 import type { SlackPost } from '../../../src/slack/render/post.ts';
@@ -37,7 +37,6 @@ const approval = (change: Partial<ApprovalCard> = {}): ViewItem => ({
     tool: 'Bash',
     title: 'touch x',
     shown: shown({ command: 'touch x', description: 'makes x' }),
-    before: null,
     asks: ['U01ALICE'],
     workingDirectory: '/home/agent',
     device: null,
@@ -67,6 +66,7 @@ const question = (change: Partial<QuestionCard> = {}): ViewItem => ({
       },
     ],
     asks: ['U01ALICE'],
+    stop,
     expiresAt: null,
     state: { state: 'open' },
     ...change,
@@ -81,13 +81,32 @@ const parts = (posts: SlackPost[]) => posts.map(({ part }) => part);
 const types = (post: SlackPost | undefined) => post?.blocks.map(({ type }) => type);
 const all = (post: SlackPost | undefined) => JSON.stringify(post?.blocks);
 function buttons(post: SlackPost | undefined) {
-  return (post?.blocks ?? []).flatMap((block: KnownBlock) => (block.type === 'actions' ? block.elements : [])) as {
+  const elements = (post?.blocks ?? []).flatMap((block: KnownBlock) =>
+    block.type === 'actions' ? block.elements : [],
+  );
+  return elements.filter(({ type }) => type !== 'overflow') as {
     action_id: string;
     value: string;
     style?: string;
     text: { text: string };
     accessibility_label: string;
   }[];
+}
+
+/** The labels of a card's menu, and what they mean. */
+function more(post: SlackPost | undefined) {
+  const menus = (post?.blocks ?? []).flatMap((block) => (block.type === 'actions' ? block.elements : []));
+  return menus.flatMap((menu) =>
+    menu.type === 'overflow' ? menu.options.map(({ text, value }) => [text.text, parseMoreValue(value ?? '')]) : [],
+  );
+}
+
+/** The words of a card's first line of rich text; a person by the id. */
+function headOf(post: SlackPost | undefined): string {
+  const [head] = post?.blocks ?? [];
+  const [line] = head?.type === 'rich_text' ? head.elements : [];
+  const elements = line?.type === 'rich_text_section' ? line.elements : [];
+  return elements.map((each) => (each.type === 'text' ? each.text : each.type === 'user' ? each.user_id : '')).join('');
 }
 
 describe('a turn with somebody to notify', () => {
@@ -304,44 +323,39 @@ describe('a growing text over several messages', () => {
 
 describe('an approval card', () => {
   it('shows who decides, what runs and where, then the model’s words', () => {
-    const [card] = renderPosts(
-      view([approval({ before: 'I make it now.', device: 'studio', expiresAt: 1_767_600_000_000 })], live()),
-    );
+    const [card] = renderPosts(view([approval({ device: 'studio', expiresAt: 1_767_600_000_000 })], live()));
     expect(card).toMatchObject({
       part: 'card-cardTOKE',
       kind: 'card',
-      text: '<@U01ALICE> Approval needed: Bash: touch x',
+      text: '<@U01ALICE> Run this command? touch x',
     });
-    const order = [
-      '<@U01ALICE>',
-      'Run this command',
-      'touch x',
-      '/home/agent on studio',
-      'own words: “makes x” · “I make',
-    ];
+    const order = ['U01ALICE', 'Run this command?', 'touch x', '/home/agent · studio', 'own words: “makes x”'];
     expect(order.map((words) => all(card).indexOf(words))).toEqual(
       order.map((words) => all(card).indexOf(words)).toSorted((one, other) => one - other),
     );
     for (const words of order) expect(all(card)).toContain(words);
     expect(all(card)).toContain('Expires <!date^1767600000^');
     expect(buttons(card).map(({ action_id }) => parseActionId(action_id)?.name)).toEqual([
-      ...['approve', 'deny', 'deny_with_reason', 'edit_command', 'stop', 'allow_command', 'view_full'],
+      ...['approve', 'deny_with_reason', 'allow_command'],
     ]);
-    const tokens = buttons(card).map(({ action_id, value }) => (action_id === 'bridge_stop' ? null : value));
-    expect(new Set(tokens)).toEqual(new Set(['cardTOKEN', null]));
+    expect(new Set(buttons(card).map(({ value }) => value))).toEqual(new Set(['cardTOKEN']));
+    expect(more(card)).toEqual([
+      ['Edit command', { name: 'edit_command', token }],
+      ['Stop', { name: 'stop', token: stop }],
+    ]);
   });
 
   it('tells screen readers what each button does to which command', () => {
     const [card] = renderPosts(view([approval()], live()));
-    for (const { action_id, accessibility_label } of buttons(card)) {
-      expect(accessibility_label).toMatch(action_id === 'bridge_stop' ? /^Stop the agent$/ : /touch x/);
-    }
+    for (const { accessibility_label } of buttons(card)) expect(accessibility_label).toMatch(/touch x/);
+    const [bare] = renderPosts(view([approval({ offers: { edit: false, grant: null, rule: false } })], live()));
+    expect(buttons(bare).at(-1)).toMatchObject({ action_id: 'bridge_stop', accessibility_label: 'Stop the agent' });
   });
 
   it('mentions user groups in the card and in its notification text', () => {
     const [card] = renderPosts(view([approval({ asks: ['S0GROUP1', 'U02BOB'] })], live()));
-    expect(card?.text).toMatch(/^<!subteam\^S0GROUP1> <@U02BOB> Approval needed/);
-    expect(all(card)).toContain('<!subteam^S0GROUP1> <@U02BOB>');
+    expect(card?.text).toMatch(/^<!subteam\^S0GROUP1> <@U02BOB> Run this command/);
+    expect(all(card)).toMatch(/"usergroup_id":"S0GROUP1".*"user_id":"U02BOB"/);
   });
 
   it('shows a diff with counts, and only fields the diff lacks', () => {
@@ -361,8 +375,9 @@ describe('an approval card', () => {
     const input = { file_path: '/src/a.ts', old_string: 'old', new_string: 'new <!here>\nnewer', replace_all: true };
     const offers = { edit: false, grant: 'edits', rule: true } as const;
     const [card] = renderPosts(view([approval({ tool: 'Edit', shown: shown(input, diffs), offers })], live()));
-    expect(all(card)).toContain('/src/a.ts');
-    expect(all(card)).toContain('+2 −1 · a.ts');
+    // Once in the head; screen readers hear it with each button.
+    expect(JSON.stringify(card?.blocks.filter(({ type }) => type !== 'actions')).match(/a\.ts/g)).toHaveLength(1);
+    expect(headOf(card)).toBe('U01ALICE Change /src/a.ts? +2 −1');
     expect(all(card)).toContain('-old\\n+new <!here>\\n+newer');
     expect(all(card)).toContain('replace_all: true');
     expect(all(card)).not.toContain('new_string');
@@ -370,8 +385,9 @@ describe('an approval card', () => {
     const [told] = renderPosts(view([approval({ tool: 'Edit', shown: shown(other, diffs), offers })], live()));
     expect(all(told)).toContain('new_string: not in the diff');
     expect(buttons(card).map(({ action_id }) => parseActionId(action_id)?.name)).toEqual([
-      ...['approve', 'deny', 'deny_with_reason', 'stop', 'allow_edits', 'save_rule', 'view_full'],
+      ...['approve', 'deny_with_reason', 'allow_edits'],
     ]);
+    expect(more(card).map(([label]) => label)).toEqual(['Always allow…', 'Stop']);
   });
 
   it('hides what looks like a secret, and says so', () => {
@@ -400,8 +416,9 @@ describe('an approval card', () => {
     expect(all(card)).not.toContain('\u202E');
     expect(buttons(card)[0]?.text.text).toBe('Review and approve');
     expect(buttons(card).map(({ action_id }) => parseActionId(action_id)?.name)).toEqual([
-      ...['approve', 'deny', 'deny_with_reason', 'stop', 'view_full'],
+      ...['approve', 'deny_with_reason'],
     ]);
+    expect(more(card).map(([label]) => label)).toEqual(['View full', 'Stop']);
   });
 
   it('shows every character of an input unless it says otherwise', () => {
@@ -457,7 +474,7 @@ describe('an approval card', () => {
     expect(all(card)).toContain(words);
     const names = buttons(card).map(({ action_id }) => parseActionId(action_id)?.name);
     expect(names.includes('approve')).toBe(can);
-    expect(names).toContain('deny');
+    expect(names).toContain('deny_with_reason');
     expect(card?.typed?.includes('!approve')).toBe(can);
     expect(
       renderPosts(view([approval()], live()))
@@ -471,6 +488,7 @@ describe('an approval card', () => {
       state: 'decided',
       decision: 'denied',
       by: 'U01ALICE',
+      name: 'Alice',
       at: 1_700_000_000_000,
       words: 'not <!here>',
     };
@@ -479,13 +497,11 @@ describe('an approval card', () => {
     const [line] = card?.blocks ?? [];
     const elements =
       line?.type === 'rich_text' && line.elements[0]?.type === 'rich_text_section' ? line.elements[0].elements : [];
-    expect(elements).toContainEqual({ type: 'user', user_id: 'U01ALICE' });
+    expect(headOf(card)).toBe('⛔ Denied · touch x · “not <!here>” · Alice, ');
+    expect(elements).not.toContainEqual({ type: 'user', user_id: 'U01ALICE' });
     expect(elements).toContainEqual(
       expect.objectContaining({ type: 'date', timestamp: 1_700_000_000, format: '{time}' }),
     );
-    expect(all(card)).toContain('Denied');
-    expect(all(card)).toContain('Bash: touch x');
-    expect(all(card)).toContain('“not <!here>”');
     expect(buttons(card)).toEqual([]);
   });
 });
@@ -506,13 +522,14 @@ describe('a question card', () => {
       ['bridge_answer:0:0', 'Red'],
       ['bridge_answer:0:1', 'Blue'],
       ['bridge_answer_in_words', 'Other…'],
+      ['bridge_stop', 'Stop'],
     ]);
     expect(all(card)).toContain('warm');
-    expect(card?.text).toBe('<@U01ALICE> Question: Which colour?');
+    expect(card?.text).toBe('<@U01ALICE> Which colour?');
   });
 
   it('has a menu for more than five options', () => {
-    expect(buttons(renderPosts(view([question({ questions: [asking(5)] })], live()))[0])).toHaveLength(6);
+    expect(buttons(renderPosts(view([question({ questions: [asking(5)], stop: null })], live()))[0])).toHaveLength(6);
     const [card] = renderPosts(view([question({ questions: [asking(6)] })], live()));
     validateMessageBlocks(card?.blocks ?? []);
     const menu = card?.blocks.flatMap((block) => (block.type === 'actions' ? block.elements : []))[0];
@@ -523,7 +540,7 @@ describe('a question card', () => {
 
   it('opens a form for several choices or several questions', () => {
     for (const questions of [[asking(3, true)], [asking(2), asking(2)], []]) {
-      const [card] = renderPosts(view([question({ questions })], live()));
+      const [card] = renderPosts(view([question({ questions, stop: null })], live()));
       expect(buttons(card).map(({ action_id }) => action_id)).toEqual(['bridge_answer_in_words']);
     }
   });
@@ -536,6 +553,7 @@ describe('any view', () => {
       state: fc.constant('decided' as const),
       decision: fc.constantFrom('approved' as const, 'denied' as const, 'answered' as const),
       by: fc.constant('U02BOB'),
+      name: fc.option(anyText, { nil: undefined }),
       at: fc.integer(),
       words: fc.option(anyText),
     }),
@@ -567,19 +585,19 @@ describe('any view', () => {
     title: anyText,
     asks: fc.constant<string[]>(['U01ALICE']),
     expiresAt: fc.option(fc.constant(1_767_600_000_000)),
+    stop: fc.option(fc.constant(stop)),
     state,
   };
   const card: fc.Arbitrary<Card> = fc.oneof(
     fc.record({
       kind: fc.constant('approval' as const),
       ...common,
-      tool: fc.oneof(anyText, fc.constantFrom('Bash', 'Edit', 'constructor')),
+      tool: fc.oneof(anyText, fc.constantFrom('Bash', 'Edit', 'ExitPlanMode', 'constructor')),
       shown: fc.option(
         fc
           .tuple(fc.dictionary(fc.string(), anyText), fc.array(diff, { maxLength: 4 }))
           .map(([input, diffs]) => shown(input, diffs)),
       ),
-      before: fc.option(anyText),
       workingDirectory: fc.option(anyText),
       device: fc.option(anyText),
       startsAgent: fc.option(
@@ -590,7 +608,6 @@ describe('any view', () => {
         grant: fc.constantFrom(null, 'command' as const, 'edits' as const),
         rule: fc.boolean(),
       }),
-      stop: fc.option(fc.constant(stop)),
     }),
     fc.record({
       kind: fc.constant('question' as const),

@@ -266,7 +266,7 @@ export class ThreadApprovals {
         if (shownRequest(request).refusal !== null) return refused('expired', 'I can’t show this to anyone.');
         return submit(approveShown(request, found.record));
       case 'deny_with_reason':
-        return typed === '' ? invalid('Write a reason.') : submit(deny(person.name, typed));
+        return submit(deny(person.name, typed || null));
       case 'edit_command': {
         return this.#edit(found, texts[0] ?? '', person);
       }

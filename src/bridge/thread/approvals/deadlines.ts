@@ -1,3 +1,4 @@
+import { nearSince } from '../../approvals/deadline.ts';
 import { dueReminder, type Reminder, reminderText, reminderTime } from '../../approvals/reminders.ts';
 import { shortId } from '../../approvals/short-id.ts';
 import type { UserId } from '../../ids.ts';
@@ -41,14 +42,15 @@ export class ApprovalDeadlines {
     this.#parts = parts;
   }
 
-  /** Sets the one timer to the next reminder or deadline of an open request. */
+  /** Sets the one timer to the next reminder or deadline of an open request, or to when its card has to name that. */
   arm(): void {
     const { mailbox } = this.#parts;
     this.#timer?.cancel();
     const open = this.#open();
     const known = new Set(open.map(keyOf));
     for (const key of this.#offsets.keys()) if (!known.has(key)) this.#offsets.delete(key);
-    const next = Math.min(...open.map((record) => this.#msUntil(record, nextOf(record))));
+    const nears = open.map((record) => this.#msUntil(record, nearSince(record))).filter((ms) => ms > 0);
+    const next = Math.min(...nears, ...open.map((record) => this.#msUntil(record, nextOf(record))));
     this.#timer = Number.isFinite(next) ? mailbox.later(Math.max(0, next), () => this.#fire()) : null;
   }
 
@@ -72,7 +74,8 @@ export class ApprovalDeadlines {
   }
 
   #fire(): void {
-    const { link, mailbox, decisions } = this.#parts;
+    const { state, link, mailbox, decisions } = this.#parts;
+    if (this.#open().some((record) => this.#msUntil(record, nearSince(record)) <= 0)) state.isViewOutdated = true;
     const due = this.#open().filter((record) => this.#msUntil(record, nextOf(record)) <= 0);
     // While Letta cannot be reached nobody can decide, so nothing is denied or reminded of until it can.
     if (due.length > 0 && !link.ready) {

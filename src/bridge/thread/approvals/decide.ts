@@ -137,8 +137,9 @@ export class ApprovalDecisions {
     const { token } = record;
     const at = clock.now();
     const input = inputOf(request, decided.send, link.workingDirectory);
-    const next = { state: 'decided', decision, by: person.id, at, words, via } as const;
-    const giver = { id: person.id, kind: person.kind, groups: [...(person.groups ?? [])] };
+    const { id: by, name } = person;
+    const next = { state: 'decided', decision, by, name, at, words, via } as const;
+    const giver = { id: by, name, kind: person.kind, groups: [...(person.groups ?? [])] };
     state.change((now) => {
       const settled = settleApproval(now, token, next, input);
       if (settled === now) return now;
@@ -190,7 +191,8 @@ export class ApprovalDecisions {
       edit,
       state: { state: 'open' },
     };
-    const over = { state: 'decided', decision: 'edited', by: person.id, at, words: fresh.title, via: 'modal' } as const;
+    const { id: by, name } = person;
+    const over = { state: 'decided', decision: 'edited', by, name, at, words: fresh.title, via: 'modal' } as const;
     state.change((now) => {
       const settled = settleApproval(now, record.token, over, input);
       return settled === now ? now : { ...settled, approvals: [...settled.approvals, fresh] };

@@ -201,7 +201,8 @@ export class ApprovalRequests {
     const { kind, by } = pass.grant;
     const words = kind === 'command' ? 'this exact command during this turn' : 'all edits during this turn';
     const at = clock.now();
-    const answered = { state: 'decided', decision: 'approved', by: by.id, at, words, via: 'grant' } as const;
+    const { id, name } = by;
+    const answered = { state: 'decided', decision: 'approved', by: id, name, at, words, via: 'grant' } as const;
     const record = this.#open(turn, request, digest, answered);
     this.#parts.decisions.tell(record, approve().send);
   }
