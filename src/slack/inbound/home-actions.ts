@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { makeToken } from '../../bridge/ids.ts';
 import type { InboundAction } from '../../bridge/inbound.ts';
-import { ACTION_IDS, AS_USUAL, HOME_IDS } from '../render/action-ids.ts';
+import { ACTION_IDS, AS_USUAL, NOTIFY_AFTER_ID } from '../render/action-ids.ts';
 
 const homeAction = z.looseObject({
   type: z.literal('block_actions'),
@@ -22,8 +22,7 @@ const homeAction = z.looseObject({
 /** A click on the Home tab. */
 export interface HomeAction {
   triggerId: string;
-  what: /** A button that leads to a thread, which Slack itself follows. */
-    | { kind: 'open' }
+  what:
     | { kind: 'stop'; action: InboundAction }
     /** `ms`: 0 never, `null` as usual. */
     | { kind: 'notify_after'; user: string; ms: number | null };
@@ -35,8 +34,7 @@ export function readHomeAction(body: unknown, team: string): HomeAction | null {
   if (!parsed.success) return null;
   const { user, trigger_id: triggerId, actions } = parsed.data;
   const [{ action_id, value, selected_option } = { action_id: '' }] = actions;
-  if (action_id === HOME_IDS.open) return { triggerId, what: { kind: 'open' } };
-  if (action_id === HOME_IDS.notifyAfter) {
+  if (action_id === NOTIFY_AFTER_ID) {
     const chosen = selected_option?.value ?? '';
     if (chosen !== AS_USUAL && !/^\d{1,9}$/.test(chosen)) return null;
     return {

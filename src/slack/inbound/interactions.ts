@@ -5,6 +5,7 @@ import { submittedChoices, submittedTexts } from '../modals/modals.ts';
 import {
   ANSWER_MENU,
   MORE_MENU,
+  OPEN_ID,
   type ParsedActionId,
   parseActionId,
   parseCallbackId,
@@ -79,6 +80,13 @@ export interface ReadAction {
   action: InboundAction;
   triggerId: string;
   view: { id: string; hash: string } | null;
+}
+
+const anyActions = z.looseObject({ actions: z.array(z.looseObject({ action_id: z.string() })) });
+
+/** Whether a `block_actions` payload is only a click on a link, which Slack follows by itself. */
+export function isLinkClick(body: unknown): boolean {
+  return anyActions.safeParse(body).data?.actions[0]?.action_id === OPEN_ID;
 }
 
 /** Reads a `block_actions` payload; `null` when the click is not on one of our buttons. */

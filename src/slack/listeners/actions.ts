@@ -2,7 +2,7 @@ import type { App } from '@slack/bolt';
 import type { InboundAction, ModalRequest } from '../../bridge/inbound.ts';
 import { asBridgeError } from '../../errors.ts';
 import { readHomeAction } from '../inbound/home-actions.ts';
-import { readAction } from '../inbound/interactions.ts';
+import { isLinkClick, readAction } from '../inbound/interactions.ts';
 import { modalView } from '../modals/modals.ts';
 import { countIgnored, type ListenerContext, whisper } from './context.ts';
 import { showDetails } from './details.ts';
@@ -15,6 +15,7 @@ import { handleHomeAction } from './home.ts';
 export function listenToActions(app: App, context: ListenerContext): void {
   const { intake, identity } = context;
   app.action({}, async ({ ack, body }) => {
+    if (isLinkClick(body)) return ack();
     const home = readHomeAction(body, identity().teamId);
     if (home) return handleHomeAction(context, home, ack);
     const read = readAction(body, identity().teamId);

@@ -23,8 +23,6 @@ export async function handleHomeAction(
 ): Promise<void> {
   const { intake, homes, identity } = context;
   switch (what.kind) {
-    case 'open':
-      return ack();
     case 'stop': {
       const outcome = await intake.handleAction(what.action);
       await ack();

@@ -29,8 +29,10 @@ export const ACTION_IDS: Readonly<Record<PlainAction, string>> = {
   keep_queued: 'bridge_keep_queued',
 };
 
-/** Buttons and menus of the Home tab besides {@link ACTION_IDS}. */
-export const HOME_IDS = { open: 'bridge_open', notifyAfter: 'bridge_notify_after' } as const;
+/** Of a button that leads to a message: Slack tells of the click, and it needs no answer. */
+export const OPEN_ID = 'bridge_open';
+/** Of a menu of the Home tab. */
+export const NOTIFY_AFTER_ID = 'bridge_notify_after';
 /** The value of the option that takes back a choice. */
 export const AS_USUAL = 'usual';
 

@@ -80,22 +80,6 @@ export function button({ actionId, token, label, says, style }: ButtonOptions): 
   };
 }
 
-/** A button that leads to `url`; Slack reports a click on it, too. */
-export function linkButton({
-  actionId,
-  url,
-  label,
-  says,
-}: {
-  actionId: string;
-  url: string;
-  label: string;
-  says: string;
-}): Button {
-  const text = plain(label, LIMITS.buttonText);
-  return { type: 'button', action_id: actionId, text, url, accessibility_label: clip(says, LIMITS.buttonText) };
-}
-
 export function actions(...elements: (Button | StaticSelect | Overflow)[]): ActionsBlock {
   return { type: 'actions', elements: elements.slice(0, LIMITS.actions) };
 }

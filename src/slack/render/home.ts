@@ -1,15 +1,16 @@
-import type { KnownBlock, PlainTextOption, HomeView as SlackHomeView } from '@slack/types';
+import type { Button, KnownBlock, PlainTextOption, HomeView as SlackHomeView } from '@slack/types';
 import type { Prompt } from '../../bridge/access/policy.ts';
 import { isDirect } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
 import { moment } from '../../bridge/text/moment.ts';
 import type { HomeAgent, HomeApproval, HomeCheck, HomeThread, HomeView } from '../../bridge/view/home.ts';
-import { ACTION_IDS, AS_USUAL, HOME_IDS } from './action-ids.ts';
-import { actions, button, clip, context, linkButton, mrkdwn, plain, section } from './blocks.ts';
+import { ACTION_IDS, AS_USUAL, NOTIFY_AFTER_ID } from './action-ids.ts';
+import { actions, button, clip, context, mrkdwn, plain, section } from './blocks.ts';
 import { durationWords } from './doing.ts';
 import { LIMITS } from './limits.ts';
 import { neutralizeMrkdwn, neutralizePlain } from './neutralize.ts';
 import { ownMrkdwn } from './own-mrkdwn.ts';
+import { openButton, permalink } from './permalink.ts';
 
 /** Of each kind; more are only counted, because a view holds 100 blocks (docs/slack.md, Size limits). */
 const LISTED = 15;
@@ -54,16 +55,16 @@ function listBlocks<T>(head: string, all: readonly T[], blocksOf: (one: T) => Kn
 
 function approvalBlocks({ address, tool, title, askedAt }: HomeApproval, workspace: string | null): KnownBlock[] {
   const about = foreignLine(`${tool}: ${title}`, 100);
-  const open = openButton(address, workspace);
-  const text = section(`${about}\nAsked ${moment(askedAt)} in ${placeOf(address)}`);
+  const open = openThread(address, workspace);
+  const text = section(`${about}\nAsked ${moment(askedAt, 'minutes')} in ${placeOf(address)}`);
   return [open === null ? text : { ...text, accessory: open }];
 }
 
 function threadBlocks({ address, question, doing, queued, since, stop, page }: HomeThread, workspace: string | null) {
   const about = question === '' ? '' : `${foreignLine(question, 120)}\n`;
   const more = [...(queued > 0 ? [`queued (${queued})`] : []), ...(page === null ? [] : [`<${page}|in Letta>`])];
-  const state = [`${DOING[doing]} since ${moment(since)} in ${placeOf(address)}`, ...more].join(' · ');
-  const open = openButton(address, workspace);
+  const state = [`${DOING[doing]} since ${moment(since, 'minutes')} in ${placeOf(address)}`, ...more].join(' · ');
+  const open = openThread(address, workspace);
   const buttons = [
     ...(open === null ? [] : [open]),
     ...(stop === null
@@ -100,7 +101,7 @@ function notifyBlock({
     ...section('*Notify me* with a new message when an answer took long'),
     accessory: {
       type: 'static_select',
-      action_id: HOME_IDS.notifyAfter,
+      action_id: NOTIFY_AFTER_ID,
       options,
       ...(current && { initial_option: current }),
     },
@@ -116,7 +117,7 @@ function healthLine(checks: readonly HomeCheck[]): string {
 
 function agentWords({ agentId, name, device, workingDirectory }: HomeAgent): string {
   return [
-    `Agent ${name === null || name.trim() === '' ? agentId : name}`,
+    name === null || name.trim() === '' ? `Agent ${agentId}` : name,
     ...(device ? [`on ${device}`] : []),
     ...(workingDirectory ? [`in ${workingDirectory}`] : []),
   ].join(' ');
@@ -126,17 +127,13 @@ function placeOf({ channel }: ThreadAddress): string {
   return isDirect(channel) ? 'our direct message' : `<#${channel}>`;
 }
 
-/** Leads to the thread; to the conversation where it has no threads. */
-function openButton(address: ThreadAddress, workspace: string | null) {
-  const url = threadUrl(address, workspace);
-  return url === null ? null : linkButton({ actionId: HOME_IDS.open, url, label: 'Open', says: 'Open the thread' });
-}
-
-/** `https://team.slack.com/archives/C123/p1700000000123456`, as Slack's own "Copy link" makes it. */
-function threadUrl({ channel, threadTs }: ThreadAddress, workspace: string | null): string | null {
-  if (workspace === null || !/^https:\/\/[\w.-]+\/$/.test(workspace)) return null;
-  const message = threadTs === null ? '' : `/p${threadTs.replace('.', '')}`;
-  return `${workspace}archives/${channel}${message}`;
+/** Leads to the thread; to the conversation where it has no threads. `null`: the workspace's address is not known. */
+function openThread({ channel, threadTs }: ThreadAddress, workspace: string | null): Button | null {
+  // Any message has an address when the workspace has one.
+  const at = { channel, ts: threadTs ?? '0.0', threadTs: null };
+  const url = permalink(at, workspace);
+  if (url === null) return null;
+  return openButton(threadTs === null ? url.slice(0, url.lastIndexOf('/')) : url);
 }
 
 function paragraphs(help: string): KnownBlock[] {

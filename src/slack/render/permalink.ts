@@ -1,6 +1,7 @@
 import type { Button } from '@slack/types';
 import type { SlackTs } from '../../bridge/ids.ts';
 import type { MessageAddress } from '../../bridge/ports.ts';
+import { OPEN_ID } from './action-ids.ts';
 import { plain } from './blocks.ts';
 
 const ADDRESS = /^https:\/\/[\w.-]+\/$/;
@@ -17,9 +18,9 @@ export function permalink({ channel, ts, threadTs }: MessageAddress, workspace: 
   return `${workspace}archives/${channel}/p${compact(ts)}${reply}`;
 }
 
-/** A button that opens a message. Slack tells of the click all the same, and it needs no answer. */
+/** A button that opens a message. */
 export function openButton(url: string): Button {
-  return { type: 'button', action_id: 'bridge_open', text: plain('Open'), url };
+  return { type: 'button', action_id: OPEN_ID, text: plain('Open'), url };
 }
 
 const compact = (ts: SlackTs) => ts.replace('.', '');

@@ -43,7 +43,7 @@ const buttons = (home: HomeView) =>
 describe('the Home tab', () => {
   it('names the agent, says how to begin, and gives examples', () => {
     const text = shown(view());
-    expect(text).toContain('Agent Build bot on build-box in /srv/app');
+    expect(text).toContain('Build bot on build-box in /srv/app');
     expect(text).not.toContain('agent-1');
     expect(text).toContain('Mention <@U0BOT>.');
     expect(text).toContain('• Is the nightly build green?');
