@@ -3,7 +3,14 @@ import { KillSwitch } from './bridge/access/kill-switch.ts';
 import type { PolicyBook } from './bridge/access/policy.ts';
 import { watchHomes } from './bridge/commands/home-changes.ts';
 import { NotifyTimes } from './bridge/commands/notify-times.ts';
-import { type MessageKey, parseMessageKey, parseThreadKey, type ThreadKey, type UserId } from './bridge/ids.ts';
+import {
+  type ChannelId,
+  type MessageKey,
+  parseMessageKey,
+  parseThreadKey,
+  type ThreadKey,
+  type UserId,
+} from './bridge/ids.ts';
 import { CatchUp, type CatchUpLimits } from './bridge/intake/catch-up.ts';
 import { ChannelMoves } from './bridge/intake/channel-moves.ts';
 import { BridgeIntake } from './bridge/intake/intake.ts';
@@ -120,6 +127,8 @@ const NOTIFY_AFTER_MS = 2 * 60_000;
  * How many messages are remembered as handled although no thread has them, so that catch-up does not take them again.
  */
 const HANDLED = 1_000;
+/** How many channels are remembered as welcomed. */
+const WELCOMED = 2_000;
 
 /** Wires everything between the ports. Nothing runs until `intake` gets something or the workers are started. */
 export function wireBridge(parts: BridgeParts): Bridge {
@@ -210,6 +219,12 @@ export function wireBridge(parts: BridgeParts): Bridge {
     onMissed: ({ ts }) => catchUp?.noteUnstoredMessage(ts),
     onSpoken: (thread) => recent?.noteKey(thread),
     handled: handled ?? undefined,
+    welcomed: new RecentKeys<ChannelId>({
+      ...shared,
+      name: `welcomed:${identity.teamId}`,
+      parse: (channel) => channel,
+      limit: WELCOMED,
+    }),
     notifyTimes,
     checks: parts.checks,
     agents: letta.agents,

@@ -76,6 +76,7 @@ const PURE = [
   'bridge/text/**',
   'bridge/turn/**',
   'bridge/view/**',
+  'bridge/words/**',
   'config/env-lines.ts',
   'config/settings.ts',
   'doctor/access-sentence.ts',
@@ -200,7 +201,7 @@ const RULES: Rule[] = [
 ];
 
 /** The rooms of `bridge/`: each may import those behind it, and the plain files beside the rooms. */
-const ROOMS = ['intake', 'commands', 'thread', 'view', 'approvals', 'turn', 'access', 'record', 'text'];
+const ROOMS = ['intake', 'commands', 'thread', 'view', 'approvals', 'turn', 'words', 'access', 'record', 'text'];
 
 const roomOf = (path: string) => (/^bridge\/\w+\//.test(path) ? (path.split('/')[1] ?? '') : null);
 

@@ -65,6 +65,7 @@ const EVENTS: Record<string, { scopes: string[]; type: string }> = {
   app_home_opened: { scopes: [], type: 'app_home_opened' },
   app_mention: { scopes: ['app_mentions:read'], type: 'app_mention' },
   channel_id_changed: { scopes: ['channels:read', 'groups:read'], type: 'channel_id_changed' },
+  member_joined_channel: { scopes: ['channels:read', 'groups:read'], type: 'member_joined_channel' },
   'message.channels': { scopes: ['channels:history'], type: 'message' },
   'message.groups': { scopes: ['groups:history'], type: 'message' },
   'message.im': { scopes: ['im:history'], type: 'message' },

@@ -173,6 +173,15 @@ export interface InboundChannelChange {
   to: ChannelId;
 }
 
+/** The bot joined a channel. */
+export interface InboundJoin {
+  team: TeamId;
+  channel: ChannelId;
+  channelKind: ChannelKind;
+  /** Who invited it; `null`: Slack names no one. */
+  inviter: UserId | null;
+}
+
 /** What a person should be shown in a modal after a click. */
 export type ModalRequest =
   | { kind: 'deny_with_reason'; token: Token; tool: string }

@@ -15,6 +15,7 @@ import type {
   InboundAction,
   InboundChannelChange,
   InboundCommand,
+  InboundJoin,
   InboundMessage,
   InboundRevision,
   InboundSessionStop,
@@ -269,6 +270,8 @@ export interface Intake {
   handleSessionStop(stop: InboundSessionStop): Promise<void>;
   /** The answer is Markdown for the caller's eyes only. */
   handleCommand(command: InboundCommand): Promise<string>;
+  /** Welcomes a channel that the bot joined, once, or tells who invited it what is missing. */
+  handleJoin(join: InboundJoin): Promise<void>;
   /** Resolves when the channel's threads are stored under its new id. */
   handleChannelChange(change: InboundChannelChange): Promise<void>;
   /**

@@ -3,6 +3,7 @@ import type {
   InboundAction,
   InboundChannelChange,
   InboundCommand,
+  InboundJoin,
   InboundMessage,
   InboundRevision,
   InboundSessionStop,
@@ -89,6 +90,13 @@ export class RecordingIntake implements Intake {
 
   async handleChannelChange(change: InboundChannelChange): Promise<void> {
     this.channelChanges.push(change);
+    this.#failIfAsked();
+  }
+
+  readonly joins: InboundJoin[] = [];
+
+  async handleJoin(join: InboundJoin): Promise<void> {
+    this.joins.push(join);
     this.#failIfAsked();
   }
 

@@ -174,7 +174,8 @@ function canStartAgent(policy: Policy, subject: Subject, requester: UserId, plac
   return usual.allowed ? denied('not_an_admin', `${why} ${whomToAsk(policy)}`) : usual;
 }
 
-function canUsePlace(policy: Policy, place: Place): Verdict {
+/** Whether the agent may work in a place, whoever asks it to. */
+export function canUsePlace(policy: Policy, place: Place): Verdict {
   if (policy.channels.ids.includes(place.channel)) return allowed;
   const ask = whomToAsk(policy, ' for access');
   if (place.channelKind === 'im') {

@@ -4,7 +4,7 @@ import type { ChannelKind, InboundCommand, InboundMessage } from '../inbound.ts'
 import type { Person } from '../person.ts';
 import type { People, UserGroups } from '../ports.ts';
 import type { InboxItem } from '../record/thread-record.ts';
-import { can, type Doing, isBot, type Place, UNCONFIRMED, type Verdict } from './can.ts';
+import { can, canUsePlace, type Doing, isBot, type Place, UNCONFIRMED, type Verdict } from './can.ts';
 import { groupsOf, type Policy, type PolicyBook } from './policy.ts';
 
 export interface DoorParts {
@@ -109,6 +109,12 @@ export class Door {
     if (bot || isBot(user))
       return this.#getAuthor({ user, team, userTeam: null, bot: { user: botUser ?? null, name: null } });
     return people.getPerson(user, team, AGAIN_MS).catch(() => people.getPerson(user, team));
+  }
+
+  /** Whether the agent may work in a channel, whoever asks it to. */
+  async judgePlace({ team, channel, channelKind }: Pick<InboundMessage, 'team' | 'channel' | 'channelKind'>) {
+    const place = await this.#getPlace(team, channel, channelKind);
+    return canUsePlace(this.#parts.policies.current(), place);
   }
 
   async judgeHome(user: UserId, team: TeamId): Promise<Judgement> {

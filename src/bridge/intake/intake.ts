@@ -9,6 +9,7 @@ import { type HomeParts, HomeTab } from '../commands/home.ts';
 import { OutcomeLog } from '../commands/outcome-log.ts';
 import { type ParsedCommand, parseSlash } from '../commands/table.ts';
 import {
+  type ChannelId,
   type MessageKey,
   makeMessageKey,
   makeThreadKey,
@@ -22,6 +23,7 @@ import {
   type InboundAction,
   type InboundChannelChange,
   type InboundCommand,
+  type InboundJoin,
   type InboundMessage,
   type InboundRevision,
   type InboundSessionStop,
@@ -47,6 +49,7 @@ import { MessageIntake } from './messages.ts';
 import { Notices } from './notices.ts';
 import type { RecentKeys } from './recent-keys.ts';
 import { MessageRetries } from './retries.ts';
+import { Welcomes } from './welcomes.ts';
 
 export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents' | 'notifyTimes'> {
   /** Read only: changes of a thread go through its worker. */
@@ -78,6 +81,8 @@ export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents' | 'noti
   onSpoken?: ((key: ThreadKey) => void) | undefined;
   /** Handled messages that no thread's record remembers, so that catch-up does not handle them again. */
   handled?: RecentKeys<MessageKey> | undefined;
+  /** The channels that were welcomed; left out: none is. */
+  welcomed?: RecentKeys<ChannelId> | undefined;
 }
 
 /**
@@ -93,6 +98,7 @@ export class BridgeIntake implements Intake {
   readonly #retries: MessageRetries;
   readonly #notices: Notices;
   readonly #home: HomeTab;
+  readonly #welcomes: Welcomes | null;
   readonly #outcomes: OutcomeLog;
   readonly #refusedClicks: RefusedClicks;
 
@@ -105,6 +111,8 @@ export class BridgeIntake implements Intake {
     this.#log = new InboundLog(parts);
     this.#home = new HomeTab(parts);
     this.#notices = new Notices(parts);
+    const { welcomed } = parts;
+    this.#welcomes = welcomed ? new Welcomes({ ...parts, welcomed, door: this.#door, notices: this.#notices }) : null;
     this.#retries = new MessageRetries(parts.clock, (message) => this.handleMessage(message));
     this.#messages = new MessageIntake({
       ...parts,
@@ -166,6 +174,14 @@ export class BridgeIntake implements Intake {
       if (refused) this.#noteOutcome(message.key, message.user, outcome);
     }
     return outcome;
+  }
+
+  async handleJoin(join: InboundJoin): Promise<void> {
+    const { team, channel } = join;
+    const placed = { ...join, channel: this.#parts.channels?.currentChannel(team, channel) ?? channel };
+    const welcomed = this.#welcomes?.welcomeChannel(placed) ?? Promise.resolve('ignored');
+    const about = { channel: placed.channel, inviter: join.inviter };
+    await this.#log.logOutcome('channel', about, welcomed, (outcome) => ({ outcome }));
   }
 
   async handleChannelChange(change: InboundChannelChange): Promise<void> {

@@ -1,4 +1,5 @@
 import { readChannelChange } from '../inbound/channel-change.ts';
+import { readJoin } from '../inbound/joins.ts';
 import { keyOfEvent, normalizeEvent } from '../inbound/normalize.ts';
 import { readRevision } from '../inbound/revisions.ts';
 import { readSessionStop } from '../inbound/session-stop.ts';
@@ -9,6 +10,17 @@ const COMMON: ReadonlySet<string> = new Set(['not_a_message', 'own_message', 'ed
 /** Other listeners handle and log these events. */
 const OTHERS: ReadonlySet<string | null> = new Set(['app_home_opened']);
 
+/** What else the bridge wants to know, besides messages and their changes. */
+async function handleOther(body: Record<string, unknown>, { intake, identity }: ListenerContext): Promise<boolean> {
+  const change = readChannelChange(body, identity());
+  const join = readJoin(body, identity());
+  const stop = readSessionStop(body, identity());
+  if (change) await intake.handleChannelChange(change);
+  if (join) await intake.handleJoin(join);
+  if (stop) await intake.handleSessionStop(stop);
+  return change !== null || join !== null || stop !== null;
+}
+
 /**
  * Hands an event to the intake before Bolt sees it. Resolves when the message is stored or ignored; rejects when it
  * could not be stored.
@@ -16,10 +28,7 @@ const OTHERS: ReadonlySet<string | null> = new Set(['app_home_opened']);
 export function createMessageListener(context: ListenerContext) {
   const { intake, identity } = context;
   return async (body: Record<string, unknown>): Promise<void> => {
-    const change = readChannelChange(body, identity());
-    if (change) return intake.handleChannelChange(change);
-    const stop = readSessionStop(body, identity());
-    if (stop) return intake.handleSessionStop(stop);
+    if (await handleOther(body, context)) return;
     const normalized = normalizeEvent(body, identity());
     if (normalized.kind === 'message') {
       await intake.handleMessage(normalized.message);
