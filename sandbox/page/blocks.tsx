@@ -3,6 +3,8 @@ import { Element, type OnAct, Picture } from './elements.tsx';
 import { Markdown } from './markdown.tsx';
 import { plainOf, RichText, Text } from './rich-text.tsx';
 
+const TASK_MARKS: Readonly<Record<string, string>> = { complete: '✓', in_progress: '◐', error: '✗' };
+
 const words = (value: unknown) => (typeof value === 'string' ? value : '');
 
 function Cell({ cell }: { cell: JsonObject }) {
@@ -94,6 +96,20 @@ export function Block({ block, onAct }: { block: JsonObject; onAct: OnAct }) {
     case 'table':
     case 'data_table':
       return <TableBlock block={block} />;
+    case 'plan':
+      return (
+        <div class="plan">
+          <strong>{words(block.title)}</strong>
+          <ul>
+            {objects(block.tasks).map((task, at) => (
+              <li key={at} class={`task ${words(task.status)}`}>
+                <span aria-hidden="true">{TASK_MARKS[words(task.status)] ?? '○'}</span> {words(task.title)}
+                <span class="sr-only"> ({words(task.status).replace('_', ' ')})</span>
+              </li>
+            ))}
+          </ul>
+        </div>
+      );
     case 'alert':
       return (
         <div class="alert">

@@ -71,6 +71,10 @@ function elementText(item: JsonObject): string {
   return options.length > 0 ? `[${label || 'choose'}: ${options.join(' | ')}]` : `[${label || String(item.type)}]`;
 }
 
+const TASK_MARKS: Readonly<Record<string, string>> = { complete: '[x]', in_progress: '[>]', error: '[!]' };
+
+const taskLine = (task: JsonObject) => `${TASK_MARKS[String(task.status)] ?? '[ ]'} ${String(task.title)}`;
+
 function blockLines(item: JsonObject, slack: SmallSlack): string[] {
   const lines = (text: string) => readable(text, slack).split('\n');
   switch (item.type) {
@@ -96,6 +100,10 @@ function blockLines(item: JsonObject, slack: SmallSlack): string[] {
       return lines(objects(item.elements).map(elementText).join(' '));
     case 'input':
       return lines(`${textOf(item.label)}: ${isObject(item.element) ? elementText(item.element) : ''}`);
+    case 'plan':
+      return [String(item.title), ...objects(item.tasks).map(taskLine)].flatMap(lines);
+    case 'task_card':
+      return lines(taskLine(item));
     case 'divider':
       return ['────'];
     case 'image':

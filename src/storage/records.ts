@@ -293,6 +293,7 @@ const details = z.strictObject({
       z.strictObject({ kind: z.literal('thought'), text }),
     ]),
   ),
+  todo: z.array(z.strictObject({ text, status: z.enum(['pending', 'in_progress', 'completed']) })).optional(),
   earlier: z.number().int().nonnegative(),
 });
 true satisfies Same<z.output<typeof details>, TurnDetails>;

@@ -98,6 +98,28 @@ function checkRichText(block: JsonObject, at: string, problems: Problems): void 
   });
 }
 
+const TASK_STATES = ['pending', 'in_progress', 'complete', 'error'];
+
+function checkTask(task: JsonObject, at: string, problems: Problems): void {
+  checkKeys(task, ['type', 'block_id', 'task_id', 'title', 'details', 'output', 'sources', 'status'], at, problems);
+  checkString(task, 'task_id', { min: 1, max: 255, required: true }, at, problems);
+  checkString(task, 'title', { min: 1, max: 256, required: true }, at, problems);
+  if (task.status !== undefined && !TASK_STATES.includes(String(task.status))) {
+    problems.addProblem(`must be one of ${TASK_STATES.join(', ')}`, `${at}/status`);
+  }
+}
+
+function checkPlan(block: JsonObject, at: string, problems: Problems): void {
+  checkKeys(block, ['type', 'block_id', 'title', 'tasks'], at, problems);
+  checkString(block, 'title', { min: 1, max: 256, required: true }, at, problems);
+  const ids = new Set<unknown>();
+  checkItems(block, 'tasks', { max: 50 }, at, problems).forEach((task, index) => {
+    checkTask(task, `${at}/tasks/${index}`, problems);
+    if (ids.has(task.task_id)) problems.addProblem('task_id already exists', `${at}/tasks/${index}/task_id`);
+    ids.add(task.task_id);
+  });
+}
+
 function checkBlock(block: JsonObject, at: string, problems: Problems): void {
   switch (block.type) {
     case 'section':
@@ -137,6 +159,12 @@ function checkBlock(block: JsonObject, at: string, problems: Problems): void {
       break;
     case 'data_table':
       checkString(block, 'caption', { min: 1, max: 2000, required: true }, at, problems);
+      break;
+    case 'plan':
+      checkPlan(block, at, problems);
+      break;
+    case 'task_card':
+      checkTask(block, at, problems);
       break;
     case 'alert':
       checkText(block, 'text', { max: 200, types: ANY_TEXT, required: true }, at, problems);

@@ -25,7 +25,9 @@ export function detailsOf(state: TurnState, turn: TurnId, endedAt: number): Turn
       room -= shown.kind === 'call' ? shown.input.length + shown.output.length : shown.text.length;
       return shown;
     });
-  return { turn, endedAt, steps: steps.toReversed(), earlier: all.length - steps.length };
+  const todo = state.todo.map(({ text, status }) => ({ text: short(text), status }));
+  const kept = { turn, endedAt, steps: steps.toReversed(), earlier: all.length - steps.length };
+  return todo.length > 0 ? { ...kept, todo } : kept;
 }
 
 /** The record with the reference to one more turn's details, without the oldest beyond the limit. */

@@ -1,5 +1,6 @@
 import type { AgentEvent, ApprovalRequest } from '../agent-event.ts';
 import { addCall, addThought, changeCall, type Thought, type ToolCall } from './steps.ts';
+import { isTodoTool, noTodos, noteTodoCall, noteTodoResult, type TodoList } from './todo.ts';
 
 /** Pieces of the answer in the order in which they first appeared. */
 export type TurnPart =
@@ -14,6 +15,8 @@ export type TurnPart =
 export interface TurnState {
   parts: readonly TurnPart[];
   tools: readonly ToolCall[];
+  /** The agent's own list. */
+  todo: TodoList;
   /** `null` when the settings do not show them: then they are not kept. */
   thoughts: readonly Thought[] | null;
   /** Every request of this turn as Letta sent it, in order. */
@@ -36,6 +39,7 @@ export interface TurnState {
 export const emptyTurn: TurnState = {
   parts: [],
   tools: [],
+  todo: noTodos,
   thoughts: null,
   approvals: [],
   openApprovals: [],
@@ -86,18 +90,26 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
           status: 'called',
           output: '',
         }),
+        todo: noteTodoCall(state.todo, event),
         phase: 'working',
         retrying: null,
         lastRunEnd: null,
       };
-    case 'tool-started':
-      return changeCallIn(state, event.callId, { input: event.input, status: 'running' }, event.tool);
+    case 'tool-started': {
+      const todo = noteTodoCall(state.todo, event);
+      return changeCallIn(
+        todo === state.todo ? state : { ...state, todo },
+        event.callId,
+        { input: event.input, status: 'running' },
+        event.tool,
+      );
+    }
     case 'tool-output':
       return changeCallIn(state, event.callId, { output: event.output });
     case 'tool-ended':
       return changeCallIn(state, event.callId, { status: event.ok ? 'ok' : 'failed' });
     case 'tool-returned':
-      return changeCallIn(state, event.callId, {
+      return changeCallIn(withTodoResult(state, event), event.callId, {
         status: event.ok ? 'ok' : 'failed',
         output: event.output,
       });
@@ -176,6 +188,11 @@ export function turnText(state: TurnState): string {
 export function lastSaidMessageId({ parts }: TurnState): string | null {
   const last = parts.findLast((part) => part.kind === 'text' && part.text !== '' && !part.earlier);
   return last?.kind === 'text' ? last.messageId : null;
+}
+
+function withTodoResult(state: TurnState, result: { callId: string; ok: boolean; output: string }): TurnState {
+  const call = state.tools.findLast(({ callId }) => callId === result.callId);
+  return call && isTodoTool(call.tool) ? { ...state, todo: noteTodoResult(state.todo, call, result) } : state;
 }
 
 function markFailed(state: TurnState, runId: string): TurnState {

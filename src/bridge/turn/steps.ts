@@ -112,12 +112,21 @@ export type DetailsStep =
   | { kind: 'call'; tool: string; input: string; output: string; status: ToolCall['status'] }
   | { kind: 'thought'; text: string };
 
+/** An item of the agent's own list. */
+export interface TodoItem {
+  /** The agent's words. */
+  text: string;
+  status: 'pending' | 'in_progress' | 'completed';
+}
+
 /** What a finished turn did, in order. */
 export interface TurnDetails {
   turn: TurnId;
   /** ms since 1970 */
   endedAt: number;
   steps: DetailsStep[];
+  /** The agent's own list at the turn's end; left out: it had none. */
+  todo?: TodoItem[] | undefined;
   /** How many came before those. */
   earlier: number;
 }

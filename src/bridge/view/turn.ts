@@ -3,9 +3,10 @@ import type { Token, TurnId } from '../ids.ts';
 import type { ThreadAddress } from '../inbound.ts';
 import type { ApprovalRecord, Ending, OpenTurn } from '../record/thread-record.ts';
 import { oneLine } from '../text/one-line.ts';
-import { redactCommand } from '../text/redact.ts';
+import { redact, redactCommand } from '../text/redact.ts';
 import { isGoodStopReason, type TurnState } from '../turn/fold.ts';
-import { countLookingAtEnd, isLookingAround, type ToolCall } from '../turn/steps.ts';
+import { countLookingAtEnd, isLookingAround, type TodoItem, type ToolCall } from '../turn/steps.ts';
+import { isTodoTool } from '../turn/todo.ts';
 import { type Card, cardOf, type Where } from './card.ts';
 import { cardPlaces } from './card-places.ts';
 
@@ -55,6 +56,8 @@ export interface TurnView {
   verbosity?: Verbosity;
   /** The last tools, where each has a line, and how many came before them. */
   tools?: { lines: ToolLine[]; earlier: number };
+  /** The agent's own list, without secrets; left out: it has none, or is not shown. */
+  todo?: TodoItem[];
   /** While the turn runs. `stop` is `null` once stopping has begun; `queued`: messages that wait for their turn. */
   live: { activity: Activity; stop: Token | null; queued: number } | null;
   /** Once it ended. Exactly one of `live` and `ending` is set. */
@@ -78,7 +81,9 @@ function toolDetail(input: Record<string, unknown>): string {
 function activityOf(state: TurnState, verbosity: Verbosity): Activity {
   if (state.retrying) return { kind: 'retrying', ...state.retrying };
   if (verbosity === 'quiet') return state.phase === 'writing' ? { kind: 'writing' } : { kind: 'thinking' };
-  const running = state.tools.findLast((tool) => tool.status === 'running' || tool.status === 'called');
+  const running = state.tools.findLast(
+    ({ tool, status }) => (status === 'running' || status === 'called') && !isTodoTool(tool),
+  );
   if (running) {
     const detail = toolDetail(running.input);
     const steps = isLookingAround(running.tool) ? countLookingAtEnd(state.tools) : 1;
@@ -88,6 +93,11 @@ function activityOf(state: TurnState, verbosity: Verbosity): Activity {
 }
 
 const TOOL_LINES = 12;
+
+/** The agent's own list as people may see it. */
+export function todoItems(list: readonly TodoItem[]): TodoItem[] {
+  return list.map(({ text, status }) => ({ text: oneLine(redact(text).text, 200), status }));
+}
 
 function toolLines({ tools }: TurnState): { lines: ToolLine[]; earlier: number } {
   const shown = tools.slice(-TOOL_LINES);
@@ -169,6 +179,7 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
     ...(ending && items.length === 0 && isVoid(turn, ending, textUnknown) && { isVoid: true as const }),
     verbosity,
     ...(verbosity === 'verbose' && state.tools.length > 0 && { tools: toolLines(state) }),
+    ...(verbosity !== 'quiet' && state.todo.length > 0 && { todo: todoItems(state.todo) }),
     live: ending ? null : { activity, stop: turn.stoppedBy ? null : turn.stopToken, queued: context.queued },
     ending,
   };

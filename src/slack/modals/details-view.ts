@@ -1,6 +1,6 @@
 import type { KnownBlock, ModalView } from '@slack/types';
 import type { Token } from '../../bridge/ids.ts';
-import type { DetailsStep, TurnDetails } from '../../bridge/turn/steps.ts';
+import type { DetailsStep, TodoItem, TurnDetails } from '../../bridge/turn/steps.ts';
 import { CALLBACK_IDS, makeDetailsPageId } from '../render/action-ids.ts';
 import { actions, button, clip, context, plain, preformatted, richLine, richText, section } from '../render/blocks.ts';
 import { neutralizePlain } from '../render/neutralize.ts';
@@ -11,6 +11,8 @@ import { neutralizePlain } from '../render/neutralize.ts';
  */
 const STEPS = 10;
 const TEXT_MAX = 3_000;
+const LIST_MAX = 8_000;
+const TODO_MARKS = { pending: '◦', in_progress: '▸', completed: '✓' } as const;
 const MARKS = { called: '◦', running: '▸', ok: '✓', failed: '✗' } as const;
 
 /**
@@ -18,11 +20,12 @@ const MARKS = { called: '◦', running: '▸', ok: '✓', failed: '✗' } as con
  * nothing.
  */
 export function detailsView({ token, details, page }: { token: Token; details: TurnDetails; page: number }): ModalView {
-  const { steps, earlier } = details;
+  const { steps, earlier, todo } = details;
   const last = Math.max(0, Math.ceil(steps.length / STEPS) - 1);
   const at = Math.min(Math.max(0, page), last);
   const first = at * STEPS;
   const blocks: KnownBlock[] = [];
+  if (todo && at === 0) blocks.push(todoBlock(todo));
   if (earlier > 0 && at === 0) blocks.push(context(plain(`${earlier} earlier steps are not kept.`)));
   steps.slice(first, first + STEPS).forEach((step, index) => {
     blocks.push(stepBlock(step, earlier + first + index + 1));
@@ -55,6 +58,17 @@ function modal(blocks: KnownBlock[]): ModalView {
   const title = { type: 'plain_text', text: 'What it did' } as const;
   const close = { type: 'plain_text', text: 'Close' } as const;
   return { type: 'modal', callback_id: CALLBACK_IDS.details, title, close, blocks };
+}
+
+/** The agent's own list, whole. */
+function todoBlock(items: readonly TodoItem[]): KnownBlock {
+  const done = items.filter(({ status }) => status === 'completed').length;
+  const each = Math.floor(LIST_MAX / items.length);
+  const lines = items.map(({ text, status }) => `${TODO_MARKS[status]} ${makeVisible(text, each)}`);
+  return richText(
+    richLine(`The agent's list: ${done} of ${items.length} done`, { bold: true }),
+    preformatted(lines.join('\n')),
+  );
 }
 
 function stepBlock(step: DetailsStep, number: number): KnownBlock {

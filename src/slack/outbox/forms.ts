@@ -3,10 +3,15 @@ import type { SlackPost } from '../render/post.ts';
 import { plainPosts, renameParts } from './plain.ts';
 
 /**
- * The content of a post that Slack refused in simpler posts: `smaller` cuts it into more messages, `mrkdwn` uses older
- * blocks. Empty if the post has no such form.
+ * The content of a post that Slack refused in simpler posts: `unplanned` has lines instead of a checklist, `smaller` cuts
+ * it into more messages, `mrkdwn` uses older blocks. Empty if the post has no such form.
  */
-export type Fallback = (post: SlackPost, form: 'smaller' | 'mrkdwn') => SlackPost[];
+export type Fallback = (post: SlackPost, form: 'unplanned' | 'smaller' | 'mrkdwn') => SlackPost[];
+
+/** Set once Slack took a post only without its checklist: from then on no workspace's post has one. */
+export interface PlanLatch {
+  isOff: boolean;
+}
 
 /** Remembers for each part in which form it is sent: as rendered, or simpler after Slack refused it. */
 export interface Forms {
@@ -21,10 +26,10 @@ export interface Forms {
   noteShown(): void;
 }
 
-const FORMS = ['rendered', 'smaller', 'mrkdwn', 'plain'] as const;
+const FORMS = ['rendered', 'unplanned', 'smaller', 'mrkdwn', 'plain'] as const;
 type Form = (typeof FORMS)[number];
 
-export function createForms(fallback: Fallback, log: Log, metrics?: Metrics): Forms {
+export function createForms(fallback: Fallback, plans: PlanLatch, log: Log, metrics?: Metrics): Forms {
   /** By kind and part, because a card may take the part of an earlier text. */
   const forms = new Map<string, { form: Form; live: boolean; counted: boolean }>();
   let lastPosts: readonly SlackPost[] = [];
@@ -41,7 +46,9 @@ export function createForms(fallback: Fallback, log: Log, metrics?: Metrics): Fo
   }
 
   function formOf(post: SlackPost): SlackPost[] {
-    const from = FORMS.indexOf(forms.get(keyOf(post))?.form ?? 'rendered');
+    const known = forms.get(keyOf(post))?.form ?? 'rendered';
+    const from = FORMS.indexOf(known);
+    if (known === 'rendered' && plans.isOff) return inForm(post, 'unplanned')[0] ? inForm(post, 'unplanned') : [post];
     for (const form of FORMS.slice(from)) {
       const posts = inForm(post, form);
       if (posts.length > 0) return posts;
@@ -73,6 +80,7 @@ export function createForms(fallback: Fallback, log: Log, metrics?: Metrics): Fo
     noteShown() {
       for (const entry of forms.values()) {
         if (!entry.counted) metrics?.count('refused_posts', { form: entry.form });
+        if (entry.form === 'unplanned') plans.isOff = true;
         entry.counted = true;
       }
     },

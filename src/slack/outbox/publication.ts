@@ -9,7 +9,7 @@ import type { PostFile, SlackPost } from '../render/post.ts';
 import type { Ask, Urgency } from './budget.ts';
 import { slackCall } from './calls.ts';
 import type { Content } from './content.ts';
-import { createForms, type Fallback } from './forms.ts';
+import { createForms, type Fallback, type PlanLatch } from './forms.ts';
 import { type Obstacle, watchHeldUp } from './held-up.ts';
 import { createLedger, isCard } from './ledger.ts';
 import { createLookup } from './lookup.ts';
@@ -55,6 +55,7 @@ export interface PublicationParts {
   log: Log;
   metrics?: Metrics | undefined;
   fallback: Fallback;
+  plans: PlanLatch;
   /** Shared by all publications: limits what they render in one turn of the event loop. */
   loopTurns: LoopTurns;
   /** `null`: files cannot be uploaded. */
@@ -110,7 +111,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   let { address } = options;
   const log = parts.log.child({ turn: owner });
   const ledger = createLedger({ ...options, clock, log });
-  const forms = createForms(parts.fallback, log, parts.metrics);
+  const forms = createForms(parts.fallback, parts.plans, log, parts.metrics);
   const uploads = createUploads({ ...parts, latch: parts.uploadLatch, log, ledger, address });
   const lookup = createLookup({ ...options, address: () => address, ledger, clock, log });
   const outcome = Promise.withResolvers<Delivery>();

@@ -78,6 +78,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
   const whispers = createWhispers({ scheduler, clock, log });
   const latch: StatusLatch = { isOff: false, mayBeAgent: options.mayBeAgent ?? false };
   const uploadLatch = { isOff: false };
+  const plans = { isOff: false };
   const loopTurns = createLoopTurns(clock);
   const parts = {
     scheduler,
@@ -86,6 +87,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
     log,
     metrics: options.metrics,
     fallback,
+    plans,
     uploadFile,
     uploadLatch,
     loopTurns,
@@ -275,7 +277,7 @@ function contentOf(view: TurnView, render: TurnRenderer, isFinal: boolean, owedS
     get hasText() {
       return view.items.some((item) => item.kind === 'text' && /\S/.test(item.markdown));
     },
-    isBare: view.items.length === 0 && view.live?.activity.kind !== 'tool',
+    isBare: view.items.length === 0 && view.live?.activity.kind !== 'tool' && view.todo === undefined,
     isFinal,
     owedSince,
   };

@@ -11,18 +11,25 @@ import type { SlackPost } from './post.ts';
 import { translateSlackMarkup } from './slack-markup.ts';
 import { markdownOf, splitText } from './split.ts';
 import { summary } from './summary.ts';
+import { planAsLines } from './todo.ts';
 
 /**
  * The forms that are tried when Slack refuses a post, best first:
+ * - `unplanned`: a checklist as lines, in case Slack does not accept `plan`. The other forms have it so, too.
  * - `smaller`: the same blocks in more messages, in case Slack's limits are lower than we know.
  * - `mrkdwn`: section blocks instead of Markdown and rich text, in case Slack does not accept those.
  */
-export type SimplerForm = 'smaller' | 'mrkdwn';
+export type SimplerForm = 'unplanned' | 'smaller' | 'mrkdwn';
 
 /** The post in that form; empty: it has no such form. The caller names the parts. */
 export function simplerPosts(post: SlackPost, form: SimplerForm, limits: RenderLimits = LIMITS): SlackPost[] {
-  return form === 'smaller' ? smallerPosts(post, limits) : sectionPosts(post, limits);
+  const hasPlan = post.blocks.some(({ type }) => type === 'plan');
+  const plain = hasPlan ? { ...post, blocks: post.blocks.map(withoutPlan) } : post;
+  if (form === 'unplanned') return hasPlan ? [plain] : [];
+  return form === 'smaller' ? smallerPosts(plain, limits) : sectionPosts(plain, limits);
 }
+
+const withoutPlan = (block: KnownBlock) => (block.type === 'plan' ? planAsLines(block) : block);
 
 function smallerPosts(post: SlackPost, limits: RenderLimits): SlackPost[] {
   const at = post.blocks.findIndex(({ type }) => type === 'markdown');

@@ -7,6 +7,7 @@ import { activityLine, durationWords, summaryLine } from './doing.ts';
 import { LIMITS } from './limits.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
 import type { SlackPost } from './post.ts';
+import { todoBlocks } from './todo.ts';
 
 /** What is shown below the text of a turn's last message. */
 export interface Tail {
@@ -20,6 +21,7 @@ export interface Tail {
 /** What the agent does, while the turn runs, or how the turn ended. */
 export function tailOf(view: TurnView): Tail {
   const blocks: KnownBlock[] = view.tools ? [context(plain(toolText(view.tools), LIMITS.text))] : [];
+  if (view.todo) blocks.push(...todoBlocks(view.todo, view.live !== null));
   if (view.live) {
     const { activity, queued, stop } = view.live;
     blocks.push(context(plain(activityLine(activity)), ...(queued > 0 ? [plain(`queued (${queued})`)] : [])));

@@ -15,13 +15,17 @@ const post = (part: string, text: string, live = false): SlackPost => ({
 });
 const named = (one: SlackPost, ...texts: string[]): SlackPost[] =>
   texts.map((text) => ({ ...one, blocks: [{ type: 'markdown', text }] }));
-const fallback: Fallback = (one, form) => (form === 'smaller' ? named(one, 'a', 'b') : named(one, 'section'));
+const fallback: Fallback = (one, form) => {
+  if (form === 'unplanned') return one.blocks.some(({ type }) => type === 'plan') ? [{ ...one, blocks: [] }] : [];
+  return form === 'smaller' ? named(one, 'a', 'b') : named(one, 'section');
+};
+const plans = () => ({ isOff: false });
 const texts = (posts: readonly SlackPost[]) =>
   posts.map(({ part, blocks, text }) => `${part} ${blocks[0]?.type === 'markdown' ? blocks[0].text : text}`);
 
 describe('a post that Slack refuses', () => {
   test('is split, then sent as sections, then as plain text', () => {
-    const forms = createForms(fallback, quiet);
+    const forms = createForms(fallback, plans(), quiet);
     const posts = [post('0.0', 'first'), post('0.1', 'second')];
     expect(texts(forms.applyForms(posts))).toEqual(['0.0 first', '0.1 second']);
     expect(forms.simplify(post('0.1', 'second'))).toBe(true);
@@ -35,14 +39,14 @@ describe('a post that Slack refuses', () => {
   });
 
   test('skips a simpler form that is empty', () => {
-    const forms = createForms((one, form) => (form === 'smaller' ? [] : named(one, 'section')), quiet);
+    const forms = createForms((one, form) => (form === 'mrkdwn' ? named(one, 'section') : []), plans(), quiet);
     forms.applyForms([post('0.0', 'x')]);
     forms.simplify(post('0.0', 'x'));
     expect(texts(forms.applyForms([post('0.0', 'x')]))).toEqual(['0.0 section']);
   });
 
   test('is tried whole again only if it was refused half-written', () => {
-    const forms = createForms(fallback, quiet);
+    const forms = createForms(fallback, plans(), quiet);
     const posts = [post('0.0', 'full'), post('0.1', 'growing', true)];
     forms.applyForms(posts);
     for (const one of posts) forms.simplify(one);
@@ -52,7 +56,7 @@ describe('a post that Slack refuses', () => {
 
   test('is counted once in the form that Slack took', () => {
     const metrics = createMemoryMetrics();
-    const forms = createForms(fallback, quiet, metrics);
+    const forms = createForms(fallback, plans(), quiet, metrics);
     const count = (form: string) => metrics.value('refused_posts', { form });
     forms.applyForms([post('0.0', 'x'), post('0.1', 'y')]);
     forms.noteShown();
@@ -66,11 +70,27 @@ describe('a post that Slack refuses', () => {
   });
 
   test('becomes plain text when rendering its simpler forms throws', () => {
-    const forms = createForms(() => {
-      throw new Error('a bug');
-    }, quiet);
+    const forms = createForms(
+      () => {
+        throw new Error('a bug');
+      },
+      plans(),
+      quiet,
+    );
     forms.applyForms([post('0.0', 'x')]);
     expect(forms.simplify(post('0.0', 'x'))).toBe(true);
     expect(forms.applyForms([post('0.0', 'x')])).toMatchObject([{ part: '0.0', blocks: [], text: 'x' }]);
+  });
+
+  test('with a checklist: goes without it, as all later ones do', () => {
+    const latch = plans();
+    const listed = (part: string): SlackPost => ({ ...post(part, 'x'), blocks: [{ type: 'plan', title: '1 of 2' }] });
+    const forms = createForms(fallback, latch, quiet);
+    expect(forms.applyForms([listed('0.0')])[0]?.blocks).toHaveLength(1);
+    expect(forms.simplify(listed('0.0'))).toBe(true);
+    expect(forms.applyForms([listed('0.0')])[0]?.blocks).toEqual([]);
+    expect(latch.isOff).toBe(false);
+    forms.noteShown();
+    expect(createForms(fallback, latch, quiet).applyForms([listed('1.0')])[0]?.blocks).toEqual([]);
   });
 });

@@ -132,7 +132,8 @@ export function createStage(options: StageOptions = {}) {
         rendered += 1;
         return render(view, files);
       },
-      fallback: options.fallback ?? ((post) => [post]),
+      // The stage's posts have no checklist.
+      fallback: (post, form) => (form === 'unplanned' ? [] : (options.fallback?.(post) ?? [post])),
       renderNotice: (markdown) => [textPost('0.0', markdown, false)],
       uploadFile: options.canUpload ? createUpload() : undefined,
       renderOffer: ({ text, buttons }) => [textPost('0.0', [text, ...buttons].join(' | '), false)],

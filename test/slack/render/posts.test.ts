@@ -13,6 +13,7 @@ import { neutralizePlain } from '../../../src/slack/render/neutralize.ts';
 import { noticePosts } from '../../../src/slack/render/notice.ts';
 import type { SlackPost } from '../../../src/slack/render/post.ts';
 import { createRenderer, renderPosts } from '../../../src/slack/render/posts.ts';
+import { simplerPosts } from '../../../src/slack/render/simpler.ts';
 import { runs } from '../../support/runs.ts';
 import { anyText, markdownText, pingsIn } from './markdown-arbitrary.ts';
 
@@ -108,6 +109,38 @@ function headOf(post: SlackPost | undefined): string {
   const elements = line?.type === 'rich_text_section' ? line.elements : [];
   return elements.map((each) => (each.type === 'text' ? each.text : each.type === 'user' ? each.user_id : '')).join('');
 }
+
+describe("the agent's own list", () => {
+  const todo = Array.from({ length: 30 }, (_, index) => ({
+    text: index === 9 ? 'fix lock.ts <!here>' : `item ${index + 1}`,
+    status: index < 9 ? ('completed' as const) : ('pending' as const),
+  }));
+  const live = { live: { activity: { kind: 'thinking' as const }, stop: null, queued: 0 } };
+
+  it('is a checklist while the turn runs, around the current item', () => {
+    const [post] = renderPosts(view([], { ...live, todo }));
+    validateMessageBlocks(post?.blocks ?? []);
+    const plan = post?.blocks.find(({ type }) => type === 'plan');
+    expect(plan).toMatchObject({ title: '10 of 30 · fix lock.ts <!here>' });
+    expect(JSON.stringify(plan)).toContain('"title":"item 12","status":"pending"');
+    expect(JSON.stringify(plan)).not.toContain('item 5"');
+  });
+
+  it('is lines where Slack refuses checklists, without a ping', () => {
+    const [post] = renderPosts(view([], { ...live, todo }));
+    const [lines] = post ? simplerPosts(post, 'unplanned') : [];
+    expect(types(lines)).not.toContain('plan');
+    expect(all(lines)).toContain('✓ item 9\\n◦ fix lock.ts');
+    expect(all(lines)).toContain('"type":"plain_text"');
+    for (const form of ['smaller', 'mrkdwn'] as const)
+      for (const simpler of post ? simplerPosts(post, form) : []) expect(types(simpler)).not.toContain('plan');
+  });
+
+  it('is one line once the turn is over', () => {
+    const done = todo.map((item) => ({ ...item, status: 'completed' as const }));
+    expect(all(renderPosts(view([text('Hi')], { ...over(), todo: done }))[0])).toContain('✓ 30 of 30 done');
+  });
+});
 
 describe('a turn with somebody to notify', () => {
   it('ends with one more message that mentions only them', () => {
