@@ -207,6 +207,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       staleAfterMs: config.staleAfterMs,
       clockAheadMs: slackTime.aheadMs,
       catchUp: config.catchUp,
+      past: config.past,
       checks,
       approvalTimeoutMs: config.approvals.timeoutMs,
     });

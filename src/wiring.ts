@@ -35,11 +35,13 @@ import type { Check } from './ops/health.ts';
 import { watchLetta } from './ops/letta-watch.ts';
 import { noMetrics } from './ops/metrics.ts';
 import { watchTurns } from './ops/turn-watch.ts';
+import { meterCalls } from './slack/api/call-meter.ts';
 import type { Identity } from './slack/api/identity.ts';
 import { honourRetryAfter } from './slack/api/retry-after.ts';
 import type { SlackApi } from './slack/api/slack-api.ts';
 import type { Uploader } from './slack/api/uploader.ts';
 import { createHistory, type HistoryTier } from './slack/inbound/history.ts';
+import { createThreadReader } from './slack/inbound/thread-reader.ts';
 import { readNews } from './slack/outbox/news.ts';
 import { createSurface } from './slack/outbox/surface.ts';
 import { createPeople } from './slack/people/people.ts';
@@ -90,6 +92,8 @@ export interface BridgeParts {
   clockAheadMs?: () => number;
   /** How to look for messages that Slack could not deliver; `null`: not at all. */
   catchUp: (CatchUpLimits & { tier: HistoryTier }) | null;
+  /** How threads are read for the turns in them; left out: only replies that were delivered go along. */
+  past?: { tier: HistoryTier; mostMessages: number };
   /** The state of Slack, Letta and the store, for the Home tab. */
   checks?: () => readonly Check[];
   /** ms after which a request without a decision is denied; left out: never. */
@@ -135,7 +139,8 @@ export function wireBridge(parts: BridgeParts): Bridge {
   const { clock, random, log, identity, store, policies, target, agentId, dial, fetch } = parts;
   const { longAnswers, queue, silenceMs, notifyAfterMs = NOTIFY_AFTER_MS, approvalTimeoutMs, staleAfterMs } = parts;
   const { metrics = noMetrics, onHomeChanged = () => {} } = parts;
-  const api = honourRetryAfter(parts.api, clock);
+  const meter = meterCalls(honourRetryAfter(parts.api, clock), clock);
+  const { api } = meter;
   const people = createPeople({ api, clock, enterpriseId: identity.enterpriseId });
   const groups = createUserGroups({ api, clock, log });
   const surface = watchTurns(
@@ -188,6 +193,10 @@ export function wireBridge(parts: BridgeParts): Bridge {
     notifyAfterMs: (requester) => notifyTimes.get(requester),
     details,
     approvalTimeoutMs,
+    past: parts.past && {
+      reader: createThreadReader({ api, identity, tier: parts.past.tier, meter }),
+      mostMessages: parts.past.mostMessages,
+    },
     // A crash right after its first message may have kept the thread out of this list.
     onTakenUp: (thread) => recent?.noteKey(thread),
   });

@@ -27,7 +27,7 @@ import type {
 } from './inbound.ts';
 import type { CounterName, GaugeName, HistogramName } from './metric-table.ts';
 import type { Person } from './person.ts';
-import type { DetailsRef, PostRecord, ThreadRecord } from './record/thread-record.ts';
+import type { DetailsRef, OwnKind, PostRecord, ThreadRecord } from './record/thread-record.ts';
 import type { TurnDetails } from './turn/steps.ts';
 import type { HomeView } from './view/home.ts';
 import type { OfferView } from './view/offer.ts';
@@ -301,6 +301,39 @@ export interface History {
   /** `null` when it cannot be read and never will be: archived, bot removed, deleted. */
   readChannel(channel: ChannelId, after: SlackTs): Promise<Past | null>;
   readThread(channel: ChannelId, root: SlackTs, after: SlackTs): Promise<Past | null>;
+}
+
+/** One message of a thread, as Slack's history has it. */
+export interface PastMessage extends Pick<InboundMessage, 'ts' | 'user' | 'bot' | 'spans' | 'files'> {
+  /** Of the bridge: what it is, its words in one line. */
+  own?: OwnKind | undefined;
+}
+
+export interface PastQuery {
+  /** Only newer messages are wanted, and the first one; `null`: all. */
+  after: SlackTs | null;
+  /** Only older messages are wanted. */
+  before: SlackTs;
+  /** How many of the newest are needed; more may come. */
+  most: number;
+}
+
+/** What one or two calls found of a thread. */
+export interface ThreadPast {
+  /** The thread's first message; `null` when it has none (a direct message's top level), or it is gone. */
+  root: PastMessage | null;
+  /** The others, oldest first. */
+  messages: PastMessage[];
+  /** How many messages between the first and the others were not read, at least. */
+  unread: number;
+  /** False when the newest ones are missing. */
+  isComplete: boolean;
+}
+
+/** Reads a thread while its turn waits: quickly, and not at all when the budget of calls does not allow it. */
+export interface ThreadReader {
+  /** Rejects with a BridgeError whose notice says in a few words why the thread cannot be read. */
+  readThread(address: ThreadAddress, query: PastQuery): Promise<ThreadPast>;
 }
 
 // ---- storage -----------------------------------------------------------------------------------

@@ -153,6 +153,12 @@ export const threadCount: Check<number> = z
   .transform(Number)
   .refine((count) => count <= 1_000, 'is not a number from 0 to 1000 → Use a number such as 200.');
 
+export const contextSize: Check<number> = z
+  .string()
+  .regex(/^\d{1,3}$/, 'is not a number from 0 to 200 → Use a number such as 50.')
+  .transform(Number)
+  .refine((count) => count <= 200, 'is not a number from 0 to 200 → Use a number such as 50.');
+
 export const logLevelShape: Check<LogLevel> = z
   .string()
   .toLowerCase()

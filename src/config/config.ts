@@ -31,6 +31,8 @@ export interface Config {
   staleAfterMs: number;
   /** `null`: the bridge does not look for missed messages. */
   catchUp: { tier: 'full' | 'limited'; maxAgeMs: number; threads: number; threadAgeMs: number } | null;
+  /** How threads are read for the turns in them, and how many of their newest messages go along. */
+  past: { tier: 'full' | 'limited'; mostMessages: number };
   logLevel: check.LogLevel;
   approvals: {
     /** ms after which a request that nobody decided is denied. */
@@ -150,6 +152,7 @@ export function loadConfig(
     readWithDefault('AUDIT_RETENTION'),
   );
   const tier = readSetting('HISTORY', check.historyShape, readWithDefault('HISTORY'));
+  const mostMessages = readSetting('CONTEXT_MESSAGES', check.contextSize, readWithDefault('CONTEXT_MESSAGES'));
   // At most a day, because handled messages are remembered for a day.
   const maxAgeMs = readSetting('CATCH_UP_MAX_AGE', check.timeUpTo('24h'), readWithDefault('CATCH_UP_MAX_AGE'));
   const threads = readSetting('CATCH_UP_THREADS', check.threadCount, readWithDefault('CATCH_UP_THREADS'));
@@ -165,6 +168,7 @@ export function loadConfig(
     drainMs === null ||
     retentionMs === null ||
     notifyAfterMs === null ||
+    mostMessages === null ||
     !(staleAfterMs !== null && tier && maxAgeMs !== null && threads !== null && threadAgeMs !== null)
   ) {
     throw new ConfigError(problems);
@@ -179,6 +183,7 @@ export function loadConfig(
     retentionMs,
     staleAfterMs,
     catchUp: tier === 'off' ? null : { tier, maxAgeMs, threads, threadAgeMs },
+    past: { tier: tier === 'limited' ? 'limited' : 'full', mostMessages },
     logLevel,
     maxMessages,
     approvals: { timeoutMs, auditKeptForMs },

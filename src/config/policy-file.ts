@@ -57,6 +57,9 @@ const behaviour = {
   listen: z
     .enum(['mention', 'thread', 'all'], 'must be mention, thread or all → Use thread if you are not sure.')
     .optional(),
+  context: z
+    .enum(['thread', 'addressed', 'off'], 'must be thread, addressed or off → Use thread if you are not sure.')
+    .optional(),
   verbosity: check.verbosityShape.optional(),
   show_reasoning: word(check.onOrOff, 'on', 'off').optional(),
   permissions: check.permissionsShape.optional(),
@@ -285,9 +288,11 @@ function readChannels(
 }
 
 function settingsIn(read: z.output<typeof behaviourObject>): Partial<PlaceSettings> {
-  const { listen, verbosity, show_reasoning, permissions, approvers, self_approval, subagents, auto_approve } = read;
+  const { listen, context, verbosity, show_reasoning, permissions, approvers } = read;
+  const { self_approval, subagents, auto_approve } = read;
   return {
     ...(listen && { listen }),
+    ...(context && { context }),
     ...(verbosity && { verbosity }),
     ...(show_reasoning !== undefined && { showReasoning: show_reasoning }),
     ...(permissions && { permissions }),

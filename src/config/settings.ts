@@ -169,8 +169,14 @@ export const SETTINGS = [
   {
     name: 'HISTORY',
     description:
-      'Whether the bridge searches the history for messages that Slack could not deliver: `full`; `limited` for apps that Slack allows one history call a minute; `off`.',
+      'Whether the bridge searches the history for messages that Slack could not deliver: `full`; `limited` for apps that Slack allows one history call a minute, which also holds for reading threads (`CONTEXT_MESSAGES`); `off`.',
     default: 'full',
+  },
+  {
+    name: 'CONTEXT_MESSAGES',
+    description:
+      'How many of the newest messages of a thread the agent reads when it joins, besides the first one (0 to 200, at most 24,000 characters); later turns bring what was written since. `context` in the policy file turns this off for a channel.',
+    default: '50',
   },
   {
     name: 'CATCH_UP_MAX_AGE',

@@ -71,6 +71,17 @@ const inboxItem = z.strictObject({
   bot: z.literal(true).optional(),
   botUser: text.optional(),
   editedAt: time.optional(),
+  botName: text.optional(),
+  own: z.enum(['answer', 'card', 'notice']).optional(),
+  outsider: z.literal(true).optional(),
+});
+
+const known = z.strictObject({ upTo: text.nullable(), also: z.array(text) });
+const past = z.strictObject({
+  known,
+  isFirst: z.boolean(),
+  omitted: z.number().int().nonnegative(),
+  seal: text,
 });
 
 const approvalState = z.discriminatedUnion('state', [
@@ -182,6 +193,8 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     told: z.literal(true).optional(),
     withdrawn: z.literal(true).optional(),
     alongside: z.number().int().positive().optional(),
+    joinsLate: z.literal(true).optional(),
+    past: past.optional(),
   });
   const offer = z.strictObject({
     token,
@@ -218,6 +231,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     createdAt: time,
     updatedAt: time,
     runtime: z.strictObject({ agentId: text, conversationId: text, deviceId: text.nullable() }).nullable(),
+    known: known.optional(),
     participants: z.array(text),
     inbox: z.array(item),
     context: z.array(item),

@@ -57,6 +57,7 @@ describe('loadConfig', () => {
       staleAfterMs: 15 * 60_000,
       approvals: { timeoutMs: 86_400_000, auditKeptForMs: 90 * 86_400_000 },
       catchUp: { tier: 'full', maxAgeMs: 86_400_000, threads: 200, threadAgeMs: 7 * 86_400_000 },
+      past: { tier: 'full', mostMessages: 50 },
       logLevel: 'info',
       notifyAfterMs: 120_000,
       retentionMs: 7 * 86_400_000,
@@ -86,7 +87,9 @@ describe('loadConfig', () => {
     const config = loadConfig({ ...SOCKET, STALE_AFTER: '1h', HISTORY: 'limited', CATCH_UP_THREADS: '20' });
     expect(config.staleAfterMs).toBe(3_600_000);
     expect(config.catchUp).toMatchObject({ tier: 'limited', threads: 20 });
-    expect(loadConfig({ ...SOCKET, HISTORY: 'off' }).catchUp).toBeNull();
+    expect(config.past).toEqual({ tier: 'limited', mostMessages: 50 });
+    expect(loadConfig({ ...SOCKET, HISTORY: 'off' })).toMatchObject({ catchUp: null, past: { tier: 'full' } });
+    expect(loadConfig({ ...SOCKET, CONTEXT_MESSAGES: '0' }).past.mostMessages).toBe(0);
     expect(complaint({ CATCH_UP_MAX_AGE: '2d' })).toContain('at most 24h');
     expect(complaint({ STALE_AFTER: '15' })).toContain('such as 15m');
     expect(complaint({ HISTORY: 'some' })).toContain('limited');
@@ -140,6 +143,7 @@ describe('loadConfig', () => {
     const { policy } = loadConfig({ ...SOCKET, ...set, PERMISSIONS: 'acceptEdits', VERBOSITY: 'quiet' });
     expect(policy.defaults).toEqual({
       listen: 'thread',
+      context: 'thread',
       permissions: 'acceptEdits',
       verbosity: 'quiet',
       showReasoning: true,

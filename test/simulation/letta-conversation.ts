@@ -80,6 +80,8 @@ export class SimConversation implements TurnHost {
   readonly #answered = new Map<string, string>();
   #turn: SimTurn | null = null;
   #queue: QueueItem[] = [];
+  /** Names of the messages that its inputs told of, as context or to be answered. */
+  readonly #known = new Set<string>();
   #queued = 0;
   #background: Json[] = [];
   #subagents: Json[] = [];
@@ -355,7 +357,14 @@ export class SimConversation implements TurnHost {
 
   #storeInput({ clientId, content }: { clientId: string; content: string }, truth: TruthTurn | null): void {
     const { host } = this;
-    const names = carriedIn(content);
+    const { carried: names, heard } = namesIn(content);
+    const isAgain = names.some((name) => host.mayRunAgain(name));
+    for (const [at, name] of heard.entries()) {
+      if (heard.indexOf(name) < at) host.story.addViolation(`${name} is context twice in one input`);
+      if (names.includes(name)) host.story.addViolation(`${name} is context of its own turn`);
+      if (this.#known.has(name) && !isAgain) host.story.addViolation(`${name} was told to ${this.id} twice`);
+    }
+    for (const name of [...heard, ...names]) this.#known.add(name);
     const inOrder = names.toSorted((a, b) => Number(a.slice(3, -1)) - Number(b.slice(3, -1)));
     if (inOrder.join() !== names.join()) host.story.addViolation(`${names.join(' ')} are not in the order of Slack`);
     for (const name of names) {
@@ -545,13 +554,16 @@ export class SimConversation implements TurnHost {
   }
 }
 
-/** Names of the messages in a prompt that are to be answered, without those that are only context. */
-function carriedIn(content: string): string[] {
-  let context = false;
-  const names: string[] = [];
+/** Names of the messages in a prompt: those to be answered, and those that are only context. */
+function namesIn(content: string): { carried: string[]; heard: string[] } {
+  const carried: string[] = [];
+  const heard: string[] = [];
+  let section = carried;
   for (const line of content.split('\n')) {
-    if (/^\[[0-9a-z]+\] /.test(line)) context = /, not trusted: for context only/.test(line);
-    else if (!context) names.push(...(line.match(/msg\d+z/g) ?? []));
+    const isEnvelope = /^\[[0-9a-z]+\] /.test(line);
+    // What the bridge itself wrote may quote a message.
+    if (isEnvelope) section = / from yourself /.test(line) ? [] : /, not trusted: /.test(line) ? heard : carried;
+    else section.push(...(line.match(/msg\d+z/g) ?? []));
   }
-  return names;
+  return { carried, heard };
 }

@@ -28,6 +28,20 @@ export const mutations: readonly Mutation[] = [
     'return record.seen.length < 0 && key !== undefined;',
   ),
   mutation(
+    'the record keeps what the conversation was told',
+    /was told to .* twice/,
+    'src/bridge/record/inbox.ts',
+    '...(known && { known }) };',
+    '};',
+  ),
+  mutation(
+    'what waits for a turn of its own is no context',
+    /is context of its own turn|was told to .* twice/,
+    'src/bridge/turn/past.ts',
+    'if (own.has(item.key) || also.has(item.ts)) return false;',
+    'if (also.has(item.ts)) return false;',
+  ),
+  mutation(
     'a message is stored before Slack hears "ok"',
     /accepted and is on no disk/,
     'src/bridge/thread/mailbox.ts',
@@ -47,8 +61,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: 'src/bridge/thread/turn-input.ts',
-        find: "? changeTurn(record, { state: 'submitted' }",
-        replace: "? changeTurn(record, { state: 'prepared' }",
+        find: "const leaves = { state: 'submitted' as const,",
+        replace: "const leaves = { state: 'prepared' as const,",
       },
       {
         file: 'src/bridge/thread/turn-input.ts',

@@ -235,6 +235,7 @@ class World implements Judged {
       queue: this.queue,
       silenceMs: SILENCE_MS,
       catchUp: CATCH_UP,
+      past: { tier: 'full', mostMessages: 50 },
     });
     this.#bridge = bridge;
     this.#startedAt = this.clock.now();

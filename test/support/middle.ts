@@ -43,6 +43,7 @@ import type {
   UserGroups,
 } from '../../src/bridge/ports.ts';
 import { isActive, type ThreadRecord } from '../../src/bridge/record/thread-record.ts';
+import type { PastOptions } from '../../src/bridge/thread/read-past.ts';
 import { ThreadWorkers } from '../../src/bridge/thread/workers.ts';
 import type { TurnView } from '../../src/bridge/view/turn.ts';
 import { BridgeError } from '../../src/errors.ts';
@@ -410,6 +411,8 @@ export interface MiddleOptions {
   staleAfterMs?: number;
   policy?: Partial<Policy>;
   details?: DetailsStore;
+  /** How threads are read, and how many messages go along; left out: they are not read. */
+  past?: PastOptions;
   /** Left out: a log that drops everything. */
   log?: Log;
   /** The directory of people; left out: the ids say who is a guest, external or a bot. */
@@ -467,6 +470,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
     const shared = {
       staleAfterMs,
       details: options.details,
+      past: options.past,
       threads,
       surface: options.surface?.(clock) ?? surface,
       people: { ...known, getPerson: person },

@@ -104,6 +104,16 @@ export class Door {
     return this.#judge(person, doing, place);
   }
 
+  /** Whether an author may write to the agent there, as far as is known; not for decisions. Rejects as {@link judgeAgain}. */
+  async mayUseAgent(key: ThreadKey, { user, bot }: Pick<InboundMessage, 'user' | 'bot'>): Promise<boolean> {
+    const { team, channel } = parseThreadKey(key);
+    const [person, place] = await Promise.all([
+      this.#getAuthor({ user, team, userTeam: null, bot }),
+      this.#getPlace(team, channel, isDirect(channel) ? 'im' : 'channel'),
+    ]);
+    return (await this.#judge(person, { do: 'speak' }, place)).verdict.allowed;
+  }
+
   #getAuthorAnew({ user, bot, botUser }: Author, team: TeamId): Promise<Person> {
     const { people } = this.#parts;
     if (bot || isBot(user))

@@ -8,6 +8,12 @@ export type GroupId = string;
 export type Listening = 'mention' | 'thread' | 'all';
 
 /**
+ * What of a thread the agent reads besides the messages for it: all that people see there, only replies that were
+ * delivered in threads where it takes part (of people who may use it), or nothing.
+ */
+export type ContextReach = 'thread' | 'addressed' | 'off';
+
+/**
  * How much is shown of what the agent does; never of what it says.
  * - `quiet`: the answer and what went wrong.
  * - `compact`: one line, with figures at the end.
@@ -40,6 +46,7 @@ export interface Binding {
 /** All that may differ from one channel to another. */
 export interface PlaceSettings {
   listen: Listening;
+  context: ContextReach;
   verbosity: Verbosity;
   showReasoning: boolean;
   permissions: Permissions;
@@ -130,6 +137,7 @@ export const closedPolicy: Policy = {
   prompts: PROMPTS,
   defaults: {
     listen: 'thread',
+    context: 'thread',
     verbosity: 'compact',
     showReasoning: false,
     permissions: 'guarded',

@@ -134,6 +134,7 @@ export function beginTurn(
     stopToken: ids.stopToken,
     stoppedBy: null,
     posts: [],
+    ...(joinsLate && { joinsLate }),
   };
   return {
     ...record,
@@ -148,6 +149,13 @@ function agentKnowsRoot(record: ThreadRecord, first: InboxItem): boolean {
   const { threadTs } = record.address;
   if (threadTs === null || threadTs === first.ts) return true;
   return hasSeen(record, makeMessageKey({ ...parseThreadKey(record.key), ts: threadTs }));
+}
+
+/** The record without its conversation: the next message begins a new one, which knows nothing. */
+export function forgetConversation({ known: _, turn, ...record }: ThreadRecord): ThreadRecord {
+  const { past, ...open } = turn ?? {};
+  const next = turn?.state === 'prepared' && past ? (open as OpenTurn) : turn;
+  return { ...record, turn: next, runtime: null, background: false };
 }
 
 /**
@@ -177,22 +185,35 @@ export function beginAgentTurn(record: ThreadRecord, ids: TurnIds, input: string
     // When the turn that was put back was to end background tasks, it is begun again later.
     ...(mine?.ends && record.endTasks && { endTasks: { ...record.endTasks, step: 'wanted' as const } }),
     inbox: mine ? sortByTs([...mine.items, ...record.inbox]) : record.inbox,
-    context: mine ? sortByTs([...mine.context, ...record.context]) : record.context,
+    context: mine ? joinContext(mine.context, record.context) : record.context,
   };
+}
+
+/** Messages that wait as context again, each once: what was read from the history may have been delivered meanwhile. */
+export function joinContext(again: readonly InboxItem[], waiting: readonly InboxItem[]): InboxItem[] {
+  const known = new Set(waiting.map(({ key }) => key));
+  return sortByTs([...again.filter(({ key, own }) => !known.has(key) && own === undefined), ...waiting]).slice(
+    -CONTEXT_LIMIT,
+  );
 }
 
 export function changeTurn(record: ThreadRecord, change: Partial<OpenTurn>): ThreadRecord {
   return record.turn ? { ...record, turn: { ...record.turn, ...change } } : record;
 }
 
-/** Removes the turn once its answer is in Slack, and closes its open approvals. */
-export function endTurn(record: ThreadRecord, now: number): ThreadRecord {
+/**
+ * Removes the turn once its answer is in Slack, and closes its open approvals.
+ * @param wasTold whether the agent got its input
+ */
+export function endTurn(record: ThreadRecord, now: number, wasTold = true): ThreadRecord {
   const turn = record.turn;
   if (!turn) return record;
+  // Without a conversation there is none that was told: a new one begins.
+  const known = wasTold && turn.state === 'submitted' && record.runtime !== null ? turn.past?.known : undefined;
   const closed = closeApprovals(record, turn.id, 'turn_over', now);
   const open = closed.approvals.filter((approval) => approval.state.state === 'open');
   const kept = closed.approvals.filter((approval) => approval.state.state !== 'open').slice(-CLOSED_APPROVALS_KEPT);
-  return { ...closed, turn: null, approvals: [...kept, ...open] };
+  return { ...closed, turn: null, approvals: [...kept, ...open], ...(known && { known }) };
 }
 
 export function closeApprovals(
@@ -237,6 +258,9 @@ export function settleApproval(record: ThreadRecord, token: Token, state: Approv
   return open ? setApproval(record, token, state, input) : record;
 }
 
+/** What is missing of a thread that the agent joins late, in words for people. */
+export const EARLIER = 'earlier messages of this thread';
+
 /** What the agent does not get of these messages, in words for the agent and for the thread. */
 export function listNotPassedOn(items: readonly InboxItem[], missesEarlier: boolean): string[] {
   const files = items.flatMap((item) =>
@@ -248,6 +272,6 @@ export function listNotPassedOn(items: readonly InboxItem[], missesEarlier: bool
     const more = files.length > 5 ? ` and ${files.length - 5} more` : '';
     missing.push(`${files.length === 1 ? '1 file' : `${files.length} files`} (${shown}${more})`);
   }
-  if (missesEarlier) missing.push('earlier messages of this thread');
+  if (missesEarlier) missing.push(EARLIER);
   return missing;
 }

@@ -8,7 +8,7 @@ import {
   type UserId,
 } from '../ids.ts';
 import type { OfferAction } from '../inbound.ts';
-import { addSeen, hasSeen, noteMention, sortByTs } from './inbox.ts';
+import { addSeen, forgetConversation, hasSeen, joinContext, noteMention, sortByTs } from './inbox.ts';
 import type { InboxItem, Offer, OfferKind, ThreadRecord } from './thread-record.ts';
 
 /** How many closed offers are kept, so that a late click gets a true answer. */
@@ -136,7 +136,7 @@ export function holdStaleMessages(
     inbox: sortByTs(waiting.filter((item) => !stale(item))),
     ...(dissolved && {
       turn: { ...dissolved, items: [], context: [] },
-      context: sortByTs([...dissolved.context, ...record.context]),
+      context: joinContext(dissolved.context, record.context),
     }),
   };
   return holdMessages(kept, old, token, now);
@@ -310,9 +310,7 @@ export function decideOffer(record: ThreadRecord, token: Token, click: OfferClic
   );
   const items = itemsToQueue(offer, click).filter((item) => !isQueued(record, item));
   const next = { ...record, offers, inbox: sortByTs([...record.inbox, ...items]) };
-  return offer.kind === 'start_new' && hasGoneRuntime(record, offer)
-    ? { ...next, runtime: null, background: false }
-    : next;
+  return offer.kind === 'start_new' && hasGoneRuntime(record, offer) ? forgetConversation(next) : next;
 }
 
 /**
@@ -321,7 +319,10 @@ export function decideOffer(record: ThreadRecord, token: Token, click: OfferClic
  */
 export function setRuntime(record: ThreadRecord, runtime: NonNullable<ThreadRecord['runtime']>): ThreadRecord {
   const offers = record.offers.map((offer) => (offer.gone ? { ...offer, gone: undefined } : offer));
-  return { ...record, runtime, offers };
+  const before = record.runtime;
+  const isSame = before?.agentId === runtime.agentId && before.conversationId === runtime.conversationId;
+  const kept = before === null || isSame ? record : forgetConversation(record);
+  return { ...kept, background: record.background, runtime, offers };
 }
 
 /** Whether the thread still uses the lost conversation: another click, or a command, may have started a new one. */

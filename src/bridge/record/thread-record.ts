@@ -47,6 +47,35 @@ export interface InboxItem {
   botUser?: UserId | undefined;
   /** ms since 1970, when its author changed it last while it waited. */
   editedAt?: number | undefined;
+  /** What a bot calls itself; only of a message that was read from Slack's history. */
+  botName?: string | undefined;
+  /** A message of the bridge, which only goes along as context: what it is. */
+  own?: OwnKind | undefined;
+  /** Of a message that goes along as context: its author may not use the agent. */
+  outsider?: true | undefined;
+}
+
+/** What a message of the bridge is: a part of an answer, a card with a request, or another word of the bridge. */
+export type OwnKind = 'answer' | 'card' | 'notice';
+
+/** What a conversation was told of its Slack thread. */
+export interface KnownThread {
+  /** Everything up to here was told, or left out with a mark; `null`: Slack's history was never read for it. */
+  upTo: SlackTs | null;
+  /** Single messages that it was told of beyond that, because the history could not be read then. Bounded. */
+  also: SlackTs[];
+}
+
+/** How the thread's history goes along with a turn, whose `context` holds the messages. */
+export interface TurnPast {
+  /** What the conversation will know once it has this input. */
+  known: KnownThread;
+  /** Whether the conversation knew nothing of the thread, so that its first message goes along, too. */
+  isFirst: boolean;
+  /** How many messages were left out for room, at least. */
+  omitted: number;
+  /** With this the prompt was written, and is written again if it is sent again. */
+  seal: string;
 }
 
 /** A Slack message that shows a part of the open turn. */
@@ -103,6 +132,10 @@ export interface OpenTurn {
   withdrawn?: true | undefined;
   /** In how many other threads the agent changed something in the same directory when this turn first did. */
   alongside?: number | undefined;
+  /** Whether the conversation begins in a thread of which it does not know the first message. */
+  joinsLate?: true | undefined;
+  /** Set when the thread's history was read for it: it is not read again when the input is sent again. */
+  past?: TurnPast | undefined;
 }
 
 /** A message of the agent, as far as the bridge heard it. */
@@ -279,6 +312,8 @@ export interface ThreadRecord {
   createdAt: number;
   updatedAt: number;
   runtime: StoredRuntime | null;
+  /** What the conversation was told of the thread; left out: nothing. */
+  known?: KnownThread | undefined;
   /** Who mentioned the bot here: their plain replies are for the agent. */
   participants: UserId[];
   /** Messages that wait for their turn, in Slack's order. */

@@ -10,6 +10,7 @@ import {
 } from '../inbound.ts';
 import type { Person } from '../person.ts';
 import type { Log, Surface } from '../ports.ts';
+import { forgetConversation } from '../record/inbox.ts';
 import { findBackgroundOffer } from '../record/offers.ts';
 import { describeTasks } from '../record/tasks.ts';
 import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
@@ -126,9 +127,7 @@ export class ThreadDesk {
       if (tasks.length > 0 && record?.endTasks?.step !== 'told')
         return `Still running in the background: ${describeTasks(tasks)}. Write \`!stop\` first.`;
       const had = record?.runtime ?? null;
-      this.#parts.state.change(({ tasks: _, endTasks: __, ...now }) =>
-        also({ ...now, runtime: null, background: false }),
-      );
+      this.#parts.state.change(({ tasks: _, endTasks: __, ...now }) => also(forgetConversation(now)));
       this.#parts.mailbox.after(() => {
         this.#parts.link.disconnect();
         this.#parts.offers.givenUp();

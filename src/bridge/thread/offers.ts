@@ -154,7 +154,8 @@ export class ThreadOffers {
     const token = makeToken(this.#parts.random.id());
     return (record) => {
       const { turn } = record;
-      const ended = endTurn(record, now);
+      const isUnsure = leftover !== null && 'certain' in leftover;
+      const ended = endTurn(record, now, !isUnsure);
       if (!turn || !leftover) return ended;
       return 'certain' in leftover
         ? offerAgain(ended, leftover.offer, turn.items, leftover.certain, token, now)

@@ -6,11 +6,12 @@ import { END_TOOLS } from '../record/tasks.ts';
 import type { OpenTurn } from '../record/thread-record.ts';
 import { RETRY_MS, type ThreadLink } from './link.ts';
 import type { Mailbox } from './mailbox.ts';
+import type { PastSources } from './read-past.ts';
 import type { ThreadState } from './state.ts';
 import type { TurnLookup } from './turn-lookup.ts';
-import { type PromptSources, writePrompt } from './write-prompt.ts';
+import { type PromptSources, type WrittenInput, writeInput } from './write-prompt.ts';
 
-export interface InputParts extends PromptSources {
+export interface InputParts extends PromptSources, PastSources {
   state: ThreadState;
   link: ThreadLink;
   lookup: TurnLookup;
@@ -59,8 +60,8 @@ export class TurnInput {
     if (this.#sending || draining() || !connection || !link.canSubmit) return;
     this.#sending = true;
     mailbox.away(
-      () => Promise.all([writePrompt(this.#parts, state, turn), this.#mayBegin(turn)]),
-      ([content, verdict]) => {
+      () => Promise.all([writeInput(this.#parts, state, turn), this.#mayBegin(turn)]),
+      ([input, verdict]) => {
         if (verdict === 'unknown') return this.#waitForSlack();
         this.#heldUp(false);
         const now = state.open;
@@ -71,7 +72,7 @@ export class TurnInput {
           this.#sending = false;
           return this.#parts.onNotAllowed(now, verdict);
         }
-        if (wanted && link.ready === connection && link.canSubmit) return this.#submit(turn, connection, content);
+        if (wanted && link.ready === connection && link.canSubmit) return this.#submit(turn, connection, input);
         this.#sending = false;
         return advance();
       },
@@ -110,10 +111,12 @@ export class TurnInput {
     state.isViewOutdated = true;
   }
 
-  #submit(turn: OpenTurn, connection: AgentConnection, content: string): void {
+  #submit(turn: OpenTurn, connection: AgentConnection, { turn: written, content }: WrittenInput): void {
     const { state, mailbox, advance } = this.#parts;
     // On disk before it leaves, so that a restart never sends an input twice.
-    state.change((record) => (isAsWritten(record.turn, turn) ? changeTurn(record, { state: 'submitted' }) : record));
+    const { context, notPassedOn, past } = written;
+    const leaves = { state: 'submitted' as const, context, notPassedOn, ...(past && { past }) };
+    state.change((record) => (isAsWritten(record.turn, turn) ? changeTurn(record, leaves) : record));
     if (state.open?.state !== 'submitted') {
       this.#sending = false;
       advance();

@@ -37,6 +37,7 @@ import { ThreadLink } from './link.ts';
 import { ThreadListener } from './listener.ts';
 import { Mailbox } from './mailbox.ts';
 import { ThreadOffers } from './offers.ts';
+import type { PastOptions } from './read-past.ts';
 import { ThreadSettings } from './settings.ts';
 import { type Leftover, ThreadState } from './state.ts';
 import { TurnEndings } from './turn-endings.ts';
@@ -72,6 +73,8 @@ export interface WorkerParts {
    * 2 minutes. 0: never.
    */
   notifyAfterMs?: ((requester: UserId) => number) | undefined;
+  /** How the history of threads is read; left out: only replies that were delivered go along as context. */
+  past?: PastOptions | undefined;
   /** Stores what finished turns did, for the Details button; left out: nothing is stored. */
   details?: DetailsStore | undefined;
   /** Called for each thread with something open that the start of the process resumes. */
@@ -181,6 +184,7 @@ export class ThreadWorker {
     this.#input = new TurnInput({
       ...parts,
       ...turn,
+      door,
       lookup: this.#lookup,
       draining: () => this.#draining,
       advance,

@@ -5,6 +5,7 @@ import type { OpenTurn } from '../record/thread-record.ts';
 import { oneLine } from '../text/one-line.ts';
 import { isSafeSeal, listMentionedIds, promptContent } from '../turn/prompt.ts';
 import { within } from '../within.ts';
+import { type PastSources, readPast } from './read-past.ts';
 import type { ThreadState } from './state.ts';
 
 export interface PromptSources {
@@ -20,8 +21,28 @@ const SEAL = 8;
 /** When Slack is slower than this, the prompt has ids instead of names. */
 const NAMES_WITHIN_MS = 2_000;
 
+export interface WrittenInput {
+  /** The turn with what goes along: this is what must be stored before the input leaves. */
+  turn: OpenTurn;
+  content: string;
+}
+
+/** Reads what goes along with a turn, unless an earlier try to send it has done so, and writes its input. */
+export async function writeInput(
+  sources: PromptSources & PastSources,
+  state: ThreadState,
+  turn: OpenTurn,
+): Promise<WrittenInput> {
+  const { record } = state;
+  if (turn.ends || turn.past || !record) return { turn, content: await writePrompt(sources, state, turn) };
+  const { context, notPassedOn, isFirst, omitted, known } = await readPast(sources, state, record, turn);
+  const seal = sources.random.id().slice(0, SEAL);
+  const whole: OpenTurn = { ...turn, context, notPassedOn, past: { isFirst, omitted, known, seal } };
+  return { turn: whole, content: await writePrompt(sources, state, whole) };
+}
+
 /** Writes the content of a turn's input, with names of people and channels as far as Slack tells them in time. */
-export async function writePrompt(sources: PromptSources, state: ThreadState, turn: OpenTurn): Promise<string> {
+async function writePrompt(sources: PromptSources, state: ThreadState, turn: OpenTurn): Promise<string> {
   if (turn.ends) return taskEndPrompt(turn.ends);
   const { people, botUser, random, clock } = sources;
   const { team, channel } = parseThreadKey(state.key);
@@ -41,10 +62,10 @@ export async function writePrompt(sources: PromptSources, state: ThreadState, tu
     }),
   ]);
   await within(clock, NAMES_WITHIN_MS, named);
-  const { items, context, notPassedOn } = turn;
+  const { items, context, notPassedOn, past } = turn;
   const names = { users, channels };
-  const parts = { botUser, channel, isDirect: direct, items, context, notPassedOn, names };
-  let seal = random.id().slice(0, SEAL);
+  const parts = { botUser, channel, isDirect: direct, items, context, notPassedOn, names, past };
+  let seal = past?.seal ?? random.id().slice(0, SEAL);
   while (!isSafeSeal(seal, parts)) seal = random.id().slice(0, SEAL);
   return promptContent({ ...parts, seal });
 }

@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import type { Span } from '../../bridge/inbound.ts';
+import { cutSpans } from '../../bridge/text/cut-spans.ts';
 import { fileLabel } from '../../bridge/text/file-label.ts';
 import { oneLine } from '../../bridge/text/one-line.ts';
 import { labelsText, layoutSpans } from './layout.ts';
 import { decodeEntities, mrkdwnSpans } from './mrkdwn.ts';
 import { richTextSpans } from './rich-text.ts';
-import { cutSpans, isBlank, linkText, prefixLines, SpanBuilder } from './span-builder.ts';
+import { isBlank, linkText, prefixLines, SpanBuilder } from './span-builder.ts';
 import { messageSpans } from './spans.ts';
 
 /** The parts of a message that hold what it says; any of them may be missing or malformed. */

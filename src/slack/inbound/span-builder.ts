@@ -42,26 +42,6 @@ export function prefixLines(spans: readonly Span[], first: string, rest: string)
   return out.spans;
 }
 
-/** The spans up to `max` characters of text, with a mark that says how many are left out. */
-export function cutSpans(spans: readonly Span[], max: number): Span[] {
-  const length = spans.reduce((sum, span) => sum + (span.kind === 'text' ? span.text.length : 0), 0);
-  if (length <= max) return [...spans];
-  const out = new SpanBuilder();
-  let left = max;
-  for (const span of spans) {
-    if (left <= 0) break;
-    out.add([span.kind === 'text' ? { kind: 'text', text: firstCharacters(span.text, left) } : span]);
-    if (span.kind === 'text') left -= span.text.length;
-  }
-  return out.text(`\n[cut here: ${length - max} more characters]`).spans;
-}
-
-/** At most `max` characters, and no half of a pair of surrogates. */
-function firstCharacters(text: string, max: number): string {
-  const cut = text.slice(0, max);
-  return cut.length < text.length ? cut.replace(/[\ud800-\udbff]$/, '') : cut;
-}
-
 function longestRun(text: string, pattern: RegExp): number {
   let longest = 0;
   for (const run of text.matchAll(pattern)) longest = Math.max(longest, run[0].length);

@@ -3,18 +3,13 @@ import type { ThreadAddress } from '../../bridge/inbound.ts';
 import type { PostRecord } from '../../bridge/record/thread-record.ts';
 import type { SlackAnswer } from '../api/slack-api.ts';
 import { type PlannedCall, UNKNOWN } from './plan.ts';
+import { METADATA_TYPE } from './post-metadata.ts';
 
 /** One Web API call. */
 export interface Call {
   method: string;
   args: Record<string, unknown>;
 }
-
-/**
- * Marks our messages, so that a look finds them again. It holds ids only, because anybody in the workspace can read it
- * (docs/slack.md, Posting and deleting).
- */
-const METADATA_TYPE = 'letta_bridge_post';
 
 /**
  * `text` beside blocks is a summary; in an edit Slack refuses more than 4,000 characters (docs/slack.md, Size limits).

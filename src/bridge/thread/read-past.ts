@@ -1,0 +1,104 @@
+import { asBridgeError } from '../../errors.ts';
+import type { Door } from '../access/door.ts';
+import { makeMessageKey, parseThreadKey } from '../ids.ts';
+import type { Clock, Log, PastMessage, ThreadReader } from '../ports.ts';
+import { EARLIER } from '../record/inbox.ts';
+import type { InboxItem, OpenTurn, ThreadRecord } from '../record/thread-record.ts';
+import {
+  type ChosenPast,
+  choosePast,
+  deliveredPast,
+  isFirstTold,
+  mayHavePast,
+  type PastMessages,
+  upToOf,
+} from '../turn/past.ts';
+import { within } from '../within.ts';
+import type { ThreadState } from './state.ts';
+
+/** How the history of threads is read. */
+export interface PastOptions {
+  reader: ThreadReader;
+  /** How many messages go along at most, besides a thread's first one. */
+  mostMessages: number;
+}
+
+export interface PastSources {
+  /** Left out: only replies that were delivered go along. */
+  past?: PastOptions | undefined;
+  door: Pick<Door, 'mayUseAgent'>;
+  clock: Clock;
+  log: Log;
+}
+
+/** What goes along with a turn. */
+export type GoingAlong = ChosenPast & { notPassedOn: string[] };
+
+/** A turn does not wait longer than this for Slack. */
+const READ_WITHIN_MS = 3_000;
+const NOTHING: PastMessages = { root: null, messages: [], unread: 0, isComplete: false };
+
+/** Reads what goes along with a turn, within three seconds. What could not be read is named. Never rejects. */
+export async function readPast(
+  sources: PastSources,
+  state: Pick<ThreadState, 'key' | 'settings'>,
+  record: ThreadRecord,
+  turn: OpenTurn,
+): Promise<GoingAlong> {
+  const { past, clock, log } = sources;
+  const { context } = state.settings;
+  if (past === undefined || context !== 'thread') {
+    const chosen = deliveredPast(record, turn);
+    return { ...chosen, context: context === 'off' ? [] : chosen.context, notPassedOn: turn.notPassedOn };
+  }
+  const others = turn.notPassedOn.filter((line) => line !== EARLIER);
+  if (!mayHavePast(record, turn)) {
+    return { ...choosePast(record, turn, NOTHING, past.mostMessages), notPassedOn: others };
+  }
+  const isFirst = isFirstTold(record);
+  const failed = (reason: string): GoingAlong => {
+    log.warn({ turn: turn.id, reason }, 'could not read the thread; the turn runs without it');
+    const what = isFirst ? EARLIER : 'what else was written here since the last turn';
+    return { ...deliveredPast(record, turn), notPassedOn: [...others, `${what} (${reason})`] };
+  };
+  try {
+    const work = readMessages(sources, past, state.key, record, turn);
+    const read = await within(clock, READ_WITHIN_MS, work);
+    if (read === 'late') return failed('Slack did not answer in time');
+    const chosen = choosePast(record, turn, read, past.mostMessages);
+    log.debug({ turn: turn.id, messages: chosen.context.length, omitted: chosen.omitted }, 'read the thread');
+    const missing = read.isComplete ? [] : ['the newest messages of this thread (it is too long)'];
+    return { ...chosen, notPassedOn: [...others, ...missing] };
+  } catch (error) {
+    return failed(asBridgeError(error).notice);
+  }
+}
+
+async function readMessages(
+  { door }: PastSources,
+  { reader, mostMessages }: PastOptions,
+  key: ThreadState['key'],
+  record: ThreadRecord,
+  turn: OpenTurn,
+): Promise<PastMessages> {
+  const after = record.known?.upTo ?? null;
+  const found = await reader.readThread(record.address, { after, before: upToOf(turn), most: mostMessages });
+  const authors = [found.root, ...found.messages].flatMap((message) => (message && !message.own ? [message] : []));
+  const verdicts = new Map<string, boolean>();
+  await Promise.all(
+    [...new Map(authors.map((author) => [author.user, author])).values()].map(async (author) => {
+      // Whose rights Slack does not tell counts as one who has none.
+      verdicts.set(author.user, await door.mayUseAgent(key, author).catch(() => false));
+    }),
+  );
+  const { team, channel } = parseThreadKey(key);
+  const itemOf = ({ ts, user, bot, own, spans, files }: PastMessage): InboxItem => ({
+    key: makeMessageKey({ team, channel, ts }),
+    ...{ ts, user, spans, files, receivedAt: 0 },
+    ...(bot && { bot: true as const, ...(bot.user !== null && { botUser: bot.user }) }),
+    ...(bot?.name && { botName: bot.name }),
+    ...(own ? { own } : verdicts.get(user) !== true && { outsider: true as const }),
+  });
+  const { root, messages, unread, isComplete } = found;
+  return { root: root && itemOf(root), messages: messages.map(itemOf), unread, isComplete };
+}
