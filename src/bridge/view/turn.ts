@@ -19,7 +19,8 @@ export type Activity =
   | { kind: 'tool'; tool: string; detail: string }
   /** Several steps that only read: one line for all of them. */
   | { kind: 'looking'; steps: number; detail: string }
-  | { kind: 'waiting_for_people' }
+  /** `who`: the name of the person who decides, where it is known. */
+  | { kind: 'waiting_for_people'; who?: string }
   | { kind: 'retrying'; attempt: number; maxAttempts: number }
   | { kind: 'stopping' }
   /** The bridge is about to end; its next start goes on with the turn. */
@@ -46,6 +47,10 @@ export interface TurnView {
   /** In how many other threads the agent changes things in the same directory; said once in a thread, at the top. */
   alongside?: number;
   items: ViewItem[];
+  /** The question that it answers, in one short line: data. Empty: without words. Left out: Letta began the turn. */
+  answers?: string;
+  /** Once it ended: how the agent's last message begins; Markdown, as the agent wrote it. */
+  conclusion?: string;
   /** Set while `items` lacks what the agent said before a restart: messages in Slack that show it stay as they are. */
   textUnknown?: true;
   /** Set when the turn ended before a restart and the bridge is still finding out how. */
@@ -174,6 +179,8 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
     notPassedOn: turn.notPassedOn,
     ...(turn.alongside !== undefined && { alongside: turn.alongside }),
     items,
+    ...answersOf(turn),
+    ...(ending && !textUnknown && conclusionOf(state)),
     ...(textUnknown && { textUnknown }),
     ...(turn.ended && !ending && { over: true as const }),
     ...(ending && items.length === 0 && isVoid(turn, ending, textUnknown) && { isVoid: true as const }),
@@ -183,6 +190,27 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
     live: ending ? null : { activity, stop: turn.stoppedBy ? null : turn.stopToken, queued: context.queued },
     ending,
   };
+}
+
+const ANSWERS = 60;
+
+/** The first message of the turn that has words. */
+function answersOf({ items }: OpenTurn): { answers?: string } {
+  for (const { spans } of items) {
+    // Names are not known here.
+    const words = spans.map((span) => (span.kind === 'text' ? span.text : '…')).join('');
+    const line = oneLine(redact(words.slice(0, LOOKED_AT)).text.replace(/^[\s…:,]+/, ''), ANSWERS);
+    if (line !== '') return { answers: line };
+  }
+  return items.length > 0 ? { answers: '' } : {};
+}
+
+const CONCLUSION = 300;
+
+/** What the agent said last. */
+function conclusionOf({ parts }: TurnState): { conclusion?: string } {
+  const last = parts.findLast((part) => part.kind === 'text' && part.text.trim() !== '');
+  return last?.kind === 'text' ? { conclusion: last.text.slice(0, CONCLUSION) } : {};
 }
 
 /** A reconnect may find Letta at the last moments of a turn of its own, of which only the end is left to hear. */

@@ -62,6 +62,53 @@ describe('a turn that Letta began by itself', () => {
   });
 });
 
+describe('what a turn answers', () => {
+  const turn = openTurn(1, { state: 'submitted' });
+  const items = (...texts: string[]) =>
+    texts.flatMap((text) => turn.items.map((item) => ({ ...item, spans: [{ kind: 'text' as const, text }] })));
+  const view = (change: Partial<typeof turn>, events: AgentEvent[] = [], isOver = false, textUnknown = false) => {
+    const state = folded(events);
+    const asked = { ...turn, ...change };
+    return turnView(state, {
+      address: { team: 'T01', channel: 'C01', threadTs: '1.000001' },
+      turn: asked,
+      approvals: [],
+      textUnknown,
+      where: { workingDirectory: null, device: null },
+      queued: 0,
+      hold: null,
+      ending: isOver ? endingOf(asked, state, 10) : null,
+    });
+  };
+
+  it('is its first message with words, in one short line without secrets', () => {
+    expect(view({ items: items('is the nightly\nbuild green?', 'and more') }).answers).toBe(
+      'is the nightly build green?',
+    );
+    expect(view({ items: items(' ', 'second') }).answers).toBe('second');
+    expect(view({ items: items('x'.repeat(500)) }).answers).toHaveLength(60);
+    expect(view({ items: items('key npm_3xAmPl3xAmPl3xAmPl3xAmPl3xAmPl3xAmPl') }).answers).not.toContain('npm_3');
+  });
+
+  it('leaves the mention of the bot out', () => {
+    const [item] = items(' : why?');
+    const spans = [{ kind: 'user' as const, id: 'U0BOT' }, ...(item?.spans ?? [])];
+    expect(view({ items: turn.items.map((each) => ({ ...each, spans })) }).answers).toBe('why?');
+  });
+
+  it('has no words: empty; Letta began the turn: left out', () => {
+    expect(view({ items: items('') }).answers).toBe('');
+    expect(view({ origin: 'agent', items: [] }).answers).toBeUndefined();
+  });
+
+  it('once it ended: knows how the last message begins, if all is known', () => {
+    const events = [said('first'), said('second')];
+    expect(view({}, events, true).conclusion).toBe('second.');
+    expect(view({}, events, true, true).conclusion).toBeUndefined();
+    expect(view({}, events).conclusion).toBeUndefined();
+  });
+});
+
 describe('the place of a card', () => {
   it('is where the agent asked', () => {
     const state = folded([said('a'), asks('request-1'), said('b')]);
