@@ -106,6 +106,7 @@ const PURE = [
   'slack/inbound/tables.ts',
   'slack/modals/**',
   'slack/outbox/budget.ts',
+  'slack/outbox/first-post.ts',
   'slack/outbox/plan.ts',
   'slack/outbox/post-metadata.ts',
   'slack/people/clean-name.ts',

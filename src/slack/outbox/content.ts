@@ -1,4 +1,5 @@
 import type { SlackPost } from '../render/post.ts';
+import type { Substance } from '../render/readable.ts';
 import type { Letters } from './loop-turns.ts';
 
 /** What a publication should show. It is rendered only when a call may be made, so that no rendering is wasted. */
@@ -16,8 +17,8 @@ export interface Content {
   readonly hasText: boolean;
   /** Whether it lacks what was said before a restart: then messages that may show that text stay. */
   isTextUnknown: boolean;
-  /** Whether it only says that the agent works: then it waits until `holdUntil`. */
-  isBare: boolean;
+  /** How much its newest message would show; `whole`: nothing more is waited for before it is posted. */
+  readonly substance: Substance | 'whole';
   /** Whether it is the last content, which must arrive. */
   isFinal: boolean;
   /** Set on the last content before the process ends: it goes ahead of live edits. */

@@ -9,6 +9,7 @@ import type { PostFile, SlackPost } from '../render/post.ts';
 import type { Ask, Urgency } from './budget.ts';
 import { slackCall } from './calls.ts';
 import type { Content } from './content.ts';
+import { firstPostAt, type SignOfLife } from './first-post.ts';
 import { createForms, type Fallback, type PlanLatch } from './forms.ts';
 import { type Obstacle, watchHeldUp } from './held-up.ts';
 import { createLedger, isCard } from './ledger.ts';
@@ -31,8 +32,8 @@ export interface PublicationOptions {
   savePosts(posts: PostRecord[]): Promise<void>;
   /** Called when the first message exists; `wasFound`: an earlier process posted it. */
   onFirstPost(wasFound: boolean): void;
-  /** Bare content is not posted before this, by the monotonic clock. */
-  holdUntil: number;
+  /** How people see that the agent works before there is a message. */
+  sign: Exclude<SignOfLife, 'messages'>;
   /** After failing for so many ms, final content, or a card, is given up. */
   giveUpAfterMs: number;
   /** Called before unfinished text is shown; its promise is awaited. */
@@ -71,8 +72,8 @@ export interface Publication {
    * Sets the last content of this process. Resolves when it is shown, or refused, or there is no message to show it in.
    */
   showParting(content: Content): Promise<void>;
-  /** From now on bare content is posted at once. */
-  releaseHold(): void;
+  /** Notes whether people see by a status that the agent works; if not, a message must say so soon. */
+  noteSign(sign: 'status' | 'none'): void;
   /** Something happened in the channel, so a refused call is tried again soon. */
   retrySoon(): void;
   /** Notes that somebody deleted a message: if it is ours, its content is posted again. */
@@ -122,7 +123,10 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   let waitingSince: number | null = null;
   /** Since when content waits that came while a call for older content had no answer. */
   let newerSince: number | null = null;
-  let holdUntil = options.holdUntil;
+  let { sign } = options;
+  /** Since when the newest message is wanted, and since when it has text; by the monotonic clock. */
+  let wantedSince = clock.monotonic();
+  let textSince: number | null = null;
   /**
    * No call before `retryAt`, after a failure, nor before `blockedUntil`, when the budget has no room for the planned
    * calls.
@@ -176,13 +180,21 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     const now = rankOf(wanted);
     if (hasStoppedEditing && now > 0 && last) return null;
     let notBefore = Math.max(retryAt, blockedUntil);
-    if (!wanted.isFinal) notBefore = Math.max(notBefore, wanted.isBare && !last ? holdUntil : 0);
+    // A card is posted at once, and so is the text above it.
+    if (!last && wanted.cards === '') notBefore = Math.max(notBefore, heldUntil(wanted));
     // The call that live content will need is known before it is rendered, so no time is wasted on rendering it early.
     if (now > 0 && !lookup.isDue && !wanted.isParting) {
       const wants = makeAsk(last ? 'chat.update' : 'chat.postMessage', 'live');
       notBefore = Math.max(notBefore, scheduler.whenAllowed(wants), last ? quietUntil(last, now) : 0);
     }
     return { rank: now, since: waitingSince, notBefore };
+  }
+
+  /** Until when a new live message is held back, so that it has something to read. */
+  function heldUntil({ substance }: Content): number {
+    if (substance === 'whole') return 0;
+    const seenBy = ledger.posts.length > 0 ? 'messages' : sign;
+    return firstPostAt({ sign: seenBy, substance, since: wantedSince, textSince });
   }
 
   function run(): void {
@@ -204,6 +216,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       : planCalls(ledger.posts, posts, content.isTextUnknown);
     const times = calls.map((call) => allowedAt(call, content));
     const call = calls.find((_, index) => (times[index] ?? 0) <= clock.monotonic());
+    if (unseenCards().length === 0 && !calls.some(isOfCard)) shownCards = content.cards;
     if (call) startWork(() => performCall(call, content));
     else if (calls.length > 0) blockedUntil = Math.min(...times);
     else if (isThreadGone) endGoneThread(content);
@@ -261,6 +274,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   function allowedAt(call: PlannedCall, content: Content): number {
     const wants = askFor(call, content);
     const at = scheduler.whenAllowed(wants);
+    if (call.kind === 'post' && wants.urgency === 'live') return Math.max(at, heldUntil(content));
     if (call.kind !== 'update' || wants.urgency === 'must') return at;
     return Math.max(at, quietUntil(call.record, rankOf(content)));
   }
@@ -523,15 +537,29 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     if (isOver || wanted?.isFinal || (wanted?.isParting && !content.isFinal)) return;
     const before = wanted === null || waitingSince === null ? null : rankOf(wanted);
     const urgent = wanted === null || content.isFinal || content.cards !== wanted.cards;
-    const unheld = wanted?.isBare === true && !content.isBare;
+    const unheld = noteSubstance(content);
     wanted = content;
     if (waitingSince === null) waitingSince = clock.monotonic();
     else if (isBusy) newerSince ??= clock.monotonic();
     if (content.isFinal) failingSince = null;
     if (lastRefusal !== null || findObstacle() !== null) heldUp?.start();
     const better = before === null || urgent || rankOf(content) < before;
-    if (better) blockedUntil = 0;
+    if (better || unheld) blockedUntil = 0;
     if (better || unheld) scheduler.wake();
+  }
+
+  /** Notes what the newest message of the content would show. True: it may be posted sooner than that of the last one. */
+  function noteSubstance(content: Content): boolean {
+    const now = clock.monotonic();
+    const { substance } = content;
+    const before = wanted?.substance;
+    if (content.cards !== (wanted?.cards ?? '')) {
+      wantedSince = now;
+      textSince = null;
+    }
+    const hasText = substance === 'words' || substance === 'readable';
+    textSince = hasText ? (textSince ?? now) : null;
+    return before !== undefined && before !== substance;
   }
 
   async function showParting(content: Content): Promise<void> {
@@ -563,8 +591,9 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   return {
     showContent,
     showParting,
-    releaseHold() {
-      holdUntil = 0;
+    noteSign(next) {
+      sign = next;
+      blockedUntil = 0;
       scheduler.wake();
     },
     retrySoon() {
@@ -603,6 +632,8 @@ function isTopLevel(message: unknown): boolean {
   if (typeof message !== 'object' || message === null) return false;
   return typeof (message as { thread_ts?: unknown }).thread_ts !== 'string';
 }
+
+const isOfCard = (call: PlannedCall) => call.kind !== 'delete' && call.post.kind === 'card';
 
 /** Whether it is a person's id, which addresses a direct message whose channel is not known yet. */
 const isPerson = (channel: string) => /^[UW]/.test(channel);

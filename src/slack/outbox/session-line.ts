@@ -24,7 +24,7 @@ export function createSessionLine(
   address: ThreadAddress,
   createFallback: () => StatusLine | null,
 ): StatusLine {
-  const { scheduler, clock, log, latch, onUnavailable } = parts;
+  const { scheduler, clock, log, latch, onSign } = parts;
   const ask: Ask = { method: METHOD, channel: address.channel, urgency: 'must' };
   const settled = Promise.withResolvers<void>();
   let wanted: Session = 'processing';
@@ -74,6 +74,7 @@ export function createSessionLine(
       await scheduler.call(ask, { method: METHOD, args }, 'live');
       lastTold = { status, at: clock.monotonic() };
       failures = 0;
+      if (!hasSignOfLife) onSign('status');
       hasSignOfLife = true;
     } catch (error) {
       lastTold = null;
@@ -102,7 +103,7 @@ export function createSessionLine(
 
   /** If people see nothing of the turn yet, asks for a message. */
   function requestSignOfLife(): void {
-    if (!hasSignOfLife) onUnavailable();
+    if (!hasSignOfLife) onSign('none');
     hasSignOfLife = true;
   }
 
@@ -112,9 +113,10 @@ export function createSessionLine(
       hasSignOfLife = true;
       fallbackLine?.notePosted(wasFound);
     },
-    noteWaiting(isForPeople) {
+    noteActivity(isWaitingForPeople, words) {
+      fallbackLine?.noteActivity(isWaitingForPeople, words);
       if (wanted === 'active') return;
-      wanted = isForPeople ? 'suspended' : 'processing';
+      wanted = isWaitingForPeople ? 'suspended' : 'processing';
       updateSession();
     },
     async endLine(patience = AGAIN.longestMs) {

@@ -6,19 +6,22 @@ import { statusNeverWorks } from './refusal.ts';
 import type { Scheduler } from './scheduler.ts';
 
 const METHOD = 'assistant.threads.setStatus';
-const WORDS = 'is thinking…';
+/** What it says before anything is known of the turn. */
+const FIRST_WORDS = 'is thinking…';
 /** Slack clears a status after this time (docs/slack.md, Assistant threads). */
 const SELF_CLEAR_MS = 120_000;
 /** While there is no message, the status is set again this often. */
 const RENEW_MS = 100_000;
+/** An activity that is over sooner does not change the words. */
+const CHANGE_MS = 3_000;
 
 /**
  * The status below the thread that says that the agent works, before there is a message (docs/slack.md, Assistant
  * threads).
  */
 export interface StatusLine {
-  /** Notes whether the turn waits for people. */
-  noteWaiting(isForPeople: boolean): void;
+  /** @param words what the status should say, if it has words: "is thinking…" */
+  noteActivity(isWaitingForPeople: boolean, words: string): void;
   /**
    * Notes that the app posted: Slack then clears the status itself, if it was shown before the post.
    * @param wasFound a look found the message, so it may be older than the status
@@ -48,25 +51,31 @@ export interface StatusParts {
   log: Log;
   /** Shared by all threads of the workspace, so that a lasting refusal stops all tries. */
   latch: StatusLatch;
-  /** Called when no status can be shown, so that a message must show that the agent works. Never after `notePosted`. */
-  onUnavailable(): void;
+  /** Called when a status is shown, or cannot be, so that a message must show that the agent works. */
+  onSign(sign: 'status' | 'none'): void;
 }
 
 /** Sets the status now. Failures never affect the turn. */
 export function createStatusLine(parts: StatusParts, address: ThreadAddress): StatusLine {
-  const { scheduler, clock, log, latch, onUnavailable } = parts;
+  const { scheduler, clock, log, latch, onSign } = parts;
   const ask: Ask = { method: METHOD, channel: address.channel, urgency: 'must' };
   let isWanted = true;
   let mayBeShown = false;
   let renewal: Timer | null = null;
+  let words = FIRST_WORDS;
+  /** What Slack shows, as far as we know. */
+  let shownWords = FIRST_WORDS;
+  let change: Timer | null = null;
   const setting = showStatus();
 
   async function showStatus(): Promise<void> {
     if (latch.isOff || address.threadTs === null || scheduler.whenAllowed(ask) > clock.monotonic())
-      return onUnavailable();
+      return onSign('none');
     try {
-      await writeStatus(WORDS);
+      shownWords = words;
+      await writeStatus(words);
       mayBeShown = true;
+      if (isWanted) onSign('status');
       scheduleRenewal();
     } catch (error) {
       if (!(error instanceof SlackError)) throw error;
@@ -76,7 +85,7 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
         latch.isOff = true;
         log.warn({ error: error.error }, 'Slack does not let the bot set a status in this workspace');
       }
-      if (isWanted && error.failure !== 'unknown') onUnavailable();
+      if (isWanted && error.failure !== 'unknown') onSign('none');
     }
     // The status was set after the message that would have cleared it.
     if (!isWanted && mayBeShown) await clearStatus();
@@ -84,6 +93,7 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
 
   function scheduleRenewal(): void {
     if (!isWanted) return;
+    renewal?.cancel();
     renewal = clock.after(RENEW_MS, () => {
       renewal = null;
       lastWrite = showStatus().catch(logBug);
@@ -94,6 +104,18 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
     isWanted = false;
     renewal?.cancel();
     renewal = null;
+    change?.cancel();
+    change = null;
+  }
+
+  /** Changes the words once they are true for a while. */
+  function scheduleChange(): void {
+    if (!isWanted || change || words === shownWords) return;
+    change = clock.after(CHANGE_MS, () => {
+      change = null;
+      if (!mayBeShown || words === shownWords || scheduler.whenAllowed(ask) > clock.monotonic()) return;
+      lastWrite = showStatus().catch(logBug);
+    });
   }
 
   async function clearStatus(patience = SELF_CLEAR_MS): Promise<void> {
@@ -120,7 +142,10 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
   const logBug = (error: unknown) => log.error({ err: error }, 'the status line has a bug');
   let lastWrite = setting.catch(logBug);
   return {
-    noteWaiting() {},
+    noteActivity(_, next) {
+      words = next;
+      scheduleChange();
+    },
     notePosted(wasFound) {
       stopRenewing();
       if (wasFound && mayBeShown) lastWrite = clearStatus().catch(logBug);

@@ -9,6 +9,7 @@ import type { Uploader } from '../api/uploader.ts';
 import { actions } from '../render/blocks.ts';
 import { openButton, permalink } from '../render/permalink.ts';
 import type { SlackPost } from '../render/post.ts';
+import type { Substance } from '../render/readable.ts';
 import type { Content } from './content.ts';
 import type { Fallback } from './forms.ts';
 import { createLoopTurns, type Letters } from './loop-turns.ts';
@@ -23,6 +24,10 @@ export interface TurnRenderer {
   (view: TurnView, files: boolean): SlackPost[];
   /** Renders a part ahead while there are letters; false: more is left to do. */
   prepare?(view: TurnView, mayUseFiles: boolean, letters: Letters): boolean;
+  /** How much the newest message of a live view would show. */
+  substanceOf(view: TurnView): Substance;
+  /** What the status line says meanwhile: "is thinking…". */
+  statusOf(view: TurnView): string;
 }
 
 export interface SurfaceOptions {
@@ -47,8 +52,6 @@ export interface SurfaceOptions {
   metrics?: Metrics;
 }
 
-/** A turn without content gets its first message after this time (docs/design.md, Slack side). */
-const SIGN_OF_LIFE_MS = 2_000;
 /** How long a shutdown waits until the budget lets it clear a status. */
 const CLOSING_MS = 2_000;
 /** How long the end of a turn waits for its session's end. */
@@ -118,7 +121,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       mayHaveUnknownPosts: owner !== undefined,
       savePosts: async () => {},
       onFirstPost: () => {},
-      holdUntil: 0,
+      sign: 'none',
       giveUpAfterMs: GIVE_UP_NOTICE_MS,
       whenClosed: CLOSED,
     });
@@ -150,13 +153,13 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
           if (scope !== 'workspace') onHeldUp?.(held);
         },
         onFirstPost: (found) => status?.notePosted(found),
-        holdUntil: clock.monotonic() + SIGN_OF_LIFE_MS,
+        sign: 'asked',
         giveUpAfterMs: GIVE_UP_TURN_MS,
         whenClosed: null,
       });
       const hasSession = latch.mayBeAgent && address.threadTs !== null;
       if (!isClosed && (hasSession || posts.length === 0)) {
-        const parts = { scheduler, clock, log, latch, onUnavailable: publication.releaseHold };
+        const parts = { scheduler, clock, log, latch, onSign: publication.noteSign };
         const createPlainLine = () => createStatusLine(parts, address);
         const line = hasSession
           ? createSessionLine(parts, address, () => (posts.length === 0 ? createPlainLine() : null))
@@ -173,14 +176,15 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       }
       return {
         show(view) {
-          status?.noteWaiting(view.live?.activity.kind === 'waiting_for_people');
+          status?.noteActivity(view.live?.activity.kind === 'waiting_for_people', render.statusOf(view));
           publication.showContent(contentOf(view, render, false));
         },
         finish(view, endedAt) {
           publication.showContent(contentOf(view, render, true, endedAt));
           return settled ?? publication.done;
         },
-        pause: (view) => publication.showParting({ ...contentOf(view, render, false), isParting: true }),
+        pause: (view) =>
+          publication.showParting({ ...contentOf(view, render, false), substance: 'whole', isParting: true }),
         recheckCards: publication.recheckCards,
         async freeze() {
           publications.delete(publication);
@@ -200,7 +204,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
         mayHaveUnknownPosts: resumed,
         savePosts: onPosts,
         onFirstPost: () => {},
-        holdUntil: 0,
+        sign: 'none',
         giveUpAfterMs: GIVE_UP_TURN_MS,
         whenClosed: null,
       });
@@ -267,6 +271,7 @@ function contentOf(view: TurnView, render: TurnRenderer, isFinal: boolean, owedS
   const cards = view.items.flatMap((item) =>
     item.kind === 'card' ? [`${item.card.token} ${item.card.state.state}`] : [],
   );
+  let substance: Content['substance'] | null = null;
   return {
     prepare: (files, letters) => render.prepare?.(view, files, letters) ?? true,
     render: (files) => render(view, files),
@@ -277,7 +282,11 @@ function contentOf(view: TurnView, render: TurnRenderer, isFinal: boolean, owedS
     get hasText() {
       return view.items.some((item) => item.kind === 'text' && /\S/.test(item.markdown));
     },
-    isBare: view.items.length === 0 && view.live?.activity.kind !== 'tool' && view.todo === undefined,
+    // The same, until the first message is posted.
+    get substance() {
+      substance ??= isFinal ? 'whole' : render.substanceOf(view);
+      return substance;
+    },
     isFinal,
     owedSince,
   };
@@ -311,7 +320,7 @@ function offerContent(view: OfferView, render: (view: OfferView) => SlackPost[])
     cards: view.token,
     hasText: true,
     isTextUnknown: false,
-    isBare: false,
+    substance: 'whole',
     isFinal: true,
   };
 }
@@ -327,7 +336,7 @@ function noticeContent(text: string, render: (markdown: string) => SlackPost[]):
     cards: '',
     hasText: true,
     isTextUnknown: false,
-    isBare: false,
+    substance: 'whole',
     isFinal: true,
   };
 }

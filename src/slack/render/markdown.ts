@@ -88,6 +88,7 @@ export function firstWords(tree: Parsed['tree']): string {
     if (node.type === 'paragraph' || node.type === 'heading' || node.type === 'listItem' || node.type === 'tableCell')
       words += ' ';
     if ('value' in node) words += node.type === 'code' ? ` ${node.value}` : node.value;
+    else if ('alt' in node) words += node.alt;
     else if (node.type === 'break') words += ' ';
   }
   return words;

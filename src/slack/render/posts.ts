@@ -1,11 +1,13 @@
 import type { KnownBlock } from '@slack/types';
 import { shortId } from '../../bridge/approvals/short-id.ts';
 import type { TurnView, ViewItem } from '../../bridge/view/turn.ts';
+import { activityWords } from './activity-words.ts';
 import { approvalCard } from './approval-blocks.ts';
 import { clip, context, plain } from './blocks.ts';
 import { LIMITS, type RenderLimits } from './limits.ts';
 import type { SlackPost } from './post.ts';
 import { questionCard } from './question-blocks.ts';
+import { createSubstance, type Substance, substanceOfText } from './readable.ts';
 import { dropTerminalCodes, type NameOf } from './slack-markup.ts';
 import { summary } from './summary.ts';
 import { notePosts, tailOf } from './tail.ts';
@@ -30,7 +32,8 @@ export function createRenderer(options: RenderOptions = {}): Renderer {
   const render = (view: TurnView, mayUseFiles = true) => renderPosts(view, memo, optionsFor(mayUseFiles));
   const prepare = (view: TurnView, mayUseFiles: boolean, letters: Letters) =>
     renderTexts(view, memo, optionsFor(mayUseFiles), letters) !== null;
-  return Object.assign(render, { prepare });
+  const statusOf = ({ live }: TurnView) => activityWords(live?.activity ?? { kind: 'starting' }).status;
+  return Object.assign(render, { prepare, substanceOf: createSubstance(), statusOf });
 }
 
 export interface Renderer {
@@ -40,6 +43,10 @@ export interface Renderer {
    * will be quick.
    */
   prepare(view: TurnView, mayUseFiles: boolean, letters: Letters): boolean;
+  /** How much the newest message of a live view would show. */
+  substanceOf(view: TurnView): Substance;
+  /** What Slack's line below the thread says meanwhile. */
+  statusOf(view: TurnView): string;
 }
 
 const MANY = Number.POSITIVE_INFINITY;
@@ -121,7 +128,9 @@ function tailPost(view: TurnView, text: SlackPost | null, bare: string): SlackPo
   const tail = tailOf(view);
   const blocks: KnownBlock[] = [...(text?.blocks ?? []), ...tail.blocks];
   const part = text?.part ?? bare;
-  const shown = { ...text, part, kind: 'text' as const, blocks, text: text?.text ?? summary(tail.words) };
+  // A phone shows these words: the first ones of an answer only if they can be read.
+  const words = text && (!tail.isLive || isReadable(view)) ? text.text : summary(tail.words);
+  const shown = { ...text, part, kind: 'text' as const, blocks, text: words };
   const { ending, over } = view;
   return {
     ...shown,
@@ -129,6 +138,11 @@ function tailPost(view: TurnView, text: SlackPost | null, bare: string): SlackPo
     ...(ending && { ends: true as const }),
     ...(over && { waitsForTextAbove: true as const }),
   };
+}
+
+function isReadable({ items }: TurnView): boolean {
+  const last = items.at(-1);
+  return last?.kind === 'text' && substanceOfText(last.markdown) === 'readable';
 }
 
 /** So many fit into one text, even if each has its greatest length. */

@@ -7,6 +7,7 @@ import { NOTHING, type RenderedMarkdown, renderMarkdown } from './markdown.ts';
 import { type Measured, measure } from './measure.ts';
 import { type SplitState, splitStart, type TextPart } from './part.ts';
 import type { PostFile, SlackPost } from './post.ts';
+import { saysSomething } from './readable.ts';
 import type { NameOf } from './slack-markup.ts';
 import { closePart, markdownOf, openPart } from './split.ts';
 import { summary } from './summary.ts';
@@ -128,7 +129,9 @@ export function textPosts(
   else if (!isSame) rendered = renderMarkdown(open, false, limits.markdown, beyond);
   const openText = { text: open.source, isGrowing, from: state.length, rendered, measured, settled };
   memo.set(index, { text, closed: known.closed, open: openText });
-  return withoutEmpty([...posts, textPost(`${index}.${known.closed.length}`, rendered, open)]);
+  // Half-written markup (`##`, an open fence) is not shown before it has words.
+  const isMarkup = isGrowing && !saysSomething(rendered.summary);
+  return withoutEmpty([...posts, textPost(`${index}.${known.closed.length}`, isMarkup ? NOTHING : rendered, open)]);
 }
 
 function definitionsOf(closed: readonly ClosedPart[]): Definitions {

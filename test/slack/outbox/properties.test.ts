@@ -49,7 +49,7 @@ const player: fc.Arbitrary<Player> = fc.record({
 
 /** Plays random turns side by side and returns the stage with what each thread must show in the end. */
 async function play(players: Player[], faults: (Fault | null)[], latency: number) {
-  const stage = createStage();
+  const stage = createStage({ substance: ({ length }) => (length < 40 ? 'words' : 'readable') });
   let calls = 0;
   // Faults come at the calls in order, then Slack is well again.
   stage.slack.fault = () => faults[calls++] ?? null;

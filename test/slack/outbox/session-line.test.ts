@@ -97,7 +97,7 @@ describe('the session status of an agent app', () => {
     failing({ kind: 'before' }, 2);
     const turn = stage.turn();
     turn.show({});
-    await stage.clock.advance(300);
+    await stage.clock.advance(700);
     expect(stage.slack.shown(address.channel, thread)).toEqual(['[thinking]']);
     await stage.clock.advance(10_000);
     expect(session()).toEqual(['processing']);

@@ -111,6 +111,8 @@ export function card(token: string, state: 'open' | 'decided' = 'open'): ViewIte
 
 export interface StageOptions {
   render?: (view: TurnView, files: boolean) => SlackPost[];
+  /** How much a text shows; left out: enough to be posted at once. */
+  substance?: (markdown: string) => 'words' | 'readable';
   /** Whether files can be uploaded. */
   canUpload?: boolean;
   mayBeAgent?: boolean;
@@ -123,14 +125,23 @@ export function createStage(options: StageOptions = {}) {
   const slack = createFakeSlack(clock);
   const metrics = createMemoryMetrics();
   const render = options.render ?? renderTiny;
+  const substanceOf = ({ items, live }: TurnView) => {
+    const last = items.at(-1);
+    if (last?.kind === 'text') return options.substance?.(last.markdown) ?? 'readable';
+    return live?.activity.kind === 'waiting_for_letta' ? 'waiting' : 'activity';
+  };
+  const statusOf = ({ live }: TurnView) => (live?.activity.kind === 'tool' ? 'is using a tool…' : 'is thinking…');
   let rendered = 0;
   let life = 0;
   const newSurface = () =>
     createSurface({
       api: endWithLife(slack),
-      createRenderer: () => (view, files) => {
-        rendered += 1;
-        return render(view, files);
+      createRenderer: () => {
+        const counted = (view: TurnView, files: boolean) => {
+          rendered += 1;
+          return render(view, files);
+        };
+        return Object.assign(counted, { substanceOf, statusOf });
       },
       // The stage's posts have no checklist.
       fallback: (post, form) => (form === 'unplanned' ? [] : (options.fallback?.(post) ?? [post])),

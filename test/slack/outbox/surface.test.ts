@@ -68,7 +68,7 @@ describe('a turn that leaves nothing to show', () => {
       const stage = createStage();
       const turn = stage.turn();
       turn.show({});
-      await stage.clock.advance(5_000);
+      await stage.clock.advance(12_000);
       expect(shownIn(stage)).toHaveLength(1);
       turn.finish({});
       await stage.clock.advance(after);
@@ -184,11 +184,11 @@ describe('a turn in Slack', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
-  test('gets a live message after two seconds, then no edits without news', async () => {
+  test('thinks: gets a live message after ten seconds, then no edits without news', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({});
-    await stage.clock.advance(1_900);
+    await stage.clock.advance(9_900);
     expect(shownIn(stage)).toEqual([]);
     await stage.clock.advance(300);
     expect(shownIn(stage)).toEqual(['[thinking]']);
@@ -197,35 +197,71 @@ describe('a turn in Slack', () => {
     expect(stage.clock.waiting).toBe(0);
   });
 
-  test('gets a live message at the first tool call', async () => {
-    const stage = createStage();
-    const turn = stage.turn();
-    turn.show({ activity: { kind: 'tool', tool: 'Bash', detail: 'ls' } });
-    await stage.clock.advance(100);
-    expect(shownIn(stage)).toEqual(['[tool]']);
-  });
-
-  test('shows its first text at once in its empty live message', async () => {
+  test('uses a tool: its status says so, and after ten seconds a message', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({});
-    await stage.clock.advance(2_200);
-    turn.show({ items: [text('Hi')] });
-    await stage.clock.advance(100);
-    expect(shownIn(stage)).toEqual(['Hi[thinking]']);
+    await stage.clock.advance(300);
+    turn.show({ activity: { kind: 'tool', tool: 'Bash', detail: 'ls' } });
+    await stage.clock.advance(4_000);
+    expect(stage.slack.status(channel, thread)).toBe('is using a tool…');
+    expect(shownIn(stage)).toEqual([]);
+    await stage.clock.advance(6_000);
+    expect(shownIn(stage)).toEqual(['[tool]']);
+    expect(stage.slack.status(channel, thread)).toBe('');
+    expect(stage.slack.callsOf('assistant.threads.setStatus')).toHaveLength(2);
   });
 
-  test('gets a message at once where Slack refuses statuses for good', async () => {
+  test('uses tools that are quick: sets its status once', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    for (let n = 0; n < 4; n += 1) {
+      turn.show({ activity: { kind: 'tool', tool: 'Bash', detail: `ls ${n}` } });
+      await stage.clock.advance(500);
+      turn.show({});
+      await stage.clock.advance(500);
+    }
+    turn.finish({ items: [text('Done')] });
+    await stage.clock.advance(5_000);
+    expect(shownIn(stage)).toEqual(['Done']);
+    expect(stage.slack.calls.map(({ method }) => method)).toEqual(['assistant.threads.setStatus', 'chat.postMessage']);
+    expect(stage.slack.status(channel, thread)).toBe('');
+    expect(stage.clock.waiting).toBe(0);
+  });
+
+  test('changes its status while it answers: none is left', async () => {
+    const stage = createStage();
+    stage.slack.latency = (method) => (method.startsWith('assistant') ? 900 : 100);
+    const turn = stage.turn();
+    turn.show({ activity: { kind: 'tool', tool: 'Bash', detail: 'ls' } });
+    await stage.clock.advance(3_500);
+    turn.finish({ items: [text('Done')] });
+    await stage.clock.advance(10_000);
+    expect(stage.slack.status(channel, thread)).toBe('');
+    expect(shownIn(stage)).toEqual(['Done']);
+  });
+
+  test('waits for Letta: says so after two seconds', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ activity: { kind: 'waiting_for_letta', notice: 'offline' } });
+    await stage.clock.advance(1_900);
+    expect(shownIn(stage)).toEqual([]);
+    await stage.clock.advance(300);
+    expect(shownIn(stage)).toEqual(['[waiting_for_letta]']);
+  });
+
+  test('gets a message within a second where Slack refuses statuses for good', async () => {
     const stage = createStage();
     stage.slack.fault = (method) =>
       method.startsWith('assistant') ? { kind: 'refused', error: 'missing_scope' } : null;
     const first = stage.turn();
     first.show({});
-    await stage.clock.advance(300);
+    await stage.clock.advance(700);
     expect(shownIn(stage)).toEqual(['[thinking]']);
     const second = stage.turn({ ...address, channel: 'C02' }, [], 'turn-2');
     second.show({});
-    await stage.clock.advance(100);
+    await stage.clock.advance(700);
     expect(stage.slack.shown('C02', thread)).toEqual(['[thinking]']);
     expect(stage.slack.callsOf('assistant.threads.setStatus')).toHaveLength(1);
   });
@@ -241,11 +277,11 @@ describe('a turn in Slack', () => {
     expect(stage.slack.callsOf('assistant.threads.setStatus')).toHaveLength(2);
   });
 
-  test('in a direct message without threads gets a top-level message at once', async () => {
+  test('in a direct message without threads gets a top-level message within a second', async () => {
     const stage = createStage();
     const turn = stage.turn({ team: 'T01', channel: 'D01', threadTs: null });
     turn.show({});
-    await stage.clock.advance(100);
+    await stage.clock.advance(700);
     expect(stage.slack.shown('D01', null)).toEqual(['[thinking]']);
     expect(stage.slack.callsOf('assistant.threads.setStatus')).toEqual([]);
     expect(stage.slack.callsOf('chat.postMessage')[0]?.args).not.toHaveProperty('thread_ts');
@@ -546,6 +582,102 @@ describe('a turn in Slack', () => {
     await stage.clock.advance(20_000);
     expect(turn.delivery).toEqual({ delivered: true });
     expect(turn.stored).toHaveLength(2);
+  });
+});
+
+describe('the first words of a turn', () => {
+  const short = (markdown: string) => (markdown.length < 40 ? 'words' : 'readable') as 'words' | 'readable';
+  const posts = (stage: ReturnType<typeof createStage>) => stage.slack.callsOf('chat.postMessage');
+
+  test('wait until they can be read, at most 1.5 s', async () => {
+    const stage = createStage({ substance: short });
+    const turn = stage.turn();
+    turn.show({});
+    await stage.clock.advance(300);
+    const from = stage.clock.now();
+    turn.show({ items: [text('The')] });
+    await stage.clock.advance(1_000);
+    turn.show({ items: [text('The nightly')] });
+    await stage.clock.advance(400);
+    expect(posts(stage)).toEqual([]);
+    await stage.clock.advance(300);
+    expect(shownIn(stage)).toEqual(['The nightly[thinking]']);
+    expect(posts(stage)[0]?.at).toBe(from + 1_500);
+  });
+
+  test('that are readable are posted at once', async () => {
+    const stage = createStage({ substance: short });
+    const turn = stage.turn();
+    turn.show({ items: [text('The')] });
+    await stage.clock.advance(700);
+    const from = stage.clock.now();
+    turn.show({ items: [text('x'.repeat(40))] });
+    await stage.clock.advance(100);
+    expect(posts(stage).map(({ at }) => at)).toEqual([from]);
+  });
+
+  test('that are the whole answer are one post and no edit', async () => {
+    for (const threadTs of [thread, null]) {
+      const stage = createStage({ substance: short });
+      const turn = stage.turn({ ...address, channel: threadTs ? channel : 'D01', threadTs });
+      turn.show({});
+      await stage.clock.advance(200);
+      turn.show({ items: [text('Yes')] });
+      await stage.clock.advance(200);
+      turn.finish({ items: [text('Yes.')] });
+      await stage.clock.advance(5_000);
+      expect(posts(stage).map(({ args }) => args.blocks)).toEqual([[{ type: 'markdown', text: 'Yes.' }]]);
+      expect(stage.slack.callsOf('chat.update')).toEqual([]);
+    }
+  });
+
+  test('that a retry takes back begin to wait anew', async () => {
+    const stage = createStage({ substance: short });
+    const turn = stage.turn();
+    turn.show({ items: [text('The')] });
+    await stage.clock.advance(1_400);
+    turn.show({ activity: { kind: 'retrying', attempt: 1, maxAttempts: 3 } });
+    await stage.clock.advance(1_000);
+    turn.show({ items: [text('A')] });
+    await stage.clock.advance(1_400);
+    expect(posts(stage)).toEqual([]);
+    await stage.clock.advance(200);
+    expect(posts(stage)).toHaveLength(1);
+  });
+
+  test('without an answer about the status: a message within 1.1 s', async () => {
+    const stage = createStage({ substance: short });
+    stage.slack.latency = (method) => (method.startsWith('assistant') ? 30_000 : 100);
+    stage.turn().show({ items: [text('The')] });
+    await stage.clock.advance(1_100);
+    expect(shownIn(stage)).toEqual(['The[thinking]']);
+  });
+
+  test('below a decided card wait, too, and the card’s edit does not', async () => {
+    const stage = createStage({ substance: short });
+    const turn = stage.turn();
+    turn.show({ items: [card('A')] });
+    await stage.clock.advance(5_000);
+    const before = posts(stage).length;
+    turn.show({ items: [card('A', 'decided')], activity: { kind: 'tool', tool: 'Bash', detail: 'ls' } });
+    await stage.clock.advance(300);
+    expect(shownIn(stage)[0]).toBe('card A decided');
+    await stage.clock.advance(1_000);
+    turn.finish({ items: [card('A', 'decided'), text('Done')] });
+    await stage.clock.advance(2_000);
+    expect(shownIn(stage)).toEqual(['card A decided', 'Done']);
+    expect(posts(stage).length - before).toBeLessThanOrEqual(1);
+    expect(stage.slack.complaints).toEqual([]);
+  });
+
+  test('below a decided card: a long tool is shown after two seconds', async () => {
+    const stage = createStage({ substance: short });
+    const turn = stage.turn();
+    turn.show({ items: [card('A', 'decided')], activity: { kind: 'tool', tool: 'Bash', detail: 'ls' } });
+    await stage.clock.advance(1_500);
+    expect(shownIn(stage)).toEqual(['card A decided']);
+    await stage.clock.advance(1_000);
+    expect(shownIn(stage)).toEqual(['card A decided', '[tool]']);
   });
 });
 
