@@ -248,5 +248,6 @@ function textsOfBot(slack: SmallSlack, thread: Thread, user: string): string {
 }
 
 function hasButton(blocks: readonly unknown[], label: string): boolean {
-  return JSON.stringify(blocks).includes(`"text":${JSON.stringify(label)}`);
+  const shown = JSON.stringify(blocks);
+  return ['text', 'accessibility_label'].some((name) => shown.includes(`"${name}":${JSON.stringify(label)}`));
 }

@@ -13,8 +13,10 @@ export interface Found {
   option?: JsonObject | undefined;
 }
 
-function labelOf(element: JsonObject): string {
-  return isObject(element.text) ? String(element.text.text) : '';
+/** An icon has no words, so a person who cannot see it knows it by its accessibility label. */
+export function labelOf(element: JsonObject): string {
+  const text = isObject(element.text) ? String(element.text.text) : '';
+  return /[\p{L}\p{N}]/u.test(text) ? text : String(element.accessibility_label ?? text);
 }
 
 /**

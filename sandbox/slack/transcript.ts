@@ -1,4 +1,5 @@
 import type { SeenMessage } from './control/api.ts';
+import { labelOf } from './interactions.ts';
 import { isObject, type JsonObject, objects } from './model.ts';
 import type { SmallSlack } from './server.ts';
 import { unescapeText } from './text/tokens.ts';
@@ -64,7 +65,7 @@ function richText(element: unknown): string {
 
 function elementText(item: JsonObject): string {
   const label = textOf(item.text) || textOf(item.placeholder);
-  if (item.type === 'button') return `[${label}]`;
+  if (item.type === 'button') return `[${escapeText(labelOf(item))}]`;
   if (item.type === 'image') return `(image: ${String(item.alt_text)})`;
   const options = objects(item.options).map((option) => textOf(option.text));
   if (item.type === 'overflow') return `[⋯ ${options.join(' | ')}]`;

@@ -10,8 +10,7 @@ export type Kind = 'words' | 'tool';
 const CHANNEL = 'C01GEN';
 const ALICE = 'U01ALICE';
 const WORDS = 60;
-const LIVE = /^(⏳|💭|✍️|🔧|🙋|🔁|🛑 Stopping)/u;
-const ENDED = /\d (ms|s|min|h)$|\d min \d+ s$/;
+const LIVE = /^(⏳|🔧|⛔ Stopping)/u;
 
 let counter = 0;
 
@@ -85,10 +84,7 @@ export class Story {
 
   /** The messages that show turns; an offer to go on is none of them. */
   answers(): SeenMessage[] {
-    return this.shownMessages().filter(({ metadata }) => {
-      const payload = metadata?.event_payload;
-      return typeof payload === 'object' && payload !== null && /^turn-/.test(String(Reflect.get(payload, 'turn')));
-    });
+    return this.shownMessages().filter((message) => /^turn-/.test(String(payloadOf(message).turn)));
   }
 
   text(): string {
@@ -127,14 +123,17 @@ export class Story {
   }
 
   #isStatus(message: SeenMessage): boolean {
-    return statusOf(message) !== null;
+    return liveLineOf(message) !== null;
   }
 
-  /** The last lines that say how a turn ended. */
+  /** What the last message of each turn says, once the turn has ended: a short one has no line of its own for that. */
   endings(): string[] {
-    return this.shownMessages().flatMap((message) => {
-      const status = statusOf(message);
-      return status !== null && !LIVE.test(status) && ENDED.test(status) ? [status] : [];
+    const turns = Map.groupBy(this.answers(), (message) => payloadOf(message).turn);
+    return [...turns.values()].flatMap((messages) => {
+      const last = messages.at(-1);
+      if (!last || String(payloadOf(last).part).startsWith('card-')) return [];
+      const isLive = liveLineOf(last) !== null || buttonsOf(last).includes('bridge_stop');
+      return isLive ? [] : [last.blocks.flatMap(textsOf).join('\n')];
     });
   }
 
@@ -154,8 +153,8 @@ export class Story {
       ...statuses.filter((status) => status.thread_ts === this.ts).map(({ status }) => `status "${status}"`),
       ...this.withButton('bridge_stop').map(() => 'Stop button'),
       ...this.shownMessages().flatMap((message) => {
-        const status = statusOf(message);
-        return status !== null && LIVE.test(status) ? [`"${status}"`] : [];
+        const line = liveLineOf(message);
+        return line === null ? [] : [`"${line}"`];
       }),
       ...this.withButton('bridge_approve').map(() => 'open card'),
       ...this.stage
@@ -203,12 +202,16 @@ function buttonsOf(message: SeenMessage): string[] {
   return message.blocks.flatMap((block) => objects(block.elements).map((element) => String(element.action_id)));
 }
 
-/** The line below a text that says what the agent does or how it ended. */
-function statusOf(message: SeenMessage): string | null {
+function payloadOf({ metadata }: SeenMessage): JsonObject {
+  const payload = metadata?.event_payload;
+  return isObject(payload) ? payload : {};
+}
+
+/** The line below a text that says what the agent is doing; `null`: there is none. */
+function liveLineOf(message: SeenMessage): string | null {
   const context = message.blocks.findLast((block) => block.type === 'context');
-  if (!context) return null;
-  const line = textsOf(context).join(' ');
-  return LIVE.test(line) || ENDED.test(line) ? line : null;
+  const line = context ? textsOf(context).join(' ') : '';
+  return LIVE.test(line) ? line : null;
 }
 
 function beginsTurn(line: string, id: string): boolean {

@@ -24,8 +24,9 @@ describe('the end of a turn', () => {
       await until(() => expect(long().at(-1)?.pings).toEqual(['U01ALICE']));
       expect(long()).toHaveLength(2);
       expect(JSON.stringify(long()[0]?.blocks)).toContain('word30');
+      expect(long()[1]?.text).toMatch(/^✅ Done in \d+ s: word1 word2 /);
       const short = await ask('@agent say: quick');
-      await until(() => expect(JSON.stringify(short())).toMatch(/quick.*\d ms|quick.*\d s/));
+      await until(() => expect(short()).toMatchObject([{ blocks: [{ type: 'markdown', text: 'quick' }] }]));
       await sandbox.stopBridge();
       expect(short()).toHaveLength(1);
     } finally {

@@ -31,7 +31,7 @@ async function story(letta: Mode, { onTestFinished }: Pick<TestContext, 'onTestF
     }
   };
   /** Nothing in the thread looks alive. */
-  const quiet = () => control.state().statuses.length === 0 && !/⏳|💭|✍️|🔧|🙋|\[Stop\]/.test(shown());
+  const quiet = () => control.state().statuses.length === 0 && !/⏳|🔧|\[Stop\]/.test(shown());
   const restart = async () => {
     await sandbox.killBridge();
     await sandbox.startBridge();

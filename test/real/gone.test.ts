@@ -68,10 +68,10 @@ async function start() {
         () => shown() + lines.join(''),
         60_000,
       );
-    /** The turn is over for the bridge, too: its time stands below the answer. */
+    /** The turn is over for the bridge, too: the answer has no Stop button any more. */
     const ends = () =>
       until(
-        () => /· \d+ m?s$/m.test(shown()),
+        () => !shown().includes('[Stop]'),
         () => shown() + lines.join(''),
         60_000,
       );

@@ -141,7 +141,7 @@ export async function play({ word, lasts, when, restart }: Case): Promise<string
   if (middle.record().turn !== null) wrong.push('the turn has not ended');
   const blocks = JSON.stringify(shown.messages().map(({ blocks: each }) => each));
   if (/bridge_(?:stop|approve|deny)/.test(blocks)) wrong.push('a live button is left');
-  if (/Writing|💭|✍️|I restarted/.test(all)) wrong.push('something says that the agent is at work');
+  if (/Writing|Thinking|I restarted/.test(all)) wrong.push('something says that the agent is at work');
   if (all.split('Approved').length !== 2) wrong.push('the card does not say once that it was approved');
   // A process does not know when the one before it wrote last.
   if (!restart) wrong.push(...slack.complaints);

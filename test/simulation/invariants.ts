@@ -59,14 +59,20 @@ export function judge(world: Judged): void {
 }
 
 const DETAILS = 'bridge_details';
-const LIVE = /^(⏳|💭|✍️|🔧|🙋|🔁|🛑 Stopping)/u;
+const LIVE = /^(⏳|🔧|⛔ Stopping)/u;
 
 /** Whether a message says that work is going on. */
 export function saysItWorks(message: SlackMessage): boolean {
   return message.blocks.some(
-    (block) => block.type === 'context' && /^\s*(💭|✍️|🔧|🔁)/u.test(visibleText({ ...message, blocks: [block] })),
+    (block) =>
+      block.type === 'context' &&
+      /^\s*(🔧|⏳ (Thinking|Writing|The model failed))/u.test(visibleText({ ...message, blocks: [block] })),
   );
 }
+
+/** Whether a block is the last line of a turn, with the icon of its details. */
+const hasDetails = (block: SlackMessage['blocks'][number] | undefined) =>
+  JSON.stringify(block)?.includes(`"action_id":"${DETAILS}"`) === true;
 
 function shownTurns({ slack }: Judged): Map<string, Shown> {
   const turns = new Map<string, Shown>();
@@ -81,18 +87,13 @@ function shownTurns({ slack }: Judged): Map<string, Shown> {
   return turns;
 }
 
-/** Its last block, not counting the Details button, which stays below a finished turn. */
-function lastBlock({ blocks }: SlackMessage) {
-  return blocks.findLast((block) => !JSON.stringify(block).includes(`"action_id":"${DETAILS}"`));
-}
-
 /** How a turn ended, by its last message. */
 function endingOf(message: SlackMessage): Ending {
-  const last = lastBlock(message);
+  const last = message.blocks.at(-1);
   const line = (last ? visibleText({ ...message, blocks: [last] }) : message.text).trim();
   if (LIVE.test(line) || last?.type === 'actions') return 'live';
-  if (/⚡ Interrupted/.test(line)) return 'interrupted';
-  if (/🛑 Stopped/.test(line)) return 'stopped';
+  if (/⚠️ Interrupted/.test(line)) return 'interrupted';
+  if (/⛔ Stopped/.test(line)) return 'stopped';
   if (/⚠️/.test(line)) return 'failed';
   return 'done';
 }
@@ -117,9 +118,12 @@ function judgeLiveElements(world: Judged, shown: Map<string, Shown>): void {
   for (const button of left) story.addViolation(`${button.actionId} is left at ${button.message.ts}`);
   for (const turn of shown.values()) {
     if (turn.ending === 'live') story.addViolation(`${turn.id} looks alive`);
-    const endings = turn.posts.filter((post) => lastBlock(post)?.type === 'context');
+    // A turn that ended well, without tools and soon, has no last line.
+    const endings = turn.posts.filter(({ blocks }) => blocks.at(-1)?.type === 'context' || hasDetails(blocks.at(-1)));
     const simple = turn.posts.some((post) => post.blocks.length === 0);
-    if (!simple && endings.length !== 1) story.addViolation(`${turn.id} has ${endings.length} last lines`);
+    const least = turn.ending === 'done' ? 0 : 1;
+    if (!simple && (endings.length > 1 || endings.length < least))
+      story.addViolation(`${turn.id} has ${endings.length} last lines`);
   }
   const cards = new Map<string, string>();
   for (const message of slack.messages) {
@@ -257,7 +261,8 @@ function judgeText(world: Judged, shown: Map<string, Shown>): void {
   const visible = new Map<number, Word[]>();
   const places = new Map<string, SlackMessage[]>();
   for (const message of [...slack.messages].sort((a, b) => (a.ts < b.ts ? -1 : 1))) {
-    if (message.user !== BOT) continue;
+    // The note at the end of a long turn repeats how the answer begins.
+    if (message.user !== BOT || message.metadata?.part === 'end.0') continue;
     const copy = copyOf(message);
     const place = copy === null ? `${message.channel}/${message.thread ?? 'top'}` : copiedTo(copy, message);
     places.set(place, [...(places.get(place) ?? []), message]);

@@ -74,7 +74,7 @@ function todoBlock(items: readonly TodoItem[]): KnownBlock {
 function stepBlock(step: DetailsStep, number: number): KnownBlock {
   if (step.kind === 'thought') {
     const words = step.text === '' ? '(not kept)' : makeVisible(step.text, TEXT_MAX);
-    return richText(richLine(`${number}. 💭`, { bold: true }), {
+    return richText(richLine(`${number}. Thought`, { bold: true }), {
       type: 'rich_text_quote',
       elements: [{ type: 'text', text: words }],
     });

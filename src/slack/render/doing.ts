@@ -1,35 +1,6 @@
 import type { Ending } from '../../bridge/record/thread-record.ts';
-import type { Activity } from '../../bridge/view/turn.ts';
 import { mention } from './blocks.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
-
-/** What the agent is doing, in one line. Foreign text in it is not neutralised. */
-export function activityLine(activity: Activity): string {
-  switch (activity.kind) {
-    case 'starting':
-      return '⏳ Starting…';
-    case 'waiting_for_letta':
-      return `⏳ Waiting for ${activity.device ?? 'Letta'}: ${activity.notice}`;
-    case 'thinking':
-      return '💭 Thinking…';
-    case 'writing':
-      return '✍️ Writing…';
-    case 'tool':
-      return activity.detail === '' ? `🔧 ${activity.tool}` : `🔧 ${activity.tool}: ${activity.detail}`;
-    case 'looking':
-      return `🔎 Looking around: ${activity.steps} steps${activity.detail === '' ? '' : ` · ${activity.detail}`}`;
-    case 'waiting_for_people':
-      return '🙋 Waiting for an answer';
-    case 'retrying':
-      return `🔁 The model failed; trying again (${activity.attempt} of ${activity.maxAttempts})`;
-    case 'stopping':
-      return '🛑 Stopping…';
-    case 'paused':
-      return '⏸️ Paused while the bridge restarts';
-    default:
-      return activity satisfies never;
-  }
-}
 
 /**
  * How a turn ended, in one line; empty when it ended well and figures are not wanted. `mentioned` is mrkdwn with a
@@ -45,9 +16,13 @@ export function summaryLine(ending: Ending, wish: { figures: boolean }): { menti
   };
 }
 
+/** A turn without tools that took less has no figures, because they would say nothing. */
+const WORTH_FIGURES_MS = 10_000;
+
 function figuresOf({ thoughts = 0, tools, durationMs }: Ending): string[] {
+  if (tools === 0 && thoughts === 0 && durationMs < WORTH_FIGURES_MS) return [];
   return [
-    ...(thoughts > 0 ? [`💭 ${counted(thoughts, 'thought')}`] : []),
+    ...(thoughts > 0 ? [counted(thoughts, 'thought')] : []),
     ...(tools > 0 ? [counted(tools, 'tool')] : []),
     durationWords(durationMs),
   ];
@@ -63,11 +38,11 @@ function outcomeWords({ outcome, line }: Ending, by: string, harmless: (text: st
     case 'done':
       return said;
     case 'stopped':
-      return [by === '' ? '🛑 Stopped' : `🛑 Stopped by ${by}`, ...said];
+      return [by === '' ? '⛔ Stopped' : `⛔ Stopped by ${by}`, ...said];
     case 'failed':
       return [`⚠️ ${said[0] ?? 'Failed'}`];
     case 'interrupted':
-      return ['⚡ Interrupted', ...said];
+      return ['⚠️ Interrupted', ...said];
     default:
       return outcome satisfies never;
   }

@@ -2,11 +2,13 @@ import type { KnownBlock } from '@slack/types';
 import type { Ending } from '../../bridge/record/thread-record.ts';
 import type { ToolLine, TurnView } from '../../bridge/view/turn.ts';
 import { ACTION_IDS } from './action-ids.ts';
+import { activityWords, answeringWords } from './activity-words.ts';
 import { actions, button, clip, context, mention, mrkdwn, plain, section } from './blocks.ts';
-import { activityLine, durationWords, summaryLine } from './doing.ts';
+import { durationWords, summaryLine } from './doing.ts';
 import { LIMITS } from './limits.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
 import type { SlackPost } from './post.ts';
+import { wordsOf } from './readable.ts';
 import { todoBlocks } from './todo.ts';
 
 /** What is shown below the text of a turn's last message. */
@@ -24,44 +26,51 @@ export function tailOf(view: TurnView): Tail {
   if (view.todo) blocks.push(...todoBlocks(view.todo, view.live !== null));
   if (view.live) {
     const { activity, queued, stop } = view.live;
-    blocks.push(context(plain(activityLine(activity)), ...(queued > 0 ? [plain(`queued (${queued})`)] : [])));
+    const { line, notification } = activityWords(activity);
+    blocks.push(context(plain(line), ...(queued > 0 ? [plain(waitingWords(queued))] : [])));
     if (stop !== null) {
       const label = { actionId: ACTION_IDS.stop, token: stop, label: 'Stop', says: 'Stop the agent' };
       blocks.push(actions(button({ ...label, style: 'danger' })));
     }
-    const words = activity.kind === 'paused' ? 'Paused while the bridge restarts.' : 'The agent is working.';
-    return { blocks, words, isLive: true };
+    return { blocks, words: notification ?? answeringWords(view.answers), isLive: true };
   }
   const isQuiet = view.verbosity === 'quiet';
   const { mentioned, words } = addSilence(view, summaryLine(view.ending ?? NO_ENDING, { figures: !isQuiet }));
-  const isSilent = view.items.length === 0;
-  if (words !== '') {
-    const fits = mentioned.length <= LIMITS.text;
-    blocks.push(context(mrkdwn(fits ? mentioned : clip(neutralizeMrkdwn(words.slice(0, 500)), LIMITS.text))));
-  } else if (isSilent) blocks.push(context(plain(DONE)));
-  const token = view.ending?.details;
-  if (token !== undefined && !isQuiet) {
-    blocks.push(actions(button({ actionId: ACTION_IDS.details, token, label: 'Details', says: 'Show what it did' })));
-  }
+  const fits = mentioned.length <= LIMITS.text;
+  const line = fits ? mentioned : clip(neutralizeMrkdwn(words.slice(0, 500)), LIMITS.text);
+  const token = isQuiet ? undefined : view.ending?.details;
+  if (token !== undefined && line !== '') {
+    const details = button({ actionId: ACTION_IDS.details, token, label: '⋯', says: 'Details' });
+    blocks.push({ ...section(line), accessory: details });
+  } else if (line !== '') blocks.push(context(mrkdwn(line)));
+  else if (view.items.length === 0) blocks.push(context(plain(DONE)));
   return { blocks, words: words === '' ? DONE : words, isLive: false };
 }
 
 /**
  * A message of its own that tells somebody that the turn is over, because edits do not notify (docs/slack.md, Editing).
  */
-export function notePosts({ ending }: TurnView): SlackPost[] {
+export function notePosts({ ending, conclusion }: TurnView): SlackPost[] {
   if (ending?.notify === undefined) return [];
-  const words = `${NOTES[ending.outcome]} · ${durationWords(ending.durationMs)}`;
+  const took = `${NOTES[ending.outcome]} ${durationWords(ending.durationMs)}`;
+  const said = neutralizeMrkdwn(clip(wordsOf(conclusion ?? ''), CONCLUSION));
+  const words = said === '' ? took : `${took}: ${said}`;
   const blocks = [section(`${mention(ending.notify)} ${words}`)];
   return [{ part: 'end.0', kind: 'note', blocks, text: words, live: false }];
 }
 
+/** How much of the answer a note repeats. */
+const CONCLUSION = 80;
+
 const NOTES: Readonly<Record<Ending['outcome'], string>> = {
-  done: '✅ Done',
-  stopped: '🛑 Stopped',
-  failed: '⚠️ Failed',
-  interrupted: '⚡ Interrupted',
+  done: '✅ Done in',
+  stopped: '⛔ Stopped after',
+  failed: '⚠️ Failed after',
+  interrupted: '⚠️ Interrupted after',
 };
+
+/** Messages that wait for the end of the turn. */
+const waitingWords = (queued: number) => (queued === 1 ? '1 message waiting' : `${queued} messages waiting`);
 
 /** If the turn ended well without text, says so, because figures alone would not look like an answer. */
 function addSilence(view: TurnView, line: { mentioned: string; words: string }): { mentioned: string; words: string } {

@@ -32,7 +32,7 @@ describe('the Details modal', () => {
         for (let at: number | undefined = 0; at !== undefined; ) {
           const view = page(details, at);
           validateView(view, 'modal');
-          for (const found of JSON.stringify(view.blocks).matchAll(/"text":"(\d+)\. (?:💭"|[✓✗] Tool)/g))
+          for (const found of JSON.stringify(view.blocks).matchAll(/"text":"(\d+)\. (?:Thought"|[✓✗] Tool)/g))
             numbers.push(found[1] ?? '');
           const next: number = at + 1;
           at = pagesOf(details, at).find((to) => to === next);

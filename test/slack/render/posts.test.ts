@@ -143,12 +143,26 @@ describe("the agent's own list", () => {
 });
 
 describe('a turn with somebody to notify', () => {
+  it('repeats how the answer begins, as words and without its pings', () => {
+    const conclusion =
+      '## Nightly\n\nThe **nightly build** is red since <!channel> yesterday, `store/lock.test.ts` fails on it';
+    const [, note] = renderPosts(
+      view([text('Hi')], { ...over({ notify: 'U01ALICE', durationMs: 480_000 }), conclusion }),
+    );
+    const words =
+      '✅ Done in 8 min: Nightly The nightly build is red since &lt;!channel&gt; yesterday, store/lock.test.ts…';
+    expect(note?.text).toBe(words);
+    expect(all(note)).toContain(`<@U01ALICE> ${words}`);
+    const [, bare] = renderPosts(view([text('Hi')], over({ notify: 'U01ALICE', outcome: 'failed' })));
+    expect(bare?.text).toBe('⚠️ Failed after 42 s');
+  });
+
   it('ends with one more message that mentions only them', () => {
     const posts = renderPosts(
       view([text('Hi <@U02BOB>')], over({ notify: 'U01ALICE', by: 'U02BOB', outcome: 'stopped' })),
     );
     expect(posts.map(({ kind }) => kind)).toEqual(['text', 'note']);
-    expect(all(posts[1])).toContain('<@U01ALICE> 🛑 Stopped · 42 s');
+    expect(all(posts[1])).toContain('<@U01ALICE> ⛔ Stopped after 42 s');
     expect(all(posts[1])).not.toContain('U02BOB');
     validateMessageBlocks(posts[1]?.blocks ?? []);
     expect(renderPosts(view([text('Hi')], over()))).toHaveLength(1);
@@ -189,7 +203,7 @@ describe('the verbosity of a turn', () => {
   });
 
   it('counts thoughts, and sums exploring steps up in one line', () => {
-    expect(all(renderPosts(view([], over({ thoughts: 3 })))[0])).toContain('💭 3 thoughts · 3 tools · 42 s');
+    expect(all(renderPosts(view([], over({ thoughts: 3 })))[0])).toContain('3 thoughts · 3 tools · 42 s');
     const looking = live({ kind: 'looking', steps: 4, detail: 'a.ts' });
     expect(all(renderPosts(view([], looking))[0])).toContain('Looking around: 4 steps · a.ts');
   });
@@ -209,16 +223,17 @@ describe('a running turn', () => {
 
   it('keeps activity and Stop under its text, in the same message', () => {
     const [post] = renderPosts(view([text('Hello **wor')], live()));
-    expect(post).toMatchObject({ part: '0.0', live: true, text: 'Hello **wor' });
+    expect(post).toMatchObject({ part: '0.0', live: true });
     expect(types(post)).toEqual(['markdown', 'context', 'actions']);
     expect(post?.blocks[0]).toMatchObject({ text: 'Hello **wor**' });
   });
 
-  it('shows how many messages are queued, and nothing for none', () => {
+  it('shows how many messages wait, and nothing for none', () => {
     const shown = (queued: number) =>
       JSON.stringify(renderPosts(view([text('a')], { live: { activity: { kind: 'writing' }, stop, queued } })));
-    expect(shown(2)).toContain('queued (2)');
-    expect(shown(0)).not.toContain('queued');
+    expect(shown(1)).toContain('"1 message waiting"');
+    expect(shown(3)).toContain('"3 messages waiting"');
+    expect(shown(0)).not.toContain('waiting');
   });
 
   it('gives text its own part names while earlier text is missing', () => {
@@ -283,6 +298,25 @@ describe('an ended turn', () => {
     expect(posts[0]).toMatchObject({ part: '0.0', live: false, text: 'Done.' });
     expect(posts[0]?.blocks.at(-1)).toMatchObject({ type: 'context', elements: [{ text: '3 tools · 42 s' }] });
     expect(buttons(posts[0])).toEqual([]);
+  });
+
+  it('shorter than ten seconds and without tools: has no figures', () => {
+    const [short] = renderPosts(view([text('Done.')], over({ tools: 0, durationMs: 9_999 })));
+    expect(types(short)).toEqual(['markdown']);
+    const [long] = renderPosts(view([text('Done.')], over({ tools: 0, durationMs: 10_000 })));
+    expect(long?.blocks.at(-1)).toMatchObject({ type: 'context', elements: [{ text: '10 s' }] });
+    const [tool] = renderPosts(view([text('Done.')], over({ tools: 1, durationMs: 300 })));
+    expect(tool?.blocks.at(-1)).toMatchObject({ type: 'context', elements: [{ text: '1 tool · 300 ms' }] });
+  });
+
+  it('with details: has their icon beside the figures, in one block', () => {
+    const [post] = renderPosts(view([text('Done.')], over({ details: makeToken('detailsTOKEN') })));
+    expect(types(post)).toEqual(['markdown', 'section']);
+    expect(post?.blocks.at(-1)).toMatchObject({
+      text: { text: '3 tools · 42 s' },
+      accessory: { action_id: 'bridge_details', value: 'detailsTOKEN', accessibility_label: 'Details' },
+    });
+    validateMessageBlocks(post?.blocks ?? []);
   });
 
   it('names who stopped it or what failed, without a ping', () => {
