@@ -62,7 +62,7 @@ describe('a turn that Letta began by itself', () => {
   });
 });
 
-describe('what a turn answers', () => {
+describe('the question of a turn', () => {
   const turn = openTurn(1, { state: 'submitted' });
   const items = (...texts: string[]) =>
     texts.flatMap((text) => turn.items.map((item) => ({ ...item, spans: [{ kind: 'text' as const, text }] })));
@@ -75,6 +75,7 @@ describe('what a turn answers', () => {
       approvals: [],
       textUnknown,
       where: { workingDirectory: null, device: null },
+      now: 0,
       queued: 0,
       hold: null,
       ending: isOver ? endingOf(asked, state, 10) : null,
@@ -101,7 +102,7 @@ describe('what a turn answers', () => {
     expect(view({ origin: 'agent', items: [] }).answers).toBeUndefined();
   });
 
-  it('once it ended: knows how the last message begins, if all is known', () => {
+  it('ended: knows how the last message begins, if all is known', () => {
     const events = [said('first'), said('second')];
     expect(view({}, events, true).conclusion).toBe('second.');
     expect(view({}, events, true, true).conclusion).toBeUndefined();

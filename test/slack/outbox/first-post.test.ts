@@ -52,7 +52,7 @@ describe('when a live message may be posted', () => {
     );
   });
 
-  it('what the turn waits for is never told later than what it does', () => {
+  it('a wait is never told later than an activity', () => {
     fc.assert(
       fc.property(held, (post) => {
         const at = (substance: Substance) => firstPostAt({ ...post, substance, textSince: null });

@@ -184,7 +184,7 @@ describe('a turn in Slack', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
-  test('thinks: gets a live message after ten seconds, then no edits without news', async () => {
+  test('thinks: live message after ten seconds, no edits without news', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({});
@@ -197,7 +197,7 @@ describe('a turn in Slack', () => {
     expect(stage.clock.waiting).toBe(0);
   });
 
-  test('uses a tool: its status says so, and after ten seconds a message', async () => {
+  test('uses a tool: status says so, message after ten seconds', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({});
@@ -277,7 +277,7 @@ describe('a turn in Slack', () => {
     expect(stage.slack.callsOf('assistant.threads.setStatus')).toHaveLength(2);
   });
 
-  test('in a direct message without threads gets a top-level message within a second', async () => {
+  test('in a direct message gets a top-level message within a second', async () => {
     const stage = createStage();
     const turn = stage.turn({ team: 'T01', channel: 'D01', threadTs: null });
     turn.show({});
@@ -605,7 +605,7 @@ describe('the first words of a turn', () => {
     expect(posts(stage)[0]?.at).toBe(from + 1_500);
   });
 
-  test('that are readable are posted at once', async () => {
+  test('readable: posted at once', async () => {
     const stage = createStage({ substance: short });
     const turn = stage.turn();
     turn.show({ items: [text('The')] });
@@ -616,7 +616,7 @@ describe('the first words of a turn', () => {
     expect(posts(stage).map(({ at }) => at)).toEqual([from]);
   });
 
-  test('that are the whole answer are one post and no edit', async () => {
+  test('whole answer: one post and no edit', async () => {
     for (const threadTs of [thread, null]) {
       const stage = createStage({ substance: short });
       const turn = stage.turn({ ...address, channel: threadTs ? channel : 'D01', threadTs });
@@ -631,7 +631,7 @@ describe('the first words of a turn', () => {
     }
   });
 
-  test('that a retry takes back begin to wait anew', async () => {
+  test('taken back by a retry: the next ones wait anew', async () => {
     const stage = createStage({ substance: short });
     const turn = stage.turn();
     turn.show({ items: [text('The')] });

@@ -57,7 +57,7 @@ describe('the notification of a message without text', () => {
     expect(notified({ kind: 'thinking' })).toBe('The agent started working by itself');
   });
 
-  it('is data: foreign words ping nobody', () => {
+  it('contains foreign words: pings no one', () => {
     const evil = '<!channel> <@U02BOB>';
     const words = [
       notified({ kind: 'thinking' }, evil),

@@ -50,7 +50,7 @@ describe('a growing text', () => {
     expect(substanceOfText(`**${'x'.repeat(40)}`)).toBe('readable');
   });
 
-  it('notifies with its words or with the question, and never shows mere markup', () => {
+  it('notifies with words or the question, never shows mere markup', () => {
     fc.assert(
       fc.property(markdownText, fc.integer({ min: 5, max: 60 }), (written, step) => {
         for (let at = 0; at <= Math.min(300, written.length + step); at += step) {
