@@ -24,14 +24,19 @@ import { createSlackTime } from './slack/api/slack-time.ts';
 import { watchToken } from './slack/api/token-watch.ts';
 import { createUploader } from './slack/api/uploader.ts';
 import { createSlackApi } from './slack/api/web-api.ts';
+import { createDownloads } from './slack/files/downloads.ts';
 import { createSlackInbound, type SlackInbound, type SlackMode } from './slack/inbound/inbound.ts';
 import { createHttpTransport, type HttpRoute } from './slack/receiver/http.ts';
 import type { TransportState } from './slack/receiver/transport.ts';
 import { openStore } from './storage/open.ts';
+import { createSharedFolder } from './storage/shared-folder.ts';
 import { wireBridge } from './wiring.ts';
 
 /** After a start without an earlier count: for how long another process may already have received our messages. */
 const UNCOUNTED_MS = 10 * 60_000;
+
+/** With a shorter RETENTION, too, a file stays for the turn that needs it. */
+const FILES_KEPT_MS = 60 * 60_000;
 
 export interface World {
   clock: Clock;
@@ -199,6 +204,11 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       longAnswers: {
         send: createUploader({ slackApiUrl: apiUrl, fetch: globalThis.fetch }),
         maxMessages: config.maxMessages,
+      },
+      files: {
+        slack: createDownloads({ api, botToken, slackApiUrl: apiUrl, fetch: globalThis.fetch }),
+        folder: config.sharedFiles && createSharedFolder(config.sharedFiles.home, config.sharedFiles),
+        keptMs: Math.max(config.retentionMs, FILES_KEPT_MS),
       },
       queue: config.queue,
       silenceMs: config.turnSilenceMs,

@@ -3,6 +3,7 @@ import { KillSwitch } from './bridge/access/kill-switch.ts';
 import type { PolicyBook } from './bridge/access/policy.ts';
 import { watchHomes } from './bridge/commands/home-changes.ts';
 import { NotifyTimes } from './bridge/commands/notify-times.ts';
+import { FileHandOver } from './bridge/files/hand-over.ts';
 import {
   type ChannelId,
   type MessageKey,
@@ -23,6 +24,8 @@ import type {
   Log,
   Metrics,
   Random,
+  SharedFolder,
+  SlackFiles,
   Surface,
   ThreadMoves,
   Threads,
@@ -75,6 +78,8 @@ export interface BridgeParts {
    * posted.
    */
   longAnswers?: { send: Uploader; maxMessages: number };
+  /** How people's files reach the agent; left out: they are only named. */
+  files?: { slack: SlackFiles; folder: SharedFolder | null; keptMs: number };
   /** How many messages may wait; the bridge has defaults. */
   queue?: { perThread: number; total: number };
   /** ms that a running turn may be silent. */
@@ -134,6 +139,12 @@ const HANDLED = 1_000;
 /** How many channels are remembered as welcomed. */
 const WELCOMED = 2_000;
 
+const middleFiles = ({ slack, folder, keptMs }: NonNullable<BridgeParts['files']>) => ({
+  files: slack,
+  ...(folder && { folder }),
+  keptMs,
+});
+
 /** Wires everything between the ports. Nothing runs until `intake` gets something or the workers are started. */
 export function wireBridge(parts: BridgeParts): Bridge {
   const { clock, random, log, identity, store, policies, target, agentId, dial, fetch } = parts;
@@ -186,6 +197,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
   const workers = new ThreadWorkers({
     ...middle,
     gateway: letta.gateway,
+    files: parts.files && new FileHandOver({ ...middleFiles(parts.files), clock, random, log }),
     audit,
     random,
     turnsDieWithLink,

@@ -67,6 +67,8 @@ const PURE = [
   'bridge/commands/memory-notice.ts',
   'bridge/commands/stop-words.ts',
   'bridge/commands/table.ts',
+  'bridge/files/base64-way.ts',
+  'bridge/files/kinds.ts',
   'bridge/ids.ts',
   'bridge/inbound.ts',
   'bridge/intake/relevance.ts',
@@ -204,7 +206,19 @@ const RULES: Rule[] = [
 ];
 
 /** The rooms of `bridge/`: each may import those behind it, and the plain files beside the rooms. */
-const ROOMS = ['intake', 'commands', 'thread', 'view', 'approvals', 'turn', 'words', 'access', 'record', 'text'];
+const ROOMS = [
+  'intake',
+  'commands',
+  'thread',
+  'files',
+  'view',
+  'approvals',
+  'turn',
+  'words',
+  'access',
+  'record',
+  'text',
+];
 
 const roomOf = (path: string) => (/^bridge\/\w+\//.test(path) ? (path.split('/')[1] ?? '') : null);
 

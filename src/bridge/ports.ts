@@ -12,6 +12,7 @@ import type { AuditEntry } from './approvals/audit-entry.ts';
 import type { ChannelId, MessageKey, SlackTs, TeamId, ThreadKey, Token, TurnId, UserId } from './ids.ts';
 import type {
   ActionOutcome,
+  FileRef,
   InboundAction,
   InboundChannelChange,
   InboundCommand,
@@ -28,6 +29,7 @@ import type {
 import type { CounterName, GaugeName, HistogramName } from './metric-table.ts';
 import type { Person } from './person.ts';
 import type { DetailsRef, OwnKind, PostRecord, ThreadRecord } from './record/thread-record.ts';
+import type { InputContent } from './turn/input-content.ts';
 import type { TurnDetails } from './turn/steps.ts';
 import type { HomeView } from './view/home.ts';
 import type { OfferView } from './view/offer.ts';
@@ -99,7 +101,18 @@ export interface AgentConnection {
    * Sends the turn's input. Resolves when Letta accepted it; the caller makes sure that no turn is open.
    * `tools`: the only ones that the model is offered; left out: all.
    */
-  submit(input: { clientMessageId: string; content: string; tools?: readonly string[] | undefined }): Promise<void>;
+  submit(input: {
+    clientMessageId: string;
+    content: InputContent;
+    tools?: readonly string[] | undefined;
+  }): Promise<void>;
+  /**
+   * Writes a text file on the agent’s machine, and the folders above it; a path may begin with `~`. `false`: the machine
+   * refused, or did not answer. Over a file with the same content it changes nothing.
+   */
+  writeFile(path: string, content: string): Promise<boolean>;
+  /** A text file of the agent’s machine, by its absolute path; `null` when it cannot be read. */
+  readFile(path: string): Promise<string | null>;
   /** `gone` when the request is no longer pending (answered elsewhere, turn over). */
   answer(requestId: string, decision: Decision): Promise<'accepted' | 'gone'>;
   /** `aborted`: whether Letta had something to stop; the end of the turn still comes as `turn-ended`. */
@@ -284,6 +297,33 @@ export interface Intake {
    * @param ms 0: never; `null`: as usual
    */
   chooseNotifyTime(user: UserId, team: TeamId, ms: number | null): Promise<void>;
+}
+
+/** Fetches files from Slack. */
+export interface SlackFiles {
+  /**
+   * Asks Slack about a file. Rejects with a FileRefused, or with the signal's reason.
+   * @returns the file as Slack describes it now, and its bytes: reading them downloads it, once, and rejects likewise
+   */
+  open(file: FileRef, signal: AbortSignal): Promise<{ file: FileRef; bytes: AsyncIterable<Uint8Array> }>;
+}
+
+/** A folder on this machine that an agent on the same machine can read, too. */
+export interface SharedFolder {
+  /** Its absolute path, which is the same for the agent. */
+  readonly path: string;
+  /** Whether the operator says that agents see it; else the bridge finds out. */
+  readonly isKnown: boolean;
+  /**
+   * Writes a file as the bytes come; it appears under its name when all of them are there. Rejects when the disk fails, or
+   * as `bytes` does.
+   * @returns its absolute path
+   */
+  write(folder: string, name: string, bytes: AsyncIterable<Uint8Array>): Promise<string>;
+  /** Writes a file with these words and runs `look` with its path; the file is gone afterwards. */
+  probe(words: string, look: (path: string) => Promise<boolean>): Promise<boolean>;
+  /** Deletes the files that were written before that time (ms since 1970). */
+  clear(before: number): Promise<void>;
 }
 
 /** What reading the history of a channel or thread found. */

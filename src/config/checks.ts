@@ -77,6 +77,11 @@ export const relayShape: Check<'single' | 'pair'> = z.enum(
   'must be single or pair → Use single, unless Letta told you otherwise.',
 );
 
+export const trueOrFalse: Check<'true' | 'false'> = z.enum(
+  ['true', 'false'],
+  'must be true or false → Remove it to let the bridge find out.',
+);
+
 export const agentIdShape = z
   .string()
   .regex(/^\S+$/, 'is not an agent id → Use one like agent-1234…; Letta shows it in the agent’s settings.');

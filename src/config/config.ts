@@ -40,6 +40,11 @@ export interface Config {
     /** ms that audit entries are kept. */
     auditKeptForMs: number;
   };
+  /**
+   * Where files of people lie on this machine for agents on the same machine; `isKnown`: they certainly see it, else the
+   * bridge finds out. `null`: never there.
+   */
+  sharedFiles: { home: string; isKnown: boolean } | null;
   /** Messages of one answer before the rest becomes a file. */
   maxMessages: number;
   /** How many messages may wait. */
@@ -158,6 +163,16 @@ export function loadConfig(
   const threads = readSetting('CATCH_UP_THREADS', check.threadCount, readWithDefault('CATCH_UP_THREADS'));
   const threadAgeMs = readSetting('CATCH_UP_THREAD_AGE', check.timeUpTo('90d'), readWithDefault('CATCH_UP_THREAD_AGE'));
 
+  const sharedFs = readSetting('LETTA_SHARED_FS', check.trueOrFalse);
+  const home = (env.HOME ?? env.USERPROFILE ?? '').trim();
+  if (sharedFs === 'true' && home === '') {
+    addProblem(
+      'LETTA_SHARED_FS',
+      'needs a home directory, and HOME is not set',
+      'Set HOME, or remove LETTA_SHARED_FS.',
+    );
+  }
+
   const mode = appToken
     ? ({ kind: 'socket', appToken } as const)
     : signingSecret && ({ kind: 'http', signingSecret, port: port ?? HTTP_PORT } as const);
@@ -185,6 +200,7 @@ export function loadConfig(
     catchUp: tier === 'off' ? null : { tier, maxAgeMs, threads, threadAgeMs },
     past: { tier: tier === 'limited' ? 'limited' : 'full', mostMessages },
     logLevel,
+    sharedFiles: sharedFs === 'false' || !home ? null : { home, isKnown: sharedFs === 'true' },
     maxMessages,
     approvals: { timeoutMs, auditKeptForMs },
     queue: { perThread, total },

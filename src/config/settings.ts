@@ -86,6 +86,12 @@ export const SETTINGS = [
     secret: true,
   },
   {
+    name: 'LETTA_SHARED_FS',
+    description:
+      'Whether the agent sees the same files as the bridge, `true` or `false`: then files that people send are written to `~/.letta/slack-bridge/inbox` of the bridge’s user. If not set: the bridge finds out.',
+    default: null,
+  },
+  {
     name: 'LETTA_AGENT_ID',
     description:
       'Which agent answers, `agent-…`. If not set: the only agent there is; on an App Server without agents the bridge creates one.',

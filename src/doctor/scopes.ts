@@ -37,6 +37,7 @@ export const SCOPES: Readonly<Record<string, Scope>> = {
   'channels:read': { without: 'the bridge cannot read the names of public channels', breaks: everywhere },
   'chat:write': { without: 'the bot cannot post', breaks: always },
   commands: { without: '/agent does not work (!help and the other ! commands do)' },
+  'files:read': { without: 'the agent gets no files, pictures or recordings that people send' },
   'files:write': { without: 'long answers are posted in parts, never as a file' },
   'groups:history': { without: 'the bot does not see messages in private channels', breaks: channelsOf('private') },
   'groups:read': { without: 'the bridge cannot read the names of private channels', breaks: everywhere },

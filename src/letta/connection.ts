@@ -11,7 +11,10 @@ import {
   createMessage,
   monitorStop,
   type OutgoingFrame,
+  readFile,
   sync,
+  wireContent,
+  writeFile,
 } from './protocol/outgoing.ts';
 import { type Ask, linkLost } from './requests.ts';
 import type { Plan, Route } from './routes/route.ts';
@@ -54,6 +57,9 @@ const TOLD_WITH_READY: ReadonlySet<AgentEvent['type']> = new Set([
   'background',
 ]);
 const ENDS_WITHIN_MS = 5_000;
+/** For frames of several MiB. */
+const TAKES_FILES_WITHIN_MS = 60_000;
+const READS_FILES_WITHIN_MS = 10_000;
 const MOST_EARLY_EVENTS = 5_000;
 const HISTORY_WITHIN_MS = 5_000;
 /** More than the messages of one turn, so that all its missing text is among them. */
@@ -297,12 +303,20 @@ export function createConnection(
   return {
     async submit({ clientMessageId, content, tools }) {
       hasUnfinishedInput = stage.name === 'ready';
+      const hasImages = typeof content !== 'string';
       const answer = await request((session, ref) => {
         session.noteSubmission();
         return session.ask(
           'input_accepted',
-          (requestId) => createMessage({ requestId, runtime: ref, messages: [{ content, clientMessageId }], tools }),
-          ANSWERS_WITHIN_MS,
+          (requestId) =>
+            createMessage({
+              requestId,
+              runtime: ref,
+              messages: [{ content: wireContent(content), clientMessageId }],
+              tools,
+              ...(hasImages && { imageFailureMode: 'drop' }),
+            }),
+          hasImages ? TAKES_FILES_WITHIN_MS : ANSWERS_WITHIN_MS,
         );
       });
       if (answer.accepted) return;
@@ -339,6 +353,17 @@ export function createConnection(
       // reach.
       const answer = await requestEnd('abort_message_response', (requestId) => abortMessage(requestId, own));
       return { ended: answer?.aborted === true };
+    },
+    async writeFile(path, content) {
+      const { session } = requireSession();
+      const make = (requestId: string) => writeFile(requestId, path, content);
+      const answer = await session.ask('write_file_response', make, TAKES_FILES_WITHIN_MS);
+      return answer?.success === true;
+    },
+    async readFile(path) {
+      const { session } = requireSession();
+      const answer = await session.ask('read_file_response', (id) => readFile(id, path), READS_FILES_WITHIN_MS);
+      return answer?.success === true ? (answer.content ?? null) : null;
     },
     settle: syncRuntime,
     async fetchHistory(limit) {

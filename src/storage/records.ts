@@ -59,6 +59,14 @@ const file = z.strictObject({
   forwarded: z.literal(true).optional(),
 });
 
+const handedFile = z.strictObject({
+  path: text,
+  at: time,
+  decode: text.optional(),
+  pieces: z.number().int().positive().optional(),
+  isShared: z.literal(true).optional(),
+});
+
 const inboxItem = z.strictObject({
   key: messageKey,
   ts: text,
@@ -182,6 +190,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     input: text.optional(),
     state: z.enum(['prepared', 'submitted']),
     notPassedOn: z.array(text),
+    missingFiles: z.array(text).optional(),
     startedAt: time,
     stopToken: token,
     stoppedBy: text.nullable(),
@@ -247,6 +256,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     botsInARow: z.number().int().nonnegative().optional(),
     muted: z.boolean().optional(),
     mutedBy: text.optional(),
+    handedOver: z.array(handedFile).optional(),
     warned: z.literal(true).optional(),
   });
 }
@@ -286,7 +296,7 @@ const auditEntry = z.strictObject({
     ...(['answered_elsewhere', 'turn_over', 'link_lost', 'expired', 'not_shown', 'refused'] as const),
   ]),
   reason: text.optional(),
-  via: z.enum(['click', 'modal', 'command', 'reply', 'grant', 'rule', 'guarded', 'stop']).nullable(),
+  via: z.enum(['click', 'modal', 'command', 'reply', 'grant', 'rule', 'guarded', 'file', 'stop']).nullable(),
 });
 true satisfies Same<z.output<typeof auditEntry>, AuditEntry>;
 

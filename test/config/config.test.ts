@@ -41,6 +41,7 @@ function complaint(over: Env, base = SOCKET): string {
 describe('loadConfig', () => {
   it('needs five settings for Socket Mode with an App Server', () => {
     expect(loadConfig(SOCKET)).toEqual({
+      sharedFiles: null,
       slack: {
         botToken: 'xoxb-1-abc',
         apiUrl: 'https://slack.com/api/',

@@ -45,6 +45,7 @@ import type {
 import { isActive, type ThreadRecord } from '../../src/bridge/record/thread-record.ts';
 import type { PastOptions } from '../../src/bridge/thread/read-past.ts';
 import { ThreadWorkers } from '../../src/bridge/thread/workers.ts';
+import { type ImagePart, textOfInput } from '../../src/bridge/turn/input-content.ts';
 import type { TurnView } from '../../src/bridge/view/turn.ts';
 import { BridgeError } from '../../src/errors.ts';
 import { createFakeClock, type FakeClock } from './clock.ts';
@@ -153,6 +154,10 @@ export function task(process: string, change: Partial<BackgroundTask> = {}): Bac
 export class HandConnection implements AgentConnection {
   readonly options: ConnectOptions;
   readonly submitted: { clientMessageId: string; content: string; tools?: readonly string[] | undefined }[] = [];
+  /** Pictures of all inputs. */
+  readonly images: ImagePart[] = [];
+  /** Text files that were written on the agent's machine. */
+  readonly files = new Map<string, string>();
   readonly answers: { requestId: string; decision: Decision }[] = [];
   aborts = 0;
   settles = 0;
@@ -211,8 +216,18 @@ export class HandConnection implements AgentConnection {
     );
   }
 
-  submit(input: HandConnection['submitted'][number]): Promise<void> {
-    this.submitted.push(input);
+  async writeFile(path: string, content: string): Promise<boolean> {
+    this.files.set(path, content);
+    return true;
+  }
+
+  async readFile(): Promise<string | null> {
+    return null;
+  }
+
+  submit(input: Parameters<AgentConnection['submit']>[0]): Promise<void> {
+    this.images.push(...((typeof input.content === 'string' ? [] : input.content.slice(1)) as ImagePart[]));
+    this.submitted.push({ ...input, content: textOfInput(input.content) });
     return this.onSubmit();
   }
 

@@ -7,6 +7,7 @@ import type {
   LoopStatus,
 } from '../../src/bridge/agent-event.ts';
 import type { AgentConnection, AgentGateway, ConnectOptions, Timer } from '../../src/bridge/ports.ts';
+import { type InputContent, textOfInput } from '../../src/bridge/turn/input-content.ts';
 import { BridgeError } from '../../src/errors.ts';
 import type { FakeClock } from './clock.ts';
 
@@ -315,8 +316,17 @@ class StoryConnection implements AgentConnection {
     });
   }
 
-  submit(input: { clientMessageId: string; content: string }): Promise<void> {
+  submit({ clientMessageId, content }: { clientMessageId: string; content: InputContent }): Promise<void> {
+    const input = { clientMessageId, content: textOfInput(content) };
     return this.#request((conversation) => conversation.receive(input));
+  }
+
+  async writeFile(): Promise<boolean> {
+    return true;
+  }
+
+  async readFile(): Promise<string | null> {
+    return null;
   }
 
   answer(requestId: string, decision: { behavior: string }): Promise<'accepted' | 'gone'> {

@@ -34,9 +34,9 @@ export interface AuditEntry {
   reason?: string | undefined;
   /**
    * How it was decided: by a click, a modal, a command, a reply, an earlier consent (`grant`), a rule, as a plain read
-   * (`guarded`), or because a Stop ends the task (`stop`).
+   * (`guarded`), as the taking of a file that the bridge handed over (`file`), or because a Stop ends the task (`stop`).
    */
-  via: DecidedVia | 'rule' | 'guarded' | 'stop' | null;
+  via: DecidedVia | 'rule' | 'guarded' | 'file' | 'stop' | null;
 }
 
 /** The audit entry of a request that is over; `null` while it is open. */

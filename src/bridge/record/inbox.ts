@@ -129,7 +129,7 @@ export function beginTurn(
     context,
     clientMessageId: clientMessageId(first),
     state: 'prepared',
-    notPassedOn: listNotPassedOn([...context, ...items], joinsLate),
+    notPassedOn: joinsLate ? [EARLIER] : [],
     startedAt: ids.now,
     stopToken: ids.stopToken,
     stoppedBy: null,
@@ -260,18 +260,3 @@ export function settleApproval(record: ThreadRecord, token: Token, state: Approv
 
 /** What is missing of a thread that the agent joins late, in words for people. */
 export const EARLIER = 'earlier messages of this thread';
-
-/** What the agent does not get of these messages, in words for the agent and for the thread. */
-export function listNotPassedOn(items: readonly InboxItem[], missesEarlier: boolean): string[] {
-  const files = items.flatMap((item) =>
-    item.files.map((file) => file.name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '')),
-  );
-  const missing: string[] = [];
-  if (files.length > 0) {
-    const shown = files.slice(0, 5).join(', ');
-    const more = files.length > 5 ? ` and ${files.length - 5} more` : '';
-    missing.push(`${files.length === 1 ? '1 file' : `${files.length} files`} (${shown}${more})`);
-  }
-  if (missesEarlier) missing.push(EARLIER);
-  return missing;
-}

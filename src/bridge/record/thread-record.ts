@@ -111,8 +111,10 @@ export interface OpenTurn {
   input?: string | undefined;
   /** `submitted` is written before the input leaves; `prepared` was certainly never sent. */
   state: 'prepared' | 'submitted';
-  /** What the agent did not get, in words for people ("2 files: a.png, b.pdf"). */
+  /** What the agent did not get, in words for people ("earlier messages of this thread"). */
   notPassedOn: string[];
+  /** The files among it, with the reason ("video.mov: 60 MB, the limit is 20 MB"); set when its input leaves. */
+  missingFiles?: string[] | undefined;
   startedAt: number;
   stopToken: Token;
   /** Who pressed Stop. */
@@ -343,6 +345,22 @@ export interface ThreadRecord {
   mutedBy?: UserId | undefined;
   /** The turns whose details are stored, the latest last. */
   details?: DetailsRef[] | undefined;
+  /** Files on the agent's machine, the latest last. */
+  handedOver?: HandedFile[] | undefined;
+}
+
+/** A file of a message that lies on the agent's machine. */
+export interface HandedFile {
+  /** As the agent was told: absolute, or below `~`. */
+  path: string;
+  /** ms since 1970 */
+  at: number;
+  /** The command that makes it out of its base64 pieces, letter by letter. */
+  decode?: string | undefined;
+  /** How many pieces there are. */
+  pieces?: number | undefined;
+  /** Whether the bridge wrote it into a folder that both machines see, and deletes it there. */
+  isShared?: true | undefined;
 }
 
 /** Whether start-up must load the thread. An open offer that Slack shows does not count: it only waits for a click. */

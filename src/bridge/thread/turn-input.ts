@@ -1,9 +1,11 @@
 import { asBridgeError } from '../../errors.ts';
 import { UNCONFIRMED, type Verdict } from '../access/can.ts';
 import type { AgentConnection, Log } from '../ports.ts';
+import { noteFiles } from '../record/handed-over.ts';
 import { changeTurn } from '../record/inbox.ts';
 import { END_TOOLS } from '../record/tasks.ts';
 import type { OpenTurn } from '../record/thread-record.ts';
+import type { InputContent } from '../turn/input-content.ts';
 import { RETRY_MS, type ThreadLink } from './link.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { PastSources } from './read-past.ts';
@@ -37,6 +39,8 @@ const WAITS_FOR_SLACK = 'Slack can’t tell me right now who wrote this, so it w
 export class TurnInput {
   readonly #parts: InputParts;
   #sending = false;
+  /** Set while the input is being written. */
+  #writing: AbortController | null = null;
   #waits = false;
 
   constructor(parts: InputParts) {
@@ -51,6 +55,15 @@ export class TurnInput {
   /** The link was lost or is new, so Letta's answer to what was sent over the old one will not come. */
   forget(): void {
     this.#sending = false;
+    this.cancel();
+  }
+
+  /** An input that is being written is not needed any more: no further file is fetched for it. */
+  cancel(): void {
+    if (!this.#writing) return;
+    this.#writing.abort();
+    this.#writing = null;
+    this.#sending = false;
   }
 
   /** Sends the input if Letta can take it now; else the caller asks again when that changes. */
@@ -59,9 +72,17 @@ export class TurnInput {
     const connection = link.ready;
     if (this.#sending || draining() || !connection || !link.canSubmit) return;
     this.#sending = true;
+    this.#writing = new AbortController();
+    const { signal } = this.#writing;
     mailbox.away(
-      () => Promise.all([writeInput(this.#parts, state, turn), this.#mayBegin(turn)]),
+      () => {
+        const verdict = this.#mayBegin(turn);
+        const mayHandOver = verdict.then((is) => is !== 'unknown' && is.allowed);
+        return Promise.all([writeInput(this.#parts, state, turn, { connection, mayHandOver, signal }), verdict]);
+      },
       ([input, verdict]) => {
+        if (signal.aborted) return advance();
+        this.#writing = null;
         if (verdict === 'unknown') return this.#waitForSlack();
         this.#heldUp(false);
         const now = state.open;
@@ -72,11 +93,17 @@ export class TurnInput {
           this.#sending = false;
           return this.#parts.onNotAllowed(now, verdict);
         }
+        if (wanted && input.unreadable !== null) {
+          this.#sending = false;
+          return this.#parts.onRefused(input.unreadable);
+        }
         if (wanted && link.ready === connection && link.canSubmit) return this.#submit(turn, connection, input);
         this.#sending = false;
         return advance();
       },
       (error) => {
+        if (signal.aborted) return advance();
+        this.#writing = null;
         this.#sending = false;
         throw error;
       },
@@ -111,12 +138,12 @@ export class TurnInput {
     state.isViewOutdated = true;
   }
 
-  #submit(turn: OpenTurn, connection: AgentConnection, { turn: written, content }: WrittenInput): void {
+  #submit(turn: OpenTurn, connection: AgentConnection, { turn: written, content, files }: WrittenInput): void {
     const { state, mailbox, advance } = this.#parts;
     // On disk before it leaves, so that a restart never sends an input twice.
     const { context, notPassedOn, past } = written;
     const leaves = { state: 'submitted' as const, context, notPassedOn, ...(past && { past }) };
-    state.change((record) => (isAsWritten(record.turn, turn) ? changeTurn(record, leaves) : record));
+    state.change((record) => (isAsWritten(record.turn, turn) ? noteFiles(changeTurn(record, leaves), files) : record));
     if (state.open?.state !== 'submitted') {
       this.#sending = false;
       advance();
@@ -126,7 +153,7 @@ export class TurnInput {
   }
 
   /** Sends the input, which is on disk as submitted. */
-  #leave(turn: OpenTurn, connection: AgentConnection, content: string): void {
+  #leave(turn: OpenTurn, connection: AgentConnection, content: InputContent): void {
     const { state, link, lookup, mailbox, log, advance } = this.#parts;
     if (link.ready !== connection) {
       // The link was lost while the disk wrote: over the next link a submitted input would count as sent over this one.

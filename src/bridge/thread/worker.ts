@@ -4,6 +4,7 @@ import { Door } from '../access/door.ts';
 import type { KillSwitch } from '../access/kill-switch.ts';
 import type { PolicyBook } from '../access/policy.ts';
 import { hasChanged } from '../approvals/effects.ts';
+import type { FileHandOver } from '../files/hand-over.ts';
 import { makeToken, makeTurnId, type ThreadKey, type TurnId, type UserId } from '../ids.ts';
 import type {
   AgentGateway,
@@ -75,6 +76,8 @@ export interface WorkerParts {
   notifyAfterMs?: ((requester: UserId) => number) | undefined;
   /** How the history of threads is read; left out: only replies that were delivered go along as context. */
   past?: PastOptions | undefined;
+  /** Hands files of people to the agent; left out: none are fetched. */
+  files?: FileHandOver | undefined;
   /** Stores what finished turns did, for the Details button; left out: nothing is stored. */
   details?: DetailsStore | undefined;
   /** Called for each thread with something open that the start of the process resumes. */
@@ -399,6 +402,7 @@ export class ThreadWorker {
     this.#lookup.notDue();
     this.#silence.end();
     this.#stopping.end();
+    this.#input.cancel();
     this.#approvals.end();
     this.#background.forget();
     this.#link.disconnect();
@@ -556,6 +560,7 @@ export class ThreadWorker {
     this.#silence.end();
     this.#lookup.end();
     this.#stopping.end();
+    this.#input.cancel();
   }
 
   #finish(how: Ending): void {

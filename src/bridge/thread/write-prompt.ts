@@ -1,18 +1,24 @@
+import type { FileHandOver } from '../files/hand-over.ts';
 import { parseThreadKey, type UserId } from '../ids.ts';
 import type { Clock, People, Random } from '../ports.ts';
+import type { FileOutcome } from '../record/handed-over.ts';
 import { taskEndPrompt } from '../record/tasks.ts';
 import type { OpenTurn } from '../record/thread-record.ts';
 import { oneLine } from '../text/one-line.ts';
+import type { InputContent } from '../turn/input-content.ts';
 import { isSafeSeal, listMentionedIds, promptContent } from '../turn/prompt.ts';
 import { within } from '../within.ts';
 import { type PastSources, readPast } from './read-past.ts';
 import type { ThreadState } from './state.ts';
+import { type FileWay, handOverFiles, type TurnFiles, unreadableNotice } from './write-files.ts';
 
 export interface PromptSources {
   people: People;
   random: Random;
   botUser: UserId;
   clock: Clock;
+  /** Left out: no file is fetched. */
+  files?: FileHandOver | undefined;
 }
 
 /** Characters of a seal, which authors cannot guess because it is made when the prompt is written. */
@@ -24,25 +30,47 @@ const NAMES_WITHIN_MS = 2_000;
 export interface WrittenInput {
   /** The turn with what goes along: this is what must be stored before the input leaves. */
   turn: OpenTurn;
-  content: string;
+  content: InputContent;
+  /** What the record must know of its files. */
+  files: FileOutcome;
+  /** Set when the agent could read nothing in the messages: what their author is told. */
+  unreadable: string | null;
 }
 
-/** Reads what goes along with a turn, unless an earlier try to send it has done so, and writes its input. */
+/**
+ * Reads what goes along with a turn, unless an earlier try to send it has done so, hands its files over and writes its
+ * input.
+ */
 export async function writeInput(
   sources: PromptSources & PastSources,
   state: ThreadState,
   turn: OpenTurn,
+  way: FileWay,
 ): Promise<WrittenInput> {
+  const handingOver = handOverFiles(sources.files, state.record, turn, way);
+  // Whoever awaits it below hears of a failure; until then it must not count as an unhandled one.
+  handingOver.catch(() => undefined);
+  const whole = await withPast(sources, state, turn);
+  const content = await writePrompt(sources, state, whole, handingOver);
+  const { notes, files } = await handingOver;
+  return { turn: whole, content, files, unreadable: unreadableNotice(turn, notes, sources.botUser) };
+}
+
+async function withPast(sources: PromptSources & PastSources, state: ThreadState, turn: OpenTurn): Promise<OpenTurn> {
   const { record } = state;
-  if (turn.ends || turn.past || !record) return { turn, content: await writePrompt(sources, state, turn) };
+  if (turn.ends || turn.past || !record) return turn;
   const { context, notPassedOn, isFirst, omitted, known } = await readPast(sources, state, record, turn);
   const seal = sources.random.id().slice(0, SEAL);
-  const whole: OpenTurn = { ...turn, context, notPassedOn, past: { isFirst, omitted, known, seal } };
-  return { turn: whole, content: await writePrompt(sources, state, whole) };
+  return { ...turn, context, notPassedOn, past: { isFirst, omitted, known, seal } };
 }
 
 /** Writes the content of a turn's input, with names of people and channels as far as Slack tells them in time. */
-async function writePrompt(sources: PromptSources, state: ThreadState, turn: OpenTurn): Promise<string> {
+async function writePrompt(
+  sources: PromptSources,
+  state: ThreadState,
+  turn: OpenTurn,
+  handingOver: Promise<TurnFiles>,
+): Promise<InputContent> {
   if (turn.ends) return taskEndPrompt(turn.ends);
   const { people, botUser, random, clock } = sources;
   const { team, channel } = parseThreadKey(state.key);
@@ -62,10 +90,12 @@ async function writePrompt(sources: PromptSources, state: ThreadState, turn: Ope
     }),
   ]);
   await within(clock, NAMES_WITHIN_MS, named);
+  const { notes, images } = await handingOver;
   const { items, context, notPassedOn, past } = turn;
   const names = { users, channels };
-  const parts = { botUser, channel, isDirect: direct, items, context, notPassedOn, names, past };
+  const parts = { botUser, channel, isDirect: direct, items, context, notPassedOn, names, past, files: notes };
   let seal = past?.seal ?? random.id().slice(0, SEAL);
   while (!isSafeSeal(seal, parts)) seal = random.id().slice(0, SEAL);
-  return promptContent({ ...parts, seal });
+  const text = promptContent({ ...parts, seal });
+  return images.length > 0 ? [{ type: 'text', text }, ...images] : text;
 }

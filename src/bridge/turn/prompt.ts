@@ -1,9 +1,10 @@
-import type { UserId } from '../ids.ts';
+import type { MessageKey, UserId } from '../ids.ts';
 import type { Span } from '../inbound.ts';
 import type { InboxItem, OwnKind, TurnPast } from '../record/thread-record.ts';
 import { asCode } from '../text/as-code.ts';
 import { fileLabel } from '../text/file-label.ts';
 import { oneLine } from '../text/one-line.ts';
+import { type FileNote, fileNoteLines, shownTexts } from './file-notes.ts';
 
 /** Names for the ids that a prompt mentions; what is missing is shown as its id. */
 export interface Names {
@@ -26,6 +27,8 @@ export interface PromptParts {
   names: Names;
   /** Set when the thread's history was read for `context`. */
   past?: Pick<TurnPast, 'isFirst' | 'omitted'> | undefined;
+  /** What became of the files of `items`, by message; left out: they have none. */
+  files?: ReadonlyMap<MessageKey, readonly FileNote[]> | undefined;
 }
 
 /** A message's text as one string, references by name, without the mention that only addresses the bot. */
@@ -127,6 +130,7 @@ export function promptContent(parts: PromptParts): string {
   for (const item of parts.items) {
     lines.push(line(`${from(item)}, trusted: written to you by someone who may instruct you.`));
     lines.push(spansText(item.spans, names, botUser));
+    for (const note of parts.files?.get(item.key) ?? []) lines.push(...fileNoteLines(note, line, quoted));
   }
   return lines.join('\n');
 }
@@ -166,7 +170,8 @@ export function isSafeSeal(seal: string, parts: Omit<PromptParts, 'seal'>): bool
   const { items, context, notPassedOn, names, botUser } = parts;
   const texts = [...items, ...context].map(({ spans }) => spansText(spans, names, botUser));
   const named = context.flatMap(({ files, botName }) => [...files.map(fileLabel), botName ?? '']);
-  const chosen = [...texts, ...named, ...notPassedOn, ...names.users.values(), ...names.channels.values()];
+  const files = [...(parts.files?.values() ?? [])].flatMap((notes) => shownTexts(notes));
+  const chosen = [...texts, ...named, ...files, ...notPassedOn, ...names.users.values(), ...names.channels.values()];
   return !chosen.some((text) => text.includes(seal));
 }
 

@@ -176,7 +176,7 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
   return {
     turn: turn.id,
     address: context.address,
-    notPassedOn: turn.notPassedOn,
+    notPassedOn: [...turn.notPassedOn, ...(turn.missingFiles ?? [])],
     ...(turn.alongside !== undefined && { alongside: turn.alongside }),
     items,
     ...answersOf(turn),

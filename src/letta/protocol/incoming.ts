@@ -158,6 +158,8 @@ export const responseSchemas = {
     letta_code_version: z.string().nullish(),
     protocol_version: z.number().nullish(),
   }),
+  write_file_response: response('write_file_response', {}),
+  read_file_response: response('read_file_response', { content: z.string().nullish() }),
   list_models_response: response('list_models_response', {
     entries: z.array(z.looseObject({ handle: z.string().nullish() })).nullish(),
     available_handles: z.array(z.string()).nullish(),

@@ -1,4 +1,5 @@
 import type { Decision, PermissionMode, RuntimeRef } from '../../bridge/agent-event.ts';
+import type { InputContent } from '../../bridge/turn/input-content.ts';
 
 /**
  * A frame that the bridge sends: plain JSON, made only by the constructors of this file (docs/letta-protocol.md, Client
@@ -74,6 +75,8 @@ export interface CreateMessage {
   messages: readonly [UserMessage, ...UserMessage[]];
   /** The only tools that the model is offered in this turn; left out: all. */
   tools?: readonly string[] | undefined;
+  /** `drop`: an image that Letta cannot read is left out, instead of ending the turn. */
+  imageFailureMode?: 'drop' | undefined;
 }
 
 export interface UserMessage {
@@ -95,8 +98,32 @@ export function createMessage(options: CreateMessage): OutgoingFrame {
         client_message_id: message.clientMessageId,
       })),
       ...(options.tools && { client_tool_allowlist: [...options.tools] }),
+      ...(options.imageFailureMode && { image_failure_mode: options.imageFailureMode }),
     },
   };
+}
+
+/** A turn's content as `create_message` takes it. */
+export function wireContent(content: InputContent): string | ContentPart[] {
+  if (typeof content === 'string') return content;
+  return content.map((part) =>
+    part.type === 'text'
+      ? part
+      : { type: 'image', source: { type: 'base64', media_type: part.mediaType, data: part.data } },
+  );
+}
+
+/**
+ * Writes a text file on the device and the folders above it; `~` is expanded. Over an existing file it is an edit
+ * (docs/letta-protocol.md, The device's files).
+ */
+export function writeFile(requestId: string, path: string, content: string): OutgoingFrame {
+  return { type: 'write_file', request_id: requestId, path, content };
+}
+
+/** Reads a text file of the device; `~` is not expanded. */
+export function readFile(requestId: string, path: string): OutgoingFrame {
+  return { type: 'read_file', request_id: requestId, path };
 }
 
 export interface ApprovalResponse {

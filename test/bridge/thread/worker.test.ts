@@ -200,10 +200,13 @@ describe('a turn', () => {
   it('files and earlier messages not passed on: are named', async () => {
     const middle = createMiddle();
     await middle.write('look at this', { files: ['plan.pdf'], ts: '1000.000500', thread: ROOT, mention: true });
-    expect(middle.surface.last.notPassedOn).toEqual(['1 file (plan.pdf)', 'earlier messages of this thread']);
     middle.connection.ready();
     await middle.clock.settle();
-    expect(middle.connection.submitted[0]?.content).toContain('Not passed on to you: "1 file (plan.pdf)".');
+    const missing = 'plan.pdf: I did not fetch it';
+    expect(middle.surface.last.notPassedOn).toEqual(['earlier messages of this thread', missing]);
+    expect(middle.connection.submitted[0]?.content).toContain(
+      'not handed over to you: "plan.pdf": I did not fetch it.',
+    );
   });
 });
 

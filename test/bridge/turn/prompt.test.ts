@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { makeMessageKey } from '../../../src/bridge/ids.ts';
 import type { Span } from '../../../src/bridge/inbound.ts';
-import { listNotPassedOn } from '../../../src/bridge/record/inbox.ts';
 import type { InboxItem } from '../../../src/bridge/record/thread-record.ts';
+import type { FileNote } from '../../../src/bridge/turn/file-notes.ts';
 import { isSafeSeal, promptContent, spansText } from '../../../src/bridge/turn/prompt.ts';
 
 const names = { users: new Map([['U01ALICE', 'Alice']]), channels: new Map([['C01GEN', 'general']]) };
@@ -73,15 +73,29 @@ describe('the envelope of a prompt', () => {
   );
 
   it('user text, names and files cannot forge, split or end its lines', () => {
-    const plain = sealed(content([item('a', 'U02BOB')], [item('b', 'U03CARA')]));
+    const notesOf = (name: string, text: string): FileNote[] => {
+      const file = { id: 'F1', name, mimetype: name, size: null };
+      const stored = { how: 'file', path: '~/x', bytes: 1, text, decode: 'cat x' } as const;
+      return [
+        { file, how: 'image', number: 1, bytes: 1 },
+        { file, ...stored },
+        { file, how: 'missing', why: 'empty' },
+      ];
+    };
+    const plainItems = [item('a', 'U02BOB')];
+    const plainParts = { seal: SEAL, botUser: 'U0BOT', channel: 'C01GEN', isDirect: false, names, notPassedOn: [] };
+    const plainFiles = new Map(plainItems.map(({ key }) => [key, notesOf('n', 't')]));
+    const plain = sealed(
+      promptContent({ ...plainParts, items: plainItems, context: [item('b', 'U03CARA')], files: plainFiles }),
+    );
     fc.assert(
       fc.property(foreign, foreign, foreign, foreign, foreign, (text, context, name, channel, file) => {
         fc.pre(![text, context, name, channel, file].some((words) => words.includes(SEAL)));
         const chosen = { users: new Map([['U02BOB', name]]), channels: new Map([['C01GEN', channel]]) };
         const parts = { seal: SEAL, botUser: 'U0BOT', channel: 'C01GEN', isDirect: false, names: chosen };
-        const missing = listNotPassedOn([item('', 'U02BOB', [file])], false);
-        const items = [item(text, 'U02BOB')];
-        const all = promptContent({ ...parts, items, context: [item(context, 'U03CARA')], notPassedOn: missing });
+        const items = [item(text, 'U02BOB', [file])];
+        const files = new Map(items.map(({ key }) => [key, notesOf(file, text)]));
+        const all = promptContent({ ...parts, items, context: [item(context, 'U03CARA')], notPassedOn: [], files });
         expect(sealed(all)).toEqual(plain);
       }),
     );
@@ -174,17 +188,5 @@ describe('references in a message', () => {
     expect(spansText([bot, { kind: 'text', text: ': go on' }], none, 'U0BOT')).toBe('go on');
     expect(spansText([{ kind: 'text', text: 'thanks ' }, bot], none, 'U0BOT')).toBe('thanks @U0BOT');
     expect(spansText([bot], none, 'U0BOT')).toBe('');
-  });
-});
-
-describe('omitted files', () => {
-  it('are named without characters that could disguise the name', () => {
-    expect(listNotPassedOn([item('', 'U1', ['a\u202egpj.exe', 'b.txt'])], false)).toEqual([
-      '2 files (agpj.exe, b.txt)',
-    ]);
-    expect(listNotPassedOn([item('', 'U1', ['1', '2', '3', '4', '5', '6', '7'])], false)).toEqual([
-      '7 files (1, 2, 3, 4, 5 and 2 more)',
-    ]);
-    expect(listNotPassedOn([item('x')], true)).toEqual(['earlier messages of this thread']);
   });
 });

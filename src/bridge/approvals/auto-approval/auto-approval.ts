@@ -1,9 +1,10 @@
 import { can, type Place } from '../../access/can.ts';
 import { type Policy, settingsOf } from '../../access/policy.ts';
 import type { ApprovalRequest } from '../../agent-event.ts';
-import type { Grant } from '../../record/thread-record.ts';
+import type { Grant, HandedFile } from '../../record/thread-record.ts';
 import { findCoveringGrants } from './grants.ts';
 import { judgeGuarded } from './guarded.ts';
+import { takesHandedFile } from './handed-files.ts';
 import { matchingRule } from './rules.ts';
 import { startsAgent } from './starts-agent.ts';
 
@@ -11,6 +12,8 @@ import { startsAgent } from './starts-agent.ts';
 export type AutoApproval =
   /** It only reads inside the working directory. */
   | { by: 'guarded' }
+  /** It takes a file that a person sent and the bridge handed over. */
+  | { by: 'file' }
   /** It ends a background task that a person stopped. */
   | { by: 'stop' }
   /** A rule of this place's policy allows it. */
@@ -26,6 +29,8 @@ export interface Circumstances {
   mayMove: boolean;
   requester: string;
   grants: readonly Grant[];
+  /** What the bridge handed over in this thread. */
+  files?: readonly HandedFile[] | undefined;
 }
 
 /** Finds why a request is approved without asking; `null`: people decide, as they always do about questions. */
@@ -33,8 +38,9 @@ export function findAutoApproval(request: ApprovalRequest, circumstances: Circum
   if (request.questions || request.tool === 'AskUserQuestion') return null;
   // The started agent never asks for approval, so no rule, no preset and no earlier consent may start it.
   if (startsAgent(request.tool)) return null;
-  const { policy, place, workingDirectory, mayMove, requester, grants } = circumstances;
+  const { policy, place, workingDirectory, mayMove, requester, grants, files = [] } = circumstances;
   const { permissions, autoApprove } = settingsOf(policy, place.channel);
+  if (takesHandedFile(request, files)) return { by: 'file' };
   if (permissions === 'guarded' && !judgeGuarded(request, workingDirectory, { mayMove }).asks) return { by: 'guarded' };
   const rule = matchingRule(autoApprove, request, workingDirectory, { mayMove });
   if (rule !== null) return { by: 'rule', rule };

@@ -345,6 +345,7 @@ export class ApprovalRequests {
       mayMove: this.#mayMove(request, turn.id),
       requester: turn.requester,
       grants: turn.grants ?? [],
+      files: state.record?.handedOver,
     });
   }
 
