@@ -8,6 +8,7 @@ import { systemClock } from '../src/clock.ts';
 import { type RunningBridge, startAppHere, startBridgeHere, startBridgeThread } from './bridge.ts';
 import { readFault } from './letta/faults.ts';
 import { type ScriptedLetta, startScriptedLetta } from './letta/server.ts';
+import type { Shortcut } from './slack/model.ts';
 import { type SmallSlack, startSlack } from './slack/server.ts';
 
 export interface SandboxOptions {
@@ -57,7 +58,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const { letta, env: lettaEnv } = await startLetta(options);
   // Choose the port first: HTTP delivery needs the bridge's address before the bridge starts.
   const http = options.delivery === 'http' ? await freePort() : null;
-  const { scopes, events } = readManifest(options.agent ?? false);
+  const { scopes, events, shortcuts } = readManifest(options.agent ?? false);
   let passedMs = 0;
   const now = () => systemClock.now() + passedMs;
   const slack = await startSlack({
@@ -65,6 +66,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     port: options.port,
     limits: options.limits,
     scopes,
+    shortcuts,
     events,
     agent: options.agent ?? false,
     ...(http !== null && { delivery: { http: `http://127.0.0.1:${http}/slack/events` } }),
@@ -193,17 +195,19 @@ async function startLetta(
 }
 
 const manifest = z.object({
+  features: z.object({ shortcuts: z.array(z.object({ name: z.string(), callback_id: z.string() })) }),
   oauth_config: z.object({ scopes: z.object({ bot: z.array(z.string()) }) }),
   settings: z.object({ event_subscriptions: z.object({ bot_events: z.array(z.string()) }) }),
 });
 
 /** Installs the app with the manifest's scopes and events, so that a missing one shows in the sandbox. */
-function readManifest(agent: boolean): { scopes: string[]; events: string[] } {
+function readManifest(agent: boolean): { scopes: string[]; events: string[]; shortcuts: Shortcut[] } {
   const read = manifest.parse(parse(readFileSync(new URL('../manifest.yml', import.meta.url), 'utf8')));
   const { bot } = read.oauth_config.scopes;
   const { bot_events } = read.settings.event_subscriptions;
-  if (!agent) return { scopes: bot, events: bot_events };
-  return { scopes: [...bot, 'assistant:write'], events: [...bot_events, 'agent_session_stopped'] };
+  const shortcuts = read.features.shortcuts.map(({ name, callback_id: callbackId }) => ({ name, callbackId }));
+  if (!agent) return { scopes: bot, events: bot_events, shortcuts };
+  return { scopes: [...bot, 'assistant:write'], events: [...bot_events, 'agent_session_stopped'], shortcuts };
 }
 
 async function freePort(): Promise<number> {

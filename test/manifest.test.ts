@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { ASK_SHORTCUT } from '../src/slack/render/action-ids.ts';
 
 const manifest = z
   .object({
@@ -13,6 +14,16 @@ const manifest = z
         messages_tab_enabled: z.literal(true),
         messages_tab_read_only_enabled: z.literal(false),
       }),
+      shortcuts: z
+        .array(
+          z.object({
+            name: z.string().max(24),
+            type: z.literal('message'),
+            callback_id: z.string(),
+            description: z.string().max(150),
+          }),
+        )
+        .max(10),
       slash_commands: z.array(z.object({ command: z.string().max(32), should_escape: z.boolean() })),
     }),
     oauth_config: z.object({ scopes: z.object({ bot: z.array(z.string()), bot_optional: z.array(z.string()) }) }),
@@ -122,6 +133,11 @@ describe('manifest.yml', () => {
     expect(
       Object.keys(EVENTS).filter((event) => handles(EVENTS[event]?.type ?? '') && !events.includes(event)),
     ).toEqual([]);
+  });
+
+  it('has the message shortcuts that the code handles', () => {
+    expect(manifest.features.shortcuts.map((shortcut) => shortcut.callback_id)).toEqual([ASK_SHORTCUT]);
+    expect(granted).toContain('commands');
   });
 
   it('enables interactivity, Socket Mode and the /agent command', () => {

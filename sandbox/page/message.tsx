@@ -120,6 +120,18 @@ function Tools({ message, inPane, react, edit }: ToolsProps) {
       >
         🔗
       </button>
+      {state.hello?.shortcuts.map((shortcut) => (
+        <button
+          key={shortcut}
+          type="button"
+          class="icon"
+          aria-label={shortcut}
+          title={shortcut}
+          onClick={() => void attempt(() => slack('shortcut', { channel, messageTs: ts, user: state.user, shortcut }))}
+        >
+          ⚡
+        </button>
+      ))}
       {own && (
         <>
           <button type="button" class="icon" aria-label="Edit message" title="Edit message" onClick={edit}>

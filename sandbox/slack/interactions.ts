@@ -144,6 +144,26 @@ export function messageAction(
   return { payload, triggerId: trigger_id };
 }
 
+/** A shortcut in a message's menu (docs.slack.dev/interactivity/implementing-shortcuts). */
+export function messageShortcut(world: World, message: StoredMessage, user: string, callbackId: string): JsonObject {
+  const channel = world.workspace.findChannel(message.channel);
+  return {
+    type: 'message_action',
+    token: 'verification-token',
+    action_ts: world.workspace.nextTs('actions'),
+    team: TEAM_PAYLOAD,
+    user: userPayload(world, user),
+    channel: { id: message.channel, name: channel?.kind === 'im' ? 'directmessage' : (channel?.name ?? '') },
+    is_enterprise_install: false,
+    enterprise: null,
+    callback_id: callbackId,
+    trigger_id: world.triggers.makeTrigger({ user, viewId: null }),
+    response_url: world.responseUrls.makeUrl({ kind: 'actions', channel: message.channel, user }),
+    message_ts: message.ts,
+    message: messageWire(world, message, { profile: false }),
+  };
+}
+
 export function viewAction(world: World, view: StoredView, user: string, found: Found, choice: JsonObject): JsonObject {
   return {
     ...commonPayload(world, user),

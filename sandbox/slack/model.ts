@@ -1,3 +1,9 @@
+/** An entry of the app in the menu of messages. */
+export interface Shortcut {
+  name: string;
+  callbackId: string;
+}
+
 export type JsonObject = Record<string, unknown>;
 
 export interface SlackUser {

@@ -11,6 +11,7 @@ import { sendJson } from './http.ts';
 import { HttpDelivery } from './http-delivery.ts';
 import { Limits } from './limits.ts';
 import { type CallEntry, Log } from './log.ts';
+import type { Shortcut } from './model.ts';
 import { ResponseUrlStore } from './response-urls.ts';
 import { SocketMode } from './socket-mode.ts';
 import { BOT, Workspace } from './state.ts';
@@ -41,6 +42,13 @@ const DEFAULT_SCOPES: readonly string[] = [
   'users:read',
 ];
 
+/** docs/slack.md, Manifest keys: 10 shortcuts; a name has 24 characters (docs.slack.dev/interactivity/implementing-shortcuts). */
+function checkShortcuts(shortcuts: readonly Shortcut[]): readonly Shortcut[] {
+  const isWrong = shortcuts.length > 10 || shortcuts.some(({ name }) => name === '' || name.length > 24);
+  if (isWrong) throw new Error('Slack takes at most 10 shortcuts with names of 1 to 24 characters');
+  return shortcuts;
+}
+
 export interface SlackOptions {
   /** Default 0: any free port. Always on 127.0.0.1. */
   port?: number;
@@ -58,6 +66,8 @@ export interface SlackOptions {
   agent?: boolean;
   /** Slash commands of the app; default `/agent`. */
   commands?: readonly string[];
+  /** Message shortcuts of the app; default none. */
+  shortcuts?: readonly Shortcut[];
   /** ms since 1970; what windows, triggers and timestamps are counted by. */
   now?: () => number;
   /** 0 ≤ n < 1; decides the order of twin events and which socket gets an envelope. */
@@ -154,6 +164,7 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
     scopes: new Set(options.scopes ?? DEFAULT_SCOPES),
     isAgent: options.agent ?? false,
     commands: options.commands ?? ['/agent'],
+    shortcuts: checkShortcuts(options.shortcuts ?? []),
     latencyMs: options.latencyMs ?? 0,
     onCall: options.onCall,
     revoked: null,

@@ -2,7 +2,7 @@ import type { Deliveries } from './delivery.ts';
 import type { Faults } from './faults.ts';
 import type { Limits } from './limits.ts';
 import type { CallEntry, Log } from './log.ts';
-import type { JsonObject } from './model.ts';
+import type { JsonObject, Shortcut } from './model.ts';
 import type { SocketMode } from './socket-mode.ts';
 import type { Workspace } from './state.ts';
 import type { Triggers } from './triggers.ts';
@@ -22,6 +22,7 @@ export interface World {
   /** Whether the app is declared as an agent (docs/slack.md, Agent apps). */
   readonly isAgent: boolean;
   readonly commands: readonly string[];
+  readonly shortcuts: readonly Shortcut[];
   /** ms that a call spends on its way, half of it there and half of it back. */
   readonly latencyMs: number;
   readonly onCall: ((call: CallEntry) => void) | undefined;

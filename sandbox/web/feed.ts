@@ -37,11 +37,11 @@ export class Feed {
   }
 
   makeHello(): Hello {
-    const { users, bot } = this.#sandbox.slack.control.state();
+    const { users, bot, shortcuts } = this.#sandbox.slack.control.state();
     const people = users.map(({ id, name, real_name, kind }) => ({ id, name, real_name, kind }));
     const { scenes, faults } = this.#stage;
     const letta = this.#sandbox.letta ? 'scripted' : 'yours';
-    return { type: 'hello', user: this.#user, bot, people, commands: ['/agent'], letta, scenes, faults };
+    return { type: 'hello', user: this.#user, bot, people, commands: ['/agent'], shortcuts, letta, scenes, faults };
   }
 
   /** The changes since the last call; at first everything. */

@@ -31,6 +31,8 @@ export interface Hello {
   bot: string;
   people: Person[];
   commands: readonly string[];
+  /** Names of the app's entries in the menu of messages. */
+  shortcuts: readonly string[];
   /** `yours`: a real one; its frames cannot be shown. */
   letta: 'scripted' | 'yours';
   scenes: SceneInfo[];

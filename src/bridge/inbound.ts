@@ -66,6 +66,11 @@ export interface InboundMessage {
   /** Set when `spans` says nothing although it has attachments or blocks: none of them could be read. */
   unread?: true;
   files: FileRef[];
+  /**
+   * Set when it was typed into a dialog, so that Slack has no such message. `about`: what it asks about, which goes along
+   * as context. `startsThread`: whether `threadTs` is a message without replies yet.
+   */
+  asked?: { about: InboundMessage | null; startsThread: boolean } | undefined;
   /** Whether its own words mention the bot, outside quotes and code; event types are not trusted for this. */
   mentionsBot: boolean;
 }
@@ -173,6 +178,26 @@ export interface InboundChannelChange {
   to: ChannelId;
 }
 
+/** Somebody chose "Ask the agent about this" in a message's menu. */
+export interface InboundAsk {
+  team: TeamId;
+  channel: ChannelId;
+  channelKind: ChannelKind;
+  ts: SlackTs;
+  /** The root of the message's thread; `null`: it is in none yet. */
+  threadTs: SlackTs | null;
+  /** What it says; `null`: the bridge reads no messages of this kind. */
+  message: InboundMessage | null;
+  actor: Actor;
+}
+
+/** What somebody wants to know about a message, typed into the dialog of {@link InboundAsk}. */
+export interface InboundQuestion extends Omit<InboundAsk, 'message'> {
+  /** The time that the question counts as: it is no message of Slack's. */
+  askedTs: SlackTs;
+  text: string;
+}
+
 /** The bot joined a channel. */
 export interface InboundJoin {
   team: TeamId;
@@ -203,7 +228,9 @@ export type ModalRequest =
       redacted: boolean;
       own?: boolean;
     }
-  | { kind: 'details'; token: Token; details: TurnDetails; page: number };
+  | { kind: 'details'; token: Token; details: TurnDetails; page: number }
+  /** `about`: what the message says, in one line. */
+  | { kind: 'ask'; ask: InboundAsk; askedTs: SlackTs; about: string };
 
 /** The outcome of a click; a `refused` one changed nothing. */
 export type ActionOutcome = { result: 'decided' } | { result: 'modal'; modal: ModalRequest } | Refused;
@@ -265,6 +292,7 @@ export function placeOf({
   team,
   channel,
   threadTs,
-}: Pick<InboundMessage, 'team' | 'channel' | 'threadTs'>): ThreadAddress {
-  return { team, channel, threadTs };
+  asked,
+}: Pick<InboundMessage, 'team' | 'channel' | 'threadTs'> & Partial<Pick<InboundMessage, 'asked'>>): ThreadAddress {
+  return { team, channel, threadTs: asked?.startsThread ? null : threadTs };
 }

@@ -14,10 +14,12 @@ import type {
   ActionOutcome,
   FileRef,
   InboundAction,
+  InboundAsk,
   InboundChannelChange,
   InboundCommand,
   InboundJoin,
   InboundMessage,
+  InboundQuestion,
   InboundRevision,
   InboundSessionStop,
   InboundSubmission,
@@ -233,8 +235,11 @@ export interface Surface {
     copy: { turn: TurnId; view: TurnView } | null,
     open?: MessageAddress,
   ): Promise<Delivery>;
-  /** Posts a message of the bridge itself in the thread (help, a public refusal). `text` is Markdown of ours. */
-  say(address: ThreadAddress, text: string): Promise<Delivery>;
+  /**
+   * Posts a message of the bridge itself in the thread (help, a public refusal). `text` is Markdown of ours.
+   * @param tries `once`: it is given up when Slack refuses it for any reason, instead of ten minutes later
+   */
+  say(address: ThreadAddress, text: string, tries?: 'once'): Promise<Delivery>;
   /**
    * Posts a message that only `user` sees; best effort (docs/slack.md, Interactivity).
    * @param stop the token of a turn: adds a Stop button below the text
@@ -283,6 +288,10 @@ export interface Intake {
   handleSessionStop(stop: InboundSessionStop): Promise<void>;
   /** The answer is Markdown for the caller's eyes only. */
   handleCommand(command: InboundCommand): Promise<string>;
+  /** Asks in a dialog what somebody wants to know about a message. */
+  handleAsk(ask: InboundAsk): Promise<ActionOutcome>;
+  /** Resolves when the question is on disk, or was refused. */
+  handleQuestion(question: InboundQuestion): Promise<SubmissionOutcome>;
   /** Welcomes a channel that the bot joined, once, or tells who invited it what is missing. */
   handleJoin(join: InboundJoin): Promise<void>;
   /** Resolves when the channel's threads are stored under its new id. */

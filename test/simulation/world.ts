@@ -392,6 +392,7 @@ class World implements Judged {
           click.result = outcome.result === 'refused' ? outcome.why : outcome.result;
           if (outcome.result !== 'modal') return;
           if (outcome.modal.kind === 'view_full' || outcome.modal.kind === 'details') return;
+          if (outcome.modal.kind === 'ask') return;
           const { kind: name, token } = outcome.modal;
           const text = name === 'deny_with_reason' ? 'because' : 'Green';
           this.clock.after(chance.between(500, 15_000), () =>

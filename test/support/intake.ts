@@ -1,10 +1,12 @@
 import type {
   ActionOutcome,
   InboundAction,
+  InboundAsk,
   InboundChannelChange,
   InboundCommand,
   InboundJoin,
   InboundMessage,
+  InboundQuestion,
   InboundRevision,
   InboundSessionStop,
   InboundSubmission,
@@ -91,6 +93,21 @@ export class RecordingIntake implements Intake {
   async handleChannelChange(change: InboundChannelChange): Promise<void> {
     this.channelChanges.push(change);
     this.#failIfAsked();
+  }
+
+  readonly asks: InboundAsk[] = [];
+  readonly questions: InboundQuestion[] = [];
+
+  async handleAsk(ask: InboundAsk): Promise<ActionOutcome> {
+    this.asks.push(ask);
+    this.#failIfAsked();
+    return this.actionOutcome;
+  }
+
+  async handleQuestion(question: InboundQuestion): Promise<SubmissionOutcome> {
+    this.questions.push(question);
+    this.#failIfAsked();
+    return this.submissionOutcome;
   }
 
   readonly joins: InboundJoin[] = [];

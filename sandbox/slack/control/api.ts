@@ -115,6 +115,8 @@ export interface SlackState {
   gauges: Gauge[];
   statuses: { channel: string; thread_ts: string; status: string; loading_messages: string[]; age_ms: number }[];
   sessions: { channel: string; thread_ts: string; status: string; title: string }[];
+  /** Names of the app's entries in the menu of messages. */
+  shortcuts: string[];
   /** Payloads that are not acked yet or wait for a retry. */
   pending: number;
   faults: CallFault[];
@@ -125,6 +127,8 @@ export interface Control {
   message(input: MessageInput): Promise<{ channel: string; ts: string; thread_ts: string | null; text: string }>;
   interact(input: InteractInput): Promise<AckResult>;
   /** `values`: block_id or label → what was typed or chosen. */
+  /** Chooses a shortcut of the app, by its name or callback id, in a message's menu. */
+  shortcut(input: { user: string; channel: string; messageTs: string; shortcut: string }): Promise<AckResult>;
   viewSubmit(input: { user: string; values?: Record<string, string | string[]> | undefined }): Promise<SubmitResult>;
   viewClose(input: { user: string }): Promise<{ closed: boolean }>;
   command(input: {

@@ -1,6 +1,6 @@
 import { appHomeOpened, channelIdChanged, contextChanged, sessionStopped } from '../events.ts';
 import type { HttpDelivery } from '../http-delivery.ts';
-import { deliverInteraction, slashCommand, viewClosed, viewSubmission } from '../interactions.ts';
+import { deliverInteraction, messageShortcut, slashCommand, viewClosed, viewSubmission } from '../interactions.ts';
 import {
   addFiles,
   changeReaction,
@@ -70,6 +70,20 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
     },
 
     interact: (input) => (input.view === undefined ? clickMessage(world, input) : clickView(world, input)),
+
+    async shortcut({ user, channel: id, messageTs, shortcut }) {
+      const { channel, message } = foundMessage(id, messageTs);
+      const person = memberOf(world, channel, user);
+      const chosen =
+        world.scopes.has('commands') &&
+        world.shortcuts.find(({ name, callbackId }) => [name, callbackId].includes(shortcut));
+      if (!chosen) throw new ControlError(404, `the app has no message shortcut "${shortcut}"`);
+      if (message.ephemeralFor !== undefined) throw new ControlError(403, 'ephemeral messages have no shortcuts');
+      // Only people of the installing workspace see them (docs/slack.md, Slack Connect and Enterprise).
+      if (workspace.users.get(person)?.kind === 'external')
+        throw new ControlError(403, 'shortcuts work only for members of the installing workspace');
+      return ackResult(await deliverInteraction(world, messageShortcut(world, message, person, chosen.callbackId)));
+    },
 
     async viewSubmit({ user, values }) {
       const view = workspace.stacks.get(personOf(world, user))?.at(-1);
@@ -299,6 +313,7 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
         status,
         title,
       })),
+      shortcuts: world.shortcuts.map(({ name }) => name),
       pending: world.deliveries.pending,
       faults: world.faults.listFaults(),
     }),

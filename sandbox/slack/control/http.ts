@@ -73,6 +73,7 @@ function postEndpoints(control: Control): Record<string, (body: unknown) => Prom
       }),
       control.interact,
     ),
+    shortcut: endpoint(z.strictObject({ ...place, messageTs: text, shortcut: text }), control.shortcut),
     'view-submit': endpoint(
       z.strictObject({ user: text, values: z.record(text, z.union([text, z.array(text)])).optional() }),
       control.viewSubmit,

@@ -21,10 +21,12 @@ import {
 import {
   type ActionOutcome,
   type InboundAction,
+  type InboundAsk,
   type InboundChannelChange,
   type InboundCommand,
   type InboundJoin,
   type InboundMessage,
+  type InboundQuestion,
   type InboundRevision,
   type InboundSessionStop,
   type InboundSubmission,
@@ -42,6 +44,7 @@ import { RefusedClicks } from '../thread/approvals/refused-clicks.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import type { HomeView } from '../view/home.ts';
 import { within } from '../within.ts';
+import { Asks } from './asks.ts';
 import type { ChannelMoves } from './channel-moves.ts';
 import { threadOfRevision } from './edits.ts';
 import { InboundLog, type LoggedOutcome } from './inbound-log.ts';
@@ -99,6 +102,7 @@ export class BridgeIntake implements Intake {
   readonly #notices: Notices;
   readonly #home: HomeTab;
   readonly #welcomes: Welcomes | null;
+  readonly #asks: Asks;
   readonly #outcomes: OutcomeLog;
   readonly #refusedClicks: RefusedClicks;
 
@@ -120,6 +124,11 @@ export class BridgeIntake implements Intake {
       door: this.#door,
       commands: this.#commands,
       notices: this.#notices,
+    });
+    this.#asks = new Asks({
+      ...parts,
+      door: this.#door,
+      handleMessage: (message) => this.#messages.handleAsked(message),
     });
   }
 
@@ -174,6 +183,16 @@ export class BridgeIntake implements Intake {
       if (refused) this.#noteOutcome(message.key, message.user, outcome);
     }
     return outcome;
+  }
+
+  async handleAsk(ask: InboundAsk): Promise<ActionOutcome> {
+    const about = { action: 'ask', user: ask.actor.user, channel: ask.channel };
+    return this.#log.logOutcome('click', about, this.#asks.openDialog(ask), clickLogged);
+  }
+
+  async handleQuestion(question: InboundQuestion): Promise<SubmissionOutcome> {
+    const about = { modal: 'ask', user: question.actor.user, channel: question.channel };
+    return this.#log.logOutcome('modal', about, this.#asks.takeQuestion(question), clickLogged);
   }
 
   async handleJoin(join: InboundJoin): Promise<void> {

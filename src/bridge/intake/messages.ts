@@ -101,6 +101,12 @@ export class MessageIntake {
     return this.#perThread.run(threadOf(message), () => this.#processMessage(message, caughtUp));
   }
 
+  /** As {@link handleMessage}, for what was typed into a dialog, which may have been open for long. */
+  handleAsked(message: InboundMessage): Promise<MessageOutcome> {
+    const now = this.#parts.clock.now();
+    return this.#perThread.run(threadOf(message), () => this.#processMessage(message, false, now));
+  }
+
   /** Resolves when the change is on disk or needs not be. */
   handleRevision(revision: InboundRevision): Promise<RevisionOutcome> {
     const key = threadOfRevision(revision);

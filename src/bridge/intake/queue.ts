@@ -114,7 +114,7 @@ export class MessageQueue {
         isNewThread = record === null;
         const now = clock.now();
         const item: InboxItem = { ...toInboxItem(message, now), ...(askedAt !== undefined && { askedAt }) };
-        const thread = record ?? newRecord(key, addressOf(message), message.user, now);
+        const thread = withAbout(record ?? newRecord(key, addressOf(message), message.user, now), message, now);
         const known = askedAt === undefined ? thread : forgetContextOnly(thread, item.key);
         placed = hasSeen(known, item.key)
           ? { outcome: { outcome: 'repeated' }, record: null }
@@ -217,6 +217,12 @@ export class MessageQueue {
     else if (this.#refusals.mayPost(key, clock.monotonic())) notices.say(address, `<@${message.user}> ${notice}`);
     else notices.whisper(address, message.user, notice);
   }
+}
+
+/** The thread, with the message that a dialog's question is about as context. */
+function withAbout(record: ThreadRecord, { asked }: InboundMessage, now: number): ThreadRecord {
+  const about = asked?.about ?? null;
+  return about === null || hasSeen(record, about.key) ? record : addContext(record, toInboxItem(about, now));
 }
 
 function afterBots(most: number): string {

@@ -1,6 +1,8 @@
 import type { App } from '@slack/bolt';
+import { readAsk, readQuestion } from '../inbound/asks.ts';
 import { readSubmission } from '../inbound/interactions.ts';
 import { submissionAck } from '../modals/modals.ts';
+import { openAskDialog } from './asks.ts';
 import { countIgnored, type ListenerContext } from './context.ts';
 
 /**
@@ -10,6 +12,8 @@ import { countIgnored, type ListenerContext } from './context.ts';
 export function listenToViews(app: App, context: ListenerContext): void {
   const { intake, identity } = context;
   app.view({ type: 'view_submission' }, async ({ ack, body }) => {
+    const question = readQuestion(body, identity().teamId);
+    if (question) return ack(submissionAck(await intake.handleQuestion(question)));
     const submission = readSubmission(body, identity().teamId);
     if (!submission) {
       countIgnored(context, { kind: 'modal', reason: 'not_ours' });
@@ -26,11 +30,13 @@ export function listenToViews(app: App, context: ListenerContext): void {
 }
 
 /**
- * Acknowledges shortcuts and option lists, which are never ours: without an answer Slack would show the person a
+ * Handles our message shortcut. Acknowledges other shortcuts and option lists, which are never ours: without an answer Slack would show the person a
  * warning (docs/slack.md, Hazards: Unhandled actions).
  */
 export function listenToTheRest(app: App, context: ListenerContext): void {
-  app.shortcut({}, async ({ ack }) => {
+  app.shortcut({}, async ({ ack, body }) => {
+    const read = readAsk(body, context.identity());
+    if (read) return openAskDialog(context, read, ack);
     countIgnored(context, { kind: 'event', reason: 'shortcut' });
     await ack();
   });

@@ -1,15 +1,16 @@
 import type { ViewResponseAction } from '@slack/bolt';
-import type { InputBlock, KnownBlock, ModalView, PlainTextOption } from '@slack/types';
+import type { KnownBlock, ModalView, PlainTextOption } from '@slack/types';
 import type { Question } from '../../bridge/agent-event.ts';
 import type { ModalRequest, SubmissionOutcome } from '../../bridge/inbound.ts';
 import { CALLBACK_IDS } from '../render/action-ids.ts';
 import { PLAN_TOOL } from '../render/card-heads.ts';
+import { askView } from './ask-view.ts';
 import { detailsView } from './details-view.ts';
 import { fullView } from './full-view.ts';
 import { modalText, modalTitle } from './modal-text.ts';
+import { INPUT_ACTION, INPUT_BLOCK, inputBlockId, textInput } from './text-input.ts';
 
 /** docs/slack.md, Size limits, in UTF-16 units. */
-const LABEL = 2_000;
 const TEXT = 3_000;
 const OPTION = 75;
 /** A modal holds 100 blocks; a question takes four. */
@@ -18,38 +19,8 @@ const QUESTIONS = 20;
 const LISTED = 10;
 const MENU = 100;
 
-const INPUT_ACTION = 'bridge_text';
-const INPUT_BLOCK = /^bridge_input_(\d{1,2})$/;
 const CHOICE_ACTION = 'bridge_choice';
 const CHOICE_BLOCK = /^bridge_choice_(\d{1,2})$/;
-
-function inputBlockId(input: number): string {
-  return `bridge_input_${input}`;
-}
-
-interface TextInput {
-  label: string;
-  placeholder: string;
-  initial?: string;
-  optional?: boolean;
-}
-
-function textInput(input: number, { label, placeholder, initial, optional = false }: TextInput): InputBlock {
-  return {
-    type: 'input',
-    block_id: inputBlockId(input),
-    label: modalText(label, LABEL),
-    ...(optional ? { optional } : {}),
-    element: {
-      type: 'plain_text_input',
-      action_id: INPUT_ACTION,
-      multiline: true,
-      max_length: TEXT,
-      placeholder: modalText(placeholder, 150),
-      ...(initial === undefined ? {} : { initial_value: initial }),
-    },
-  };
-}
 
 /**
  * The question with its options, and a text field below; without options the text field only. The options are in no input
@@ -95,6 +66,7 @@ function section(text: string): KnownBlock {
 export function modalView(request: ModalRequest): ModalView {
   if (request.kind === 'view_full') return fullView(request);
   if (request.kind === 'details') return detailsView(request);
+  if (request.kind === 'ask') return askView(request);
   const shared = {
     type: 'modal' as const,
     callback_id: CALLBACK_IDS[request.kind],

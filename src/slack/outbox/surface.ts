@@ -109,7 +109,11 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
   }
 
   /** Sends a message that no record keeps, so it is lost if the process ends first. */
-  async function deliverNotice(address: ThreadAddress, content: Content, owner?: string): Promise<Delivery> {
+  async function deliverNotice(
+    address: ThreadAddress,
+    content: Content,
+    { owner, giveUpAfterMs = GIVE_UP_NOTICE_MS }: { owner?: string | undefined; giveUpAfterMs?: number } = {},
+  ): Promise<Delivery> {
     if (isClosed) return CLOSED;
     if (noticeCount >= MAX_NOTICES) return { delivered: false, reason: 'too_many_notices' };
     noticeCount += 1;
@@ -122,7 +126,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       savePosts: async () => {},
       onFirstPost: () => {},
       sign: 'none',
-      giveUpAfterMs: GIVE_UP_NOTICE_MS,
+      giveUpAfterMs,
       whenClosed: CLOSED,
     });
     publication.showContent(content);
@@ -224,7 +228,10 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       }
     },
 
-    say: (address, text) => deliverNotice(address, noticeContent(text, renderNotice)),
+    say: (address, text, tries) => {
+      const giveUpAfterMs = tries === 'once' ? 0 : GIVE_UP_NOTICE_MS;
+      return deliverNotice(address, noticeContent(text, renderNotice), { giveUpAfterMs });
+    },
 
     retrySoon(channel) {
       scheduler.retrySoon(channel);
@@ -246,7 +253,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       const prepare: Content['prepare'] = (_, letters) =>
         words === null || (render.prepare?.(words, false, letters) ?? true);
       const owner = copy === null ? undefined : `copy-${copy.turn}`;
-      return deliverNotice({ team, channel: user, threadTs: null }, { ...content, prepare }, owner);
+      return deliverNotice({ team, channel: user, threadTs: null }, { ...content, prepare }, { owner });
     },
 
     async whisper(address, user, text, stop) {

@@ -118,6 +118,10 @@ export const CALLBACK_IDS: Readonly<Record<SubmissionName | 'view_full' | 'detai
   details: 'bridge_details',
 };
 
+/** `callback_id` of the message shortcut in the manifest, and of its dialog. */
+export const ASK_SHORTCUT = 'ask_about_message';
+export const ASK_DIALOG = 'bridge_ask';
+
 /** The submission that a modal's `callback_id` means; `null` when it is not one of ours that can be submitted. */
 export function parseCallbackId(callbackId: string): SubmissionName | null {
   for (const [name, id] of Object.entries(CALLBACK_IDS)) {

@@ -1,0 +1,17 @@
+import type { UserId } from '../ids.ts';
+import { oneLine } from '../text/one-line.ts';
+
+/** Said in the thread, so that others know what is answered there. */
+export function askedText(user: UserId, question: string): string {
+  return `<@${user}> asked about this message: ${oneLine(question, 300)}`;
+}
+
+/** What the agent reads below the question. */
+export function aboutText(ts: string): string {
+  return `(About message ${ts}.)`;
+}
+
+export const NO_QUESTION = 'Write what you want to know.';
+export const CANNOT_WRITE =
+  'I can’t write here right now, so I did not ask the agent. If I’m not in this channel, invite me there and try again.';
+export const QUESTION_REFUSED = 'I did not ask the agent: I told you why in the conversation.';

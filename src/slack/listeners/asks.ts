@@ -1,0 +1,29 @@
+import { asBridgeError } from '../../errors.ts';
+import type { ReadAsk } from '../inbound/asks.ts';
+import { modalView, noticeView } from '../modals/modals.ts';
+import { type ListenerContext, whisper } from './context.ts';
+
+/**
+ * Opens the dialog of "Ask the agent about this", or a window that says why not. A trigger expires after 3 s and works
+ * once (docs/slack.md, Interactivity).
+ */
+export async function openAskDialog(
+  context: ListenerContext,
+  { ask, triggerId }: ReadAsk,
+  ack: () => Promise<void>,
+): Promise<void> {
+  const { intake, api, log } = context;
+  // Nothing is decided yet, so the click is acknowledged at once.
+  await ack();
+  try {
+    const outcome = await intake.handleAsk(ask);
+    const view = outcome.result === 'modal' ? modalView(outcome.modal) : noticeView(noticeOf(outcome));
+    await api.call('views.open', { trigger_id: triggerId, view }, { client: 'live' });
+  } catch (error) {
+    log.warn({ error: asBridgeError(error).message }, 'could not open the dialog of a shortcut');
+    const text = 'Slack did not open the window in time. Please try again.';
+    await whisper(context, { channel: ask.channel, user: ask.actor.user, threadTs: ask.threadTs, text });
+  }
+}
+
+const noticeOf = (outcome: { result: string; notice?: string }) => outcome.notice ?? 'Nothing to show.';
