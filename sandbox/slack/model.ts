@@ -23,6 +23,8 @@ export interface Channel {
   id: string;
   name: string;
   kind: ChannelKind;
+  /** As people write it under the channel's name. */
+  topic?: string;
   members: Set<string>;
   archived: boolean;
   created: number;

@@ -89,7 +89,8 @@ export class Workspace {
     person('U05EXT', 'ext', 'Eve External', 'external');
     person(BOT.userId, BOT.name, 'Agent', 'bot');
     const people = ['U01ALICE', 'U02BOB', 'U03CARA', 'U04GUEST'];
-    this.addChannel('C01GEN', 'general', 'public', [...people, 'U05EXT', BOT.userId]);
+    const general = this.addChannel('C01GEN', 'general', 'public', [...people, 'U05EXT', BOT.userId]);
+    general.topic = 'Releases on Thursdays';
     this.addChannel('C02ENG', 'eng', 'private', [...people, BOT.userId]);
     this.addChannel('C03OUT', 'outside', 'public', ['U01ALICE', 'U02BOB', 'U03CARA']);
     for (const id of this.#moreChannels) this.addChannel(id, id.toLowerCase(), 'public', ['U01ALICE', BOT.userId]);

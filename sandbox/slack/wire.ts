@@ -158,7 +158,7 @@ export function channelWire(world: World, channel: Channel): JsonObject {
     is_org_shared: false,
     is_member: channel.members.has(BOT.userId),
     context_team_id: TEAM.id,
-    topic: { value: '', creator: '', last_set: 0 },
+    topic: { value: channel.topic ?? '', creator: '', last_set: 0 },
     purpose: { value: '', creator: '', last_set: 0 },
   };
 }

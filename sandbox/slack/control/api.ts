@@ -44,6 +44,9 @@ export interface MessageInput {
   subtype?: string | undefined;
   /** Another app posts it with the token of `user`: Slack puts that app's ids beside the user. */
   by_app?: boolean | undefined;
+  /** Of apps only; people type text. */
+  blocks?: JsonObject[] | undefined;
+  attachments?: JsonObject[] | undefined;
 }
 
 export interface InteractInput {

@@ -47,7 +47,11 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
       const channel = channelOf(world, input.channel);
       const bot = input.subtype === 'bot_message';
       const user = bot ? undefined : memberOf(world, channel, input.user);
-      if (input.text === '' && !input.files?.length) throw new ControlError(400, 'a message must not be empty');
+      const { blocks, attachments } = input;
+      if ((blocks || attachments) && !bot && !input.by_app)
+        throw new ControlError(400, 'people type text; only apps post blocks');
+      if (input.text === '' && !input.files?.length && !blocks?.length && !attachments?.length)
+        throw new ControlError(400, 'a message must not be empty');
       if (channel.archived) throw new ControlError(403, `${channel.id} is archived`);
       const root = input.thread_ts === undefined ? undefined : workspace.findMessage(channel.id, input.thread_ts);
       if (input.thread_ts !== undefined && (!root || root.threadTs !== undefined)) {
@@ -64,6 +68,8 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
             : { user, clientMsgId: clientMsgId(world) }),
         ...(input.thread_ts !== undefined && { threadTs: input.thread_ts }),
         ...(subtype !== undefined && { subtype }),
+        ...(blocks && { blocks }),
+        ...(attachments && { attachments }),
         files,
       });
       return { channel: channel.id, ts: message.ts, thread_ts: message.threadTs ?? null, text: message.text };

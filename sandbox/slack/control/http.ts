@@ -57,6 +57,8 @@ function postEndpoints(control: Control): Record<string, (body: unknown) => Prom
         thread_ts: text.optional(),
         subtype: text.optional(),
         by_app: z.boolean().optional(),
+        blocks: z.array(z.looseObject({})).optional(),
+        attachments: z.array(z.looseObject({})).optional(),
         files: z.array(fileInput).optional(),
       }),
       control.message,
