@@ -51,6 +51,7 @@ import { createPeople } from './slack/people/people.ts';
 import { createUserGroups } from './slack/people/user-groups.ts';
 import { noticePosts } from './slack/render/notice.ts';
 import { offerPosts } from './slack/render/offer.ts';
+import { permalink } from './slack/render/permalink.ts';
 import { createRenderer } from './slack/render/posts.ts';
 import { simplerPosts } from './slack/render/simpler.ts';
 
@@ -205,6 +206,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
     notifyAfterMs: (requester) => notifyTimes.get(requester),
     details,
     approvalTimeoutMs,
+    linkTo: (at) => permalink(at, identity.url ?? null),
     past: parts.past && {
       reader: createThreadReader({ api, identity, tier: parts.past.tier, meter }),
       mostMessages: parts.past.mostMessages,

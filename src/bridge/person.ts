@@ -12,6 +12,8 @@ export interface Person {
   colleague?: boolean;
   /** Display name: data, never trusted. */
   name: string;
+  /** As in `Europe/Amsterdam`; left out: not known. */
+  timeZone?: string;
   /** The user groups of the policy that they are in; left out: none. */
   groups?: readonly GroupId[];
   /** User groups of the policy whose members Slack does not tell right now. */

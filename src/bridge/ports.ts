@@ -255,6 +255,8 @@ export interface People {
   getPerson(user: UserId, team: TeamId, maxAgeMs?: number): Promise<Person>;
   /** A channel's name without `#`; its id when Slack does not tell the name. Never rejects. */
   getChannelName(channel: string, team: TeamId): Promise<string>;
+  /** A channel's topic, which its members write; empty when there is none, or Slack does not tell. Never rejects. */
+  getChannelTopic(channel: string, team: TeamId): Promise<string>;
   /**
    * Whether another organisation shares the channel, or is invited to; also where Slack refuses to tell. Cached.
    * Rejects with a retryable BridgeError when Slack cannot be asked.
@@ -268,6 +270,8 @@ export interface UserGroups {
    * BridgeError when Slack cannot be asked.
    */
   listMembers(group: GroupId): Promise<ReadonlySet<UserId>>;
+  /** A group's handle without `@`; `null` when Slack does not tell it. Cached. Never rejects. */
+  getHandle(group: GroupId): Promise<string | null>;
 }
 
 /** Takes every inbound event from Slack's receiver. A promise that rejects means: not stored, do not acknowledge. */

@@ -347,6 +347,7 @@ export const people: People = {
   getPerson: (user, team) =>
     Promise.resolve({ id: user, team, kind: kinds[user] ?? 'member', name: `Name of ${user}` }),
   getChannelName: (channel) => Promise.resolve(channel === 'C01GEN' ? 'general' : channel),
+  getChannelTopic: () => Promise.resolve(''),
   isShared: (channel) => Promise.resolve(channel === SHARED),
 };
 
@@ -462,6 +463,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
   };
   const userGroups: Middle['groups'] = { members: {}, failing: false };
   const groups: UserGroups = {
+    getHandle: (group) => Promise.resolve(group === 'S01ONCALL' ? 'oncall' : null),
     listMembers: async (group) => {
       if (userGroups.failing) throw new BridgeError('slack_failed', 'slack is away', { retry: true });
       return new Set(userGroups.members[group]);

@@ -8,9 +8,9 @@ import { can, canUsePlace, type Doing, isBot, type Place, UNCONFIRMED, type Verd
 import { groupsOf, type Policy, type PolicyBook } from './policy.ts';
 
 export interface DoorParts {
-  people: People;
+  people: Pick<People, 'getPerson' | 'isShared'>;
   /** Left out: user groups have no members. */
-  groups?: UserGroups | undefined;
+  groups?: Pick<UserGroups, 'listMembers'> | undefined;
   policies: PolicyBook;
 }
 

@@ -14,6 +14,7 @@ import type {
   DetailsStore,
   HeldUp,
   Log,
+  MessageAddress,
   People,
   Random,
   Surface,
@@ -74,6 +75,8 @@ export interface WorkerParts {
    * 2 minutes. 0: never.
    */
   notifyAfterMs?: ((requester: UserId) => number) | undefined;
+  /** The address of a message in Slack; left out: messages go along without. */
+  linkTo?: ((at: MessageAddress) => string | null) | undefined;
   /** How the history of threads is read; left out: only replies that were delivered go along as context. */
   past?: PastOptions | undefined;
   /** Hands files of people to the agent; left out: none are fetched. */

@@ -1,6 +1,6 @@
 import type { FileHandOver } from '../files/hand-over.ts';
 import { parseThreadKey, type UserId } from '../ids.ts';
-import type { Clock, People, Random } from '../ports.ts';
+import type { Clock, MessageAddress, People, Random, UserGroups } from '../ports.ts';
 import type { FileOutcome } from '../record/handed-over.ts';
 import { taskEndPrompt } from '../record/tasks.ts';
 import type { OpenTurn } from '../record/thread-record.ts';
@@ -19,6 +19,10 @@ export interface PromptSources {
   clock: Clock;
   /** Left out: no file is fetched. */
   files?: FileHandOver | undefined;
+  /** Left out: groups are shown by their ids. */
+  groups?: UserGroups | undefined;
+  /** The address of a message in Slack; left out, or `null`: it goes along without. */
+  linkTo?: ((at: MessageAddress) => string | null) | undefined;
 }
 
 /** Characters of a seal, which authors cannot guess because it is made when the prompt is written. */
@@ -79,21 +83,38 @@ async function writePrompt(
   if (!direct) ids.channels.add(channel);
   const users = new Map<string, string>();
   const channels = new Map<string, string>();
+  const groups = new Map<string, string>();
+  const last = turn.items.at(-1);
+  let topic = '';
+  let timeZone: string | undefined;
   const named = Promise.all([
     ...[...ids.users].map(async (id) => {
       // Without a name the agent reads the id.
       const person = await people.getPerson(id, team).catch(() => null);
       if (person) users.set(id, oneLine(person.name, 80));
+      if (person && id === last?.user) timeZone = person.timeZone;
     }),
     ...[...ids.channels].map(async (id) => {
       channels.set(id, oneLine(await people.getChannelName(id, team), 80));
     }),
+    ...[...ids.groups].map(async (id) => {
+      const handle = await sources.groups?.getHandle(id);
+      if (handle) groups.set(id, oneLine(handle, 80));
+    }),
+    direct
+      ? null
+      : people.getChannelTopic(channel, team).then((text) => {
+          topic = oneLine(text, 250);
+        }),
   ]);
   await within(clock, NAMES_WITHIN_MS, named);
   const { notes, images } = await handingOver;
   const { items, context, notPassedOn, past } = turn;
-  const names = { users, channels };
-  const parts = { botUser, channel, isDirect: direct, items, context, notPassedOn, names, past, files: notes };
+  const names = { users, channels, groups };
+  const { threadTs } = state.address;
+  const link = (last && sources.linkTo?.({ channel, ts: last.ts, threadTs })) ?? null;
+  const said = { items, context, notPassedOn, names, past, files: notes };
+  const parts = { botUser, channel, isDirect: direct, ...said, topic, timeZone, link };
   let seal = past?.seal ?? random.id().slice(0, SEAL);
   while (!isSafeSeal(seal, parts)) seal = random.id().slice(0, SEAL);
   const text = promptContent({ ...parts, seal });

@@ -10,6 +10,8 @@ import { type FileNote, fileNoteLines, shownTexts } from './file-notes.ts';
 export interface Names {
   users: ReadonlyMap<string, string>;
   channels: ReadonlyMap<string, string>;
+  /** Handles of user groups; left out: ids are shown. */
+  groups?: ReadonlyMap<string, string>;
 }
 
 /** For texts in which Slack itself shows the names, or that need none. */
@@ -25,6 +27,12 @@ export interface PromptParts {
   context: readonly InboxItem[];
   notPassedOn: readonly string[];
   names: Names;
+  /** The channel's topic; empty: none. */
+  topic?: string;
+  /** Of the turn's author. */
+  timeZone?: string | undefined;
+  /** To the turn's last message. */
+  link?: string | null;
   /** Set when the thread's history was read for `context`. */
   past?: Pick<TurnPast, 'isFirst' | 'omitted'> | undefined;
   /** What became of the files of `items`, by message; left out: they have none. */
@@ -42,7 +50,7 @@ export function spansText(spans: readonly Span[], names: Names, botUser: UserId)
       case 'channel':
         return `#${names.channels.get(span.id) ?? span.name ?? span.id}`;
       case 'group':
-        return `@${span.name ?? span.id}`;
+        return `@${names.groups?.get(span.id) ?? span.name ?? span.id}`;
       case 'broadcast':
         return `@${span.range}`;
       default:
@@ -77,18 +85,20 @@ function withoutAddress(spans: readonly Span[], botUser: UserId): readonly Span[
 }
 
 /** Ids whose names a prompt needs. */
-export function listMentionedIds(items: readonly InboxItem[]): { users: Set<string>; channels: Set<string> } {
+export function listMentionedIds(items: readonly InboxItem[]): Record<'users' | 'channels' | 'groups', Set<string>> {
   const users = new Set<string>();
   const channels = new Set<string>();
+  const groups = new Set<string>();
   for (const item of items) {
     // Slack's directory has no bots under their bot ids.
     if (!item.own && !(item.bot && item.botName)) users.add(item.user);
     for (const span of item.spans) {
       if (span.kind === 'user') users.add(span.id);
       if (span.kind === 'channel' && span.name === null) channels.add(span.id);
+      if (span.kind === 'group' && span.name === null) groups.add(span.id);
     }
   }
-  return { users, channels };
+  return { users, channels, groups };
 }
 
 function timeText(ts: string): string {
@@ -116,6 +126,10 @@ export function promptContent(parts: PromptParts): string {
     ),
     line('Answer in Markdown, not in Slack markup. Name people as they are named here; your text cannot notify them.'),
   ];
+  if (parts.topic) lines.push(line(`The channel's topic, which its members write: ${quoted(parts.topic)}.`));
+  const last = parts.items.at(-1);
+  if (last && parts.timeZone) lines.push(line(`The time zone of ${last.user} is ${parts.timeZone}.`));
+  if (last && parts.link) lines.push(line(`Link to message ${last.ts}: ${parts.link}`));
   const { past } = parts;
   const omitted = past && past.omitted > 0 ? line(`${countMessages(past.omitted)} left out here.`) : null;
   if (past && (parts.context.length > 0 || omitted !== null)) lines.push(line(headingOf(past)));
@@ -167,11 +181,20 @@ function contextText(item: InboxItem, names: Names, botUser: UserId): string {
 
 /** Whether no text or name in the prompt contains the seal, so that only the bridge can write it. */
 export function isSafeSeal(seal: string, parts: Omit<PromptParts, 'seal'>): boolean {
-  const { items, context, notPassedOn, names, botUser } = parts;
+  const { items, context, notPassedOn, names, botUser, topic = '' } = parts;
   const texts = [...items, ...context].map(({ spans }) => spansText(spans, names, botUser));
   const named = context.flatMap(({ files, botName }) => [...files.map(fileLabel), botName ?? '']);
   const files = [...(parts.files?.values() ?? [])].flatMap((notes) => shownTexts(notes));
-  const chosen = [...texts, ...named, ...files, ...notPassedOn, ...names.users.values(), ...names.channels.values()];
+  const chosen = [
+    ...texts,
+    ...named,
+    ...files,
+    ...notPassedOn,
+    ...names.users.values(),
+    ...names.channels.values(),
+    ...(names.groups?.values() ?? []),
+    topic,
+  ];
   return !chosen.some((text) => text.includes(seal));
 }
 

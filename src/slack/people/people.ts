@@ -6,6 +6,7 @@ import type { Clock, People } from '../../bridge/ports.ts';
 import { BridgeError } from '../../errors.ts';
 import { isPassing } from '../api/refusals.ts';
 import { type SlackApi, SlackError } from '../api/slack-api.ts';
+import { mrkdwnSpans } from '../inbound/mrkdwn.ts';
 import { cleanName } from './clean-name.ts';
 
 const KEPT = 5_000;
@@ -18,6 +19,7 @@ const user = z.looseObject({
   team_id: z.string().nullish(),
   name: z.string().nullish(),
   real_name: z.string().nullish(),
+  tz: z.string().nullish(),
   deleted: z.boolean().nullish(),
   is_bot: z.boolean().nullish(),
   is_restricted: z.boolean().nullish(),
@@ -31,12 +33,14 @@ const user = z.looseObject({
 
 const channel = z.looseObject({
   name: z.string().nullish(),
+  topic: z.looseObject({ value: z.string().nullish() }).nullish().catch(null),
   is_ext_shared: z.boolean().nullish(),
   is_pending_ext_shared: z.boolean().nullish(),
 });
 
 interface ChannelFacts {
   name: string;
+  topic: string;
   isShared: boolean;
 }
 
@@ -49,12 +53,15 @@ export interface PeopleOptions {
   enterpriseId?: string | null;
 }
 
+/** A name of the time zone database. */
+const TIME_ZONE = /^[A-Za-z][\w+/-]{1,60}$/;
+
 /** Reads Slack's `user` object; exported for its tests. */
 export function readPerson(raw: unknown, id: UserId, team: TeamId, enterpriseId: string | null): Person {
   const parsed = user.safeParse(raw);
   // A user that cannot be parsed counts as `external`, because access is closed to those by default.
   if (!parsed.success) return { id, team, kind: 'external', name: id };
-  const { profile, real_name, name, team_id } = parsed.data;
+  const { profile, real_name, name, team_id, tz } = parsed.data;
   const colleague = isColleague(parsed.data, team, enterpriseId);
   const shown = [profile?.display_name, profile?.real_name, real_name, name].map((each) => cleanName(each ?? ''));
   return {
@@ -63,6 +70,7 @@ export function readPerson(raw: unknown, id: UserId, team: TeamId, enterpriseId:
     kind: kindOf(parsed.data, team, colleague),
     ...(colleague && { colleague }),
     name: shown.find((each) => each !== '') ?? id,
+    ...(tz && TIME_ZONE.test(tz) && { timeZone: tz }),
   };
 }
 
@@ -146,6 +154,14 @@ export interface SlackPeople extends People {
   lastNameOf(id: string): string | undefined;
 }
 
+/** A topic as people read it. */
+function topicText(value: string): string {
+  const texts = mrkdwnSpans(value.slice(0, 1_000)).map((span) =>
+    span.kind === 'text' ? span.text : `@${'id' in span ? span.id : span.range}`,
+  );
+  return texts.join('').trim();
+}
+
 /** Asks Slack who people are and what channels are called, and keeps answers for ten minutes. */
 export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions): SlackPeople {
   const names = new BoundedMap<string, string>(KEPT);
@@ -175,13 +191,14 @@ export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions)
     try {
       const answer = await api.call('conversations.info', { channel: id }, { client: 'control' });
       const parsed = channel.safeParse(answer.channel);
-      if (!parsed.success) return { name: id, isShared: true };
-      const { name, is_ext_shared, is_pending_ext_shared } = parsed.data;
-      return { name: cleanName(name ?? '') || id, isShared: is_ext_shared === true || is_pending_ext_shared === true };
+      if (!parsed.success) return { name: id, topic: '', isShared: true };
+      const { name, topic, is_ext_shared, is_pending_ext_shared } = parsed.data;
+      const isShared = is_ext_shared === true || is_pending_ext_shared === true;
+      return { name: cleanName(name ?? '') || id, topic: topicText(topic?.value ?? ''), isShared };
     } catch (error) {
       // Slack would refuse again, so the refusal is cached like an answer; other failures are not.
       if (error instanceof SlackError && error.failure === 'refused' && !isPassing(error.error)) {
-        return { name: id, isShared: true };
+        return { name: id, topic: '', isShared: true };
       }
       throw new BridgeError('slack_failed', 'could not ask Slack about the channel', {
         notice: 'Slack can’t tell me right now what channel this is. Try again in a moment.',
@@ -201,6 +218,11 @@ export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions)
         () => id,
       ),
     lastNameOf: (id) => names.get(id),
+    getChannelTopic: (id, team) =>
+      factsOf(id, team).then(
+        ({ topic }) => topic,
+        () => '',
+      ),
     isShared: async (id, team) => (await factsOf(id, team)).isShared,
   };
 }

@@ -12,6 +12,7 @@ const USABLE_MS = 10 * 60_000;
 /** From this age on an answer is refreshed in the background, so that callers seldom wait. */
 const REFRESH_MS = 5 * 60_000;
 const KEPT = 500;
+const FAILED_MS = 60_000;
 
 interface Known {
   /** When we asked (not when Slack answered), by the monotonic clock: the answer may be as old as that. */
@@ -20,6 +21,7 @@ interface Known {
 }
 
 const answered = z.looseObject({ users: z.array(z.string()) });
+const listed = z.array(z.looseObject({ id: z.string(), handle: z.string().nullish() }));
 
 /**
  * Reads the members of user groups with `usergroups.users.list`. An answer is valid for ten minutes; if Slack gives no
@@ -28,6 +30,7 @@ const answered = z.looseObject({ users: z.array(z.string()) });
 export function createUserGroups({ api, clock, log }: { api: SlackApi; clock: Clock; log: Log }): UserGroups {
   const known = new BoundedMap<GroupId, Known>(KEPT);
   const inFlight = new Map<GroupId, Promise<ReadonlySet<UserId>>>();
+  let handles: { until: number; value: Promise<ReadonlyMap<GroupId, string>> } | null = null;
 
   async function fetchMembers(id: GroupId): Promise<ReadonlySet<UserId>> {
     try {
@@ -49,6 +52,24 @@ export function createUserGroups({ api, clock, log }: { api: SlackApi; clock: Cl
     }
   }
 
+  /** Of all groups at once. A failure is kept for a minute, because it is only about how a group is called. */
+  function listHandles(): Promise<ReadonlyMap<GroupId, string>> {
+    const now = clock.monotonic();
+    if (handles && now < handles.until) return handles.value;
+    const value = api
+      .call('usergroups.list', {}, { client: 'live' })
+      .then(
+        ({ usergroups }) =>
+          new Map(listed.parse(usergroups).flatMap(({ id, handle }) => (handle ? [[id, handle]] : []))),
+      );
+    const entry = { until: now + USABLE_MS, value };
+    value.catch(() => {
+      entry.until = clock.monotonic() + FAILED_MS;
+    });
+    handles = entry;
+    return value;
+  }
+
   function ageOf(entry: Known | undefined): number {
     return entry ? clock.monotonic() - entry.at : Number.POSITIVE_INFINITY;
   }
@@ -68,6 +89,7 @@ export function createUserGroups({ api, clock, log }: { api: SlackApi; clock: Cl
   }
 
   return {
+    getHandle: async (group) => (await listHandles().catch(() => null))?.get(group) ?? null,
     async listMembers(group) {
       const entry = known.get(group);
       const age = ageOf(entry);

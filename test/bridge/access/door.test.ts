@@ -66,7 +66,6 @@ function doorWith(policy: Policy): Door {
         kind: id.startsWith('B') ? 'external' : (byId.get(id) ?? 'external'),
         name: id,
       }),
-      getChannelName: async (channel) => channel,
       isShared: async (channel) =>
         Object.values(PLACES).some((place) => place.channel === channel && 'external' in place),
     },
@@ -224,7 +223,6 @@ describe('the door’s questions to Slack', () => {
     const parts = {
       people: {
         getPerson: async (id: string, team: string) => ({ id, team, kind: 'member' as const, name: id }),
-        getChannelName: async (channel: string) => channel,
         isShared: async (channel: string) => asked.push(channel) > 0,
       },
       groups: { listMembers: async (group: string) => new Set([asked.push(group) > 0 ? group : '']) },

@@ -39,6 +39,27 @@ describe('the envelope of a prompt', () => {
     ]);
   });
 
+  it('says topic, time zone and link where they are known', () => {
+    const where = {
+      topic: 'Releases on "Thursdays"',
+      timeZone: 'Europe/Amsterdam',
+      link: 'https://x.slack.com/archives/C1/p1',
+    };
+    const shared = {
+      seal: SEAL,
+      botUser: 'U0BOT',
+      channel: 'C01GEN',
+      isDirect: false,
+      names,
+      notPassedOn: [],
+      context: [],
+    };
+    const text = promptContent({ ...shared, ...where, items: [item('fix the build')] });
+    expect(text).toContain(`[${SEAL}] The channel's topic, which its members write: "Releases on 'Thursdays'".`);
+    expect(text).toContain(`[${SEAL}] The time zone of U01ALICE is Europe/Amsterdam.`);
+    expect(text).toContain(`[${SEAL}] Link to message 1767603600.000100: https://x.slack.com/archives/C1/p1`);
+  });
+
   it('calls a bot a bot', () => {
     expect(content([{ ...item('disk full', 'B07'), bot: true }])).toContain('from bot B07, named "B07"');
   });
@@ -179,8 +200,11 @@ describe('references in a message', () => {
       { kind: 'text', text: ' or ' },
       { kind: 'user', id: 'U09' },
       { kind: 'broadcast', range: 'here' },
+      { kind: 'group', id: 'S1', name: null },
+      { kind: 'group', id: 'S2', name: 'label' },
     ];
-    expect(spansText(spans, names, 'U0BOT')).toBe('ask @Alice in #general or @U09@here');
+    const groups = new Map([['S1', 'oncall']]);
+    expect(spansText(spans, { ...names, groups }, 'U0BOT')).toBe('ask @Alice in #general or @U09@here@oncall@label');
   });
 
   it('to the bot are dropped only at the beginning', () => {

@@ -122,14 +122,19 @@ describe('a channel', () => {
   });
 
   test('without a known name is called by its id', async () => {
-    let answer: object | Error = { channel: { name: 'general' } };
+    let answer: object | Error = {
+      channel: { name: 'general', topic: { value: 'see <https://x.example|docs> &amp; ask' } },
+    };
     const { api } = createFakeApi(() => answer);
     const people = createPeople({ api, clock: createFakeClock() });
     expect(await people.getChannelName('C1', 'T1')).toBe('general');
+    expect(await people.getChannelTopic('C1', 'T1')).toBe('see docs (https://x.example) & ask');
     answer = { channel: { is_im: true } };
     expect(await people.getChannelName('D1', 'T1')).toBe('D1');
+    expect(await people.getChannelTopic('D1', 'T1')).toBe('');
     answer = new SlackError('conversations.info', 'unknown', 'timeout');
     expect(await people.getChannelName('C2', 'T1')).toBe('C2');
+    expect(await people.getChannelTopic('C2', 'T1')).toBe('');
     answer = { channel: { name: 'late' } };
     expect(await people.getChannelName('C2', 'T1')).toBe('late');
   });

@@ -87,3 +87,16 @@ describe('members of a user group', () => {
     expect(log.lines).toMatchObject([{ level: 'warn', fields: { group: 'S9', error: 'no_such_subteam' } }]);
   });
 });
+
+describe('the handle of a user group', () => {
+  test('is fetched once for all groups, and unknown while Slack fails', async () => {
+    const { groups, slack, calls, clock } = stage();
+    slack.answer = new SlackError('usergroups.list', 'unknown', 'timeout');
+    expect(await groups.getHandle('S1')).toBeNull();
+    slack.answer = { usergroups: [{ id: 'S1', handle: 'oncall' }, { id: 'S2' }] };
+    expect(await groups.getHandle('S1')).toBeNull();
+    await clock.advance(2 * MINUTE);
+    expect(await Promise.all(['S1', 'S2', 'S3'].map((id) => groups.getHandle(id)))).toEqual(['oncall', null, null]);
+    expect(calls).toHaveLength(2);
+  });
+});
