@@ -1,5 +1,6 @@
 import { globSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { causesTable } from '../src/bridge/turn/causes.ts';
 
 const codes = [...readFileSync('src/errors.ts', 'utf8').matchAll(/^ {2}\| '(\w+)'/gm)].map(([, code]) => code);
 
@@ -9,6 +10,14 @@ describe('docs/errors.md', () => {
   it('says of each code when it happens and what to do', () => {
     expect(codes.length).toBeGreaterThan(15);
     expect(rows.flatMap((line) => /^\| `(\w+)` \| \S.* \| \S.* \|$/.exec(line)?.[1] ?? [])).toEqual(codes);
+  });
+});
+
+describe('docs/errors.md about causes', () => {
+  it('has the table of causes that the code makes', () => {
+    const text = readFileSync('docs/errors.md', 'utf8');
+    const found = /<!-- causes -->\n([\s\S]*?)\n<!-- \/causes -->/.exec(text)?.[1];
+    expect(found).toBe(causesTable());
   });
 });
 

@@ -30,6 +30,7 @@ import type {
 } from './inbound.ts';
 import type { CounterName, GaugeName, HistogramName } from './metric-table.ts';
 import type { Person } from './person.ts';
+import type { TailMessage } from './record/offers.ts';
 import type { DetailsRef, OwnKind, PostRecord, ThreadRecord } from './record/thread-record.ts';
 import type { InputContent } from './turn/input-content.ts';
 import type { TurnDetails } from './turn/steps.ts';
@@ -142,7 +143,8 @@ export interface AgentGateway {
 // ---- Slack -------------------------------------------------------------------------------------
 
 export type Delivery =
-  | { delivered: true }
+  /** `tail`: of the end of a turn with an offer, the last message, which shows it; left out: no message shows it. */
+  | { delivered: true; tail?: TailMessage }
   /** The thread cannot be written to any more: archived, bot removed, message deleted, token revoked. */
   | { delivered: false; reason: string };
 
@@ -198,6 +200,8 @@ export interface SurfaceTurn {
 export interface SurfaceOffer {
   view: OfferView;
   address: ThreadAddress;
+  /** All that the message of the offer shows, which is the last message of a turn: only the offer's part is changed. */
+  message?: string;
   /** Messages that show an earlier view of the same offer: they are edited. */
   posts: readonly PostRecord[];
   /** Slack may have a message of the offer that `posts` does not name, so the surface looks first. */

@@ -1,3 +1,5 @@
+import { CAUSES } from '../bridge/turn/causes.ts';
+
 /** What doctor checks, in this order. */
 export const CHECKS = [
   'configuration',
@@ -139,20 +141,17 @@ export const TROUBLES = {
   letta_unreachable: {
     check: 'letta',
     level: 'fail',
-    says: 'This machine cannot reach Letta at {host} ({error})',
-    fix: 'Check this machine’s network and proxy, and {setting}. If it is your own server, start it: letta server --backend local --listen ws://127.0.0.1:4500',
+    ...CAUSES.letta_away.operator,
   },
   letta_unauthorized: {
     check: 'letta',
     level: 'fail',
-    says: 'Letta refuses {setting}',
-    fix: 'For the cloud, create a new key (app.letta.com, API keys) and set it; for an App Server, use the token from its --ws-token-file.',
+    ...CAUSES.letta_key.operator,
   },
   no_device: {
     check: 'letta',
     level: 'fail',
-    says: 'No Letta device is online ({known})',
-    fix: 'Run letta server on the machine where the agent should work.',
+    ...CAUSES.no_device.operator,
   },
   device_unknown: {
     check: 'letta',
@@ -163,8 +162,7 @@ export const TROUBLES = {
   device_offline: {
     check: 'letta',
     level: 'fail',
-    says: 'Letta device {device} is offline',
-    fix: 'Run letta server on it, or set LETTA_ENVIRONMENT to another device: {online}.',
+    ...CAUSES.device_offline.operator,
   },
   several_devices: {
     check: 'letta',
@@ -193,8 +191,7 @@ export const TROUBLES = {
   agent_gone: {
     check: 'agent',
     level: 'warn',
-    says: 'The agent that the bridge had chosen ({agent}) no longer exists',
-    fix: 'Do nothing if you deleted it on purpose: the next new thread gets another agent, and old threads offer a new conversation. Else set LETTA_AGENT_ID.',
+    ...CAUSES.agent_gone.operator,
   },
   bound_agent_unknown: {
     check: 'agent',

@@ -1,4 +1,5 @@
 import type { AgentGateway, Metrics } from '../bridge/ports.ts';
+import { shortCause } from '../bridge/turn/causes.ts';
 import type { HomeAgent } from '../bridge/view/home.ts';
 import type { Check } from './health.ts';
 
@@ -39,7 +40,7 @@ export function watchLetta(gateway: AgentGateway, metrics: Metrics, onChanged: (
             const { runtime, agentName: name = null, deviceName: device, workingDirectory } = event;
             noteAgent({ agentId: runtime.agentId, name, device, workingDirectory });
           } else if (event.type === 'unavailable') {
-            state = event.code;
+            state = shortCause(event.code);
             isOk = !BROKEN.has(event.code);
           }
           onEvent(event);

@@ -6,7 +6,7 @@ import { until } from '../support/until.ts';
 import { temporaryFolder } from '../support/whole.ts';
 
 const CHANNEL = 'C01GEN';
-const BUTTON = 'Start a new conversation with this message';
+const BUTTON = 'Start a new conversation';
 
 async function story(kind: 'app-server' | 'single' | 'pair', context: TestContext) {
   const lines: string[] = [];
@@ -118,7 +118,7 @@ describe.concurrent('a thread whose conversation no longer exists', () => {
       for (const id of before) letta.deleteStored({ conversation: id });
       await say('say: two');
       await sees(`[${BUTTON}]`);
-      expect(shown()).not.toContain('[Send again]');
+      expect(shown()).not.toContain('[Try again]');
       await click(BUTTON, 'U02BOB');
       expect(count(shown(), 'started a new conversation')).toBe(0);
       await click(BUTTON);

@@ -99,7 +99,7 @@ describe('the Letta check', () => {
     const { watch, tell, heard } = setUp();
     expect(watch.check()).toEqual({ name: 'letta', ok: true, state: 'not asked yet' });
     tell({ type: 'unavailable', code: 'environment_offline', notice: 'x', retryInMs: 1_000 });
-    expect(watch.check()).toEqual({ name: 'letta', ok: true, state: 'environment_offline' });
+    expect(watch.check()).toEqual({ name: 'letta', ok: true, state: 'the device is offline' });
     expect(heard).toEqual(['unavailable']);
   });
 
@@ -122,7 +122,7 @@ describe('the Letta check', () => {
   it('fails when Letta refuses our key', () => {
     const { watch, tell } = setUp();
     tell({ type: 'unavailable', code: 'letta_unauthorized', notice: 'x', retryInMs: null });
-    expect(watch.check()).toEqual({ name: 'letta', ok: false, state: 'letta_unauthorized' });
+    expect(watch.check()).toEqual({ name: 'letta', ok: false, state: 'Letta refuses the key' });
   });
 });
 

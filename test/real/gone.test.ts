@@ -7,7 +7,7 @@ import { transcript } from '../../sandbox/slack/transcript.ts';
 import { startRealLetta } from '../support/letta/real-letta.ts';
 import { until } from '../support/until.ts';
 
-const BUTTON = 'Start a new conversation with this message';
+const BUTTON = 'Start a new conversation';
 const closing: (() => Promise<void>)[] = [];
 
 afterEach(async () => {

@@ -87,10 +87,18 @@ function shownTurns({ slack }: Judged): Map<string, Shown> {
   return turns;
 }
 
+/** The last block, not counting the buttons that stay below a finished turn: Details, and what is left to decide. */
+function lastBlock({ blocks }: SlackMessage) {
+  const stays = /"bridge_(?:details|send_again|start_new|continue|ask_again)"/;
+  return blocks.findLast((block) => block.type !== 'actions' || !stays.test(JSON.stringify(block)));
+}
+
 /** How a turn ended, by its last message. */
 function endingOf(message: SlackMessage): Ending {
-  const last = message.blocks.at(-1);
-  const line = (last ? visibleText({ ...message, blocks: [last] }) : message.text).trim();
+  const last = lastBlock(message);
+  // Below the line that says how it ended there may be one that says who decided what was left.
+  const lines = message.blocks.filter(({ type }) => type === 'context' || type === 'section').slice(-2);
+  const line = (lines.length > 0 ? visibleText({ ...message, blocks: lines }) : message.text).trim();
   if (LIVE.test(line) || last?.type === 'actions') return 'live';
   if (/⚠️ Interrupted/.test(line)) return 'interrupted';
   if (/⛔ Stopped/.test(line)) return 'stopped';
@@ -119,7 +127,8 @@ function judgeLiveElements(world: Judged, shown: Map<string, Shown>): void {
   for (const turn of shown.values()) {
     if (turn.ending === 'live') story.addViolation(`${turn.id} looks alive`);
     // A turn that ended well, without tools and soon, has no last line.
-    const endings = turn.posts.filter(({ blocks }) => blocks.at(-1)?.type === 'context' || hasDetails(blocks.at(-1)));
+    const last = turn.posts.map(lastBlock);
+    const endings = last.filter((block) => block?.type === 'context' || hasDetails(block));
     const simple = turn.posts.some((post) => post.blocks.length === 0);
     const least = turn.ending === 'done' ? 0 : 1;
     if (!simple && (endings.length > 1 || endings.length < least))
@@ -310,9 +319,10 @@ function judgeTurnText(world: Judged, turn: TruthTurn, words: Word[], shown: Map
   const owners = new Set(words.flatMap((word) => (word.shown ? [word.shown] : [])));
   for (const name of turn.carried) {
     const written = people.written.find((known) => known.name === name);
-    const { bridge } = written ? fateOf(world, written, shown) : { bridge: [] };
-    const last = bridge.at(-1);
-    if (last) owners.add(last);
+    const { bridge, letta } = written ? fateOf(world, written, shown) : { bridge: [], letta: [] };
+    // Each time the message was sent again it ran in another turn on both sides; the first ones may not have reached Letta.
+    const own = bridge.at(letta.indexOf(turn) - letta.length);
+    if (own) owners.add(own);
   }
   const voided = seen.filter((word) => taken.includes(word));
   // When Letta's process dies, the bridge may never receive its last retry.

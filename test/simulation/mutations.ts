@@ -264,8 +264,8 @@ export const mutations: readonly Mutation[] = [
     'cards are closed with their turn',
     /is left at/,
     'src/bridge/thread/worker.ts',
-    "changeTurn(closeApprovals(record, turn.id, 'turn_over', this.#now()), known)",
-    'changeTurn(record, known)',
+    "changeTurn(closeApprovals(offer(record), turn.id, 'turn_over', this.#now()), known)",
+    'changeTurn(offer(record), known)',
   ),
   mutation(
     'only the addressee decides an offer',

@@ -580,7 +580,9 @@ class World implements Judged {
   /** After a start nothing says that it works where nothing does. */
   #judgeWork(): void {
     const now = this.clock.now();
-    const slackLags = this.#isCalm && this.slack.awayUntil === 0 ? 0 : SLACK_LAGS_MS;
+    // After an outage the bridge tries a call again only after a while.
+    const isLongCalm = this.#calmSince !== null && now - this.#calmSince > SLACK_LAGS_MS;
+    const slackLags = this.#isCalm && isLongCalm && this.slack.awayUntil === 0 ? 0 : SLACK_LAGS_MS;
     // Once Letta is back the bridge asks anew.
     const since = Math.max(this.#startedAt, this.letta.away.to, this.letta.routedAt);
     if (!this.currentLife || now - since < TRUE_AFTER_MS + slackLags) return;

@@ -265,7 +265,9 @@ export class HandSurface implements Surface {
   readonly views: TurnView[] = [];
   readonly said: { address: ThreadAddress; text: string }[] = [];
   readonly whispered: { user: string; text: string; address: ThreadAddress; stop?: string }[] = [];
-  /** Every showing of an offer, in order. */
+  /** The last message of a turn does not show its offer, as in a form without buttons. */
+  hidesTails = false;
+  /** Every showing of an offer, in the last message of a turn or in its own, in order. */
   readonly offers: SurfaceOffer[] = [];
   delivery: Delivery = { delivered: true };
   /** While set, `finish`, `pause` and offers wait for it. */
@@ -274,7 +276,7 @@ export class HandSurface implements Surface {
   /** Reports that Slack refused the last turn's cards in every form. */
   refuseCards: (reason: string) => void = () => undefined;
 
-  openTurn({ onCardRefused }: SurfaceTurn): TurnSurface {
+  openTurn({ onCardRefused, address }: SurfaceTurn): TurnSurface {
     if (onCardRefused) this.refuseCards = onCardRefused;
     return {
       show: (view) => void this.views.push(view),
@@ -285,7 +287,16 @@ export class HandSurface implements Surface {
       finish: async (view) => {
         this.views.push(view);
         await this.gate;
-        return this.delivery;
+        const { offer } = view;
+        if (!offer || !this.delivery.delivered) return this.delivery;
+        const post = {
+          part: '0.0',
+          ts: `2000.${String(this.offers.length).padStart(6, '0')}`,
+          hash: 'text-end',
+          ends: true as const,
+        };
+        this.offers.push({ view: offer, address, posts: [post], resumed: false, onPosts: () => Promise.resolve() });
+        return this.hidesTails ? this.delivery : { delivered: true, tail: { post, message: view.turn } };
       },
     };
   }

@@ -11,7 +11,7 @@ import {
   type TurnId,
 } from '../ids.ts';
 import { endTurn } from './inbox.ts';
-import { offerAgain } from './offers.ts';
+import { closeTail, offerAgain } from './offers.ts';
 import type { InboxItem, ThreadRecord } from './thread-record.ts';
 
 /** The key of the same thread in a channel whose id has changed. */
@@ -80,6 +80,7 @@ function endRivalTurn(record: ThreadRecord, own: TurnId): ThreadRecord {
   if (!turn || turn.id === own || (turn.state === 'prepared' && turn.posts.length === 0)) return record;
   const certain = turn.state === 'prepared';
   const ended = endTurn(record, record.updatedAt);
+  if (record.offers.some(({ tail }) => tail?.turn === turn.id)) return closeTail(ended, turn, null);
   const { offers } = offerAgain(ended, 'send_again', turn.items, certain, turn.stopToken, record.updatedAt);
   const placed = offers.map((offer) => (offer.token === turn.stopToken ? { ...offer, posts: turn.posts } : offer));
   return { ...ended, offers: placed };

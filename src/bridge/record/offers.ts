@@ -5,11 +5,12 @@ import {
   parseMessageKey,
   type SlackTs,
   type Token,
+  type TurnId,
   type UserId,
 } from '../ids.ts';
 import type { OfferAction } from '../inbound.ts';
 import { addSeen, forgetConversation, hasSeen, joinContext, noteMention, sortByTs } from './inbox.ts';
-import type { InboxItem, Offer, OfferKind, ThreadRecord } from './thread-record.ts';
+import type { InboxItem, Offer, OfferKind, OpenTurn, PostRecord, ThreadRecord } from './thread-record.ts';
 
 /** How many closed offers are kept, so that a late click gets a true answer. */
 const CLOSED_KEPT = 20;
@@ -27,6 +28,14 @@ export function ageOf(item: Pick<InboxItem, 'ts' | 'askedAt'>, now: number): num
 export function countHeld(record: ThreadRecord): number {
   return record.offers.reduce((sum, offer) => sum + offer.items.length, 0);
 }
+
+/** What a turn leaves behind for people to decide. */
+export type Leftover =
+  | { offer: 'continue' | 'ask_again' }
+  /** `certain`: the agent did not get the input; if false, it may have. `start_new`: in a new conversation. */
+  | { offer: 'send_again' | 'start_new'; certain: boolean }
+  /** The agent got the input, and its turn failed. */
+  | { offer: 'send_again' | 'start_new'; certain: false; reached: true };
 
 function newOffer(kind: OfferKind, user: UserId, token: Token, now: number): Offer {
   const fresh = {
@@ -169,15 +178,71 @@ export function offerAgain(
   return { ...record, offers: limitOffers([...record.offers, offer], now) };
 }
 
-/** Offers to go on with a turn that was cut off. @param kind `ask_again` when an approval was open then */
-export function offerContinue(
+/**
+ * Offers what the open turn leaves to decide. Its last message shows it; the messages stay with the turn until
+ * {@link closeTail}. The same record when that was offered before, or nothing is left to decide.
+ */
+export function offerAtEnd(record: ThreadRecord, leftover: Leftover, token: Token, now: number): ThreadRecord {
+  const { turn, runtime } = record;
+  if (!turn || record.offers.some(({ tail }) => tail?.turn === turn.id)) return record;
+  // The conversation goes on with the next message, and the offer would lapse.
+  const lapses = !('certain' in leftover) || 'reached' in leftover;
+  if (lapses && record.inbox.length > 0) return record;
+  const tail = { turn: turn.id };
+  if (!('certain' in leftover)) {
+    const offer = { ...newOffer(leftover.offer, turn.requester, token, now), tail };
+    return { ...record, offers: limitOffers([...record.offers, offer], now) };
+  }
+  const [first] = turn.items;
+  if (!first) return record;
+  const isNew = leftover.offer === 'start_new' && runtime;
+  const offer = {
+    ...newOffer(isNew ? 'start_new' : 'send_again', first.user, token, now),
+    tail,
+    certain: leftover.certain,
+    ...('reached' in leftover && { reached: true as const }),
+    count: turn.items.length,
+    ...(isNew && { gone: { agentId: runtime.agentId, conversationId: runtime.conversationId } }),
+  };
+  return { ...record, offers: limitOffers([...record.offers, offer], now) };
+}
+
+/** The last message of a turn, as Slack shows it. */
+export interface TailMessage {
+  post: PostRecord;
+  /** All that it shows, in words of the surface. */
+  message: string;
+}
+
+/**
+ * The turn of these messages is closed: what it left to decide keeps them.
+ * @param shown its last message and the offer that it shows; `null`: no message shows it, so it gets one of its own
+ */
+export function closeTail(
   record: ThreadRecord,
-  kind: 'continue' | 'ask_again',
-  requester: UserId,
-  token: Token,
-  now: number,
+  { id, items }: Pick<OpenTurn, 'id' | 'items'>,
+  shown: { tail: TailMessage; state: 'open' | 'decided' } | null,
 ): ThreadRecord {
-  return { ...record, offers: limitOffers([...record.offers, newOffer(kind, requester, token, now)], now) };
+  const isOf = ({ tail }: Offer) => tail?.turn === id && tail.message === undefined;
+  if (!record.offers.some(isOf)) return record;
+  const offers = record.offers.map((offer): Offer => {
+    if (!isOf(offer)) return offer;
+    const { tail: _, ...own } = offer;
+    const waits = offer.state.state === 'open' && (offer.kind === 'send_again' || offer.kind === 'start_new');
+    const kept = waits ? { ...own, items: [...items] } : own;
+    if (!shown) return { ...kept, display: 'wanted' };
+    const isCurrent = (shown.state === 'open') === (offer.state.state === 'open');
+    const { post, message } = shown.tail;
+    const tail = { turn: id, ...(!(isCurrent && offer.state.state !== 'open') && { message }) };
+    return { ...kept, tail, posts: [post], display: isCurrent ? 'shown' : 'wanted' };
+  });
+  return { ...record, offers };
+}
+
+/** Slack never showed the turn's end, so nobody can decide what it left. */
+export function dropTail(record: ThreadRecord, turn: TurnId): ThreadRecord {
+  const offers = record.offers.filter(({ tail }) => tail?.turn !== turn);
+  return offers.length === record.offers.length ? record : { ...record, offers };
 }
 
 /** Shows the tasks that outlive their turn, with a Stop button: one offer, updated as tasks begin and end. */
@@ -209,10 +274,10 @@ export function findBackgroundOffer(record: ThreadRecord): Offer | undefined {
   return record.offers.find(({ kind, state }) => kind === 'background' && state.state === 'open');
 }
 
-/** A new turn started, so the offers to continue or to ask again are obsolete. */
+/** A new turn started, so the conversation goes on: offers to continue, to ask again, to try a failed turn again lapse. */
 export function lapseContinueOffers(record: ThreadRecord, now: number): ThreadRecord {
   const goesOn = (kind: OfferKind) => kind === 'continue' || kind === 'ask_again';
-  const over = (offer: Offer) => goesOn(offer.kind) && offer.state.state === 'open';
+  const over = (offer: Offer) => (goesOn(offer.kind) || offer.reached === true) && offer.state.state === 'open';
   if (!record.offers.some(over)) return record;
   return {
     ...record,
@@ -308,7 +373,9 @@ export function decideOffer(record: ThreadRecord, token: Token, click: OfferClic
     record.offers.map((each) => (each === offer ? decided : each)),
     now,
   );
-  const items = itemsToQueue(offer, click).filter((item) => !isQueued(record, item));
+  const items = itemsToQueue({ ...offer, items: itemsOf(record, offer) }, click).filter(
+    (item) => !isQueued(record, item),
+  );
   const next = { ...record, offers, inbox: sortByTs([...record.inbox, ...items]) };
   return offer.kind === 'start_new' && hasGoneRuntime(record, offer) ? forgetConversation(next) : next;
 }
@@ -352,8 +419,13 @@ function itemsToQueue(offer: Offer, { action, key, ts, now }: OfferClick): Inbox
   }
 }
 
-function isQueued(record: ThreadRecord, { key }: InboxItem): boolean {
-  return [...record.inbox, ...(record.turn?.items ?? [])].some((item) => item.key === key);
+/** The messages of an offer: those of a turn that is over, but not closed, are still with the turn. */
+function itemsOf({ turn }: ThreadRecord, { tail, kind, items }: Offer): InboxItem[] {
+  return turn && tail?.turn === turn.id && kind !== 'continue' && kind !== 'ask_again' ? turn.items : items;
+}
+
+function isQueued({ inbox, turn }: ThreadRecord, { key }: InboxItem): boolean {
+  return [...inbox, ...(turn && !turn.ended ? turn.items : [])].some((item) => item.key === key);
 }
 
 /** The id under which Letta receives a turn that begins with this message. */

@@ -228,8 +228,8 @@ export interface ApprovalRecord {
 
 /**
  * - `run_held`: messages that were too old to run without asking.
- * - `send_again`: messages that did not reach the agent, or perhaps did not.
- * - `start_new`: messages that could not run, because Letta no longer has the thread's conversation.
+ * - `send_again`: messages that did not reach the agent, or perhaps did not, or whose turn failed.
+ * - `start_new`: messages that could not run in the thread's conversation: Letta lost it, or it is too long.
  * - `continue`: a turn was cut off.
  * - `ask_again`: a turn was cut off while an approval was open; Letta no longer knows the request.
  * - `deny_or_keep`: a person wrote while a request waits for their decision.
@@ -252,7 +252,7 @@ export type OfferState =
   /** A decision is not needed any more. */
   | { state: 'lapsed'; at: number };
 
-/** A message of the bridge with buttons that belongs to no turn. It outlives restarts. */
+/** Buttons for one person: a message of the bridge of its own, or the end of a turn's last message. It outlives restarts. */
 export interface Offer {
   token: Token;
   kind: OfferKind;
@@ -261,8 +261,15 @@ export interface Offer {
   madeAt: number;
   /** Of `send_again` and `start_new`: whether the messages certainly did not reach the agent. */
   certain: boolean;
-  /** The messages, as long as it is open. Empty for `continue`. */
+  /** The messages, as long as it is open. Empty for `continue`, and while the turn that they belong to is open. */
   items: InboxItem[];
+  /** Set when the agent got the messages, and their turn failed. */
+  reached?: true | undefined;
+  /**
+   * Set when the last message of a turn shows it. `message`: all that this message shows, as the surface gave it, so that
+   * it can be shown without the buttons; not there before the turn is closed, and not once the offer is.
+   */
+  tail?: { turn: TurnId; message?: string | undefined } | undefined;
   /** Of `deny_or_keep`: the request that waits, and the message that came meanwhile. */
   about?: { approval: Token; message: MessageKey } | undefined;
   /** Of `start_new`: the conversation that is gone; once the thread has another one, the messages go to that. */

@@ -2,8 +2,9 @@ import type { KillSwitch } from '../access/kill-switch.ts';
 import type { AgentEvent, ConnectionEvent } from '../agent-event.ts';
 import type { Log } from '../ports.ts';
 import { beginAgentTurn, changeTurn, type TurnIds } from '../record/inbox.ts';
-import { setRuntime } from '../record/offers.ts';
+import { type Leftover, setRuntime } from '../record/offers.ts';
 import type { Ending, OpenTurn } from '../record/thread-record.ts';
+import { sayCause, sayError } from '../turn/causes.ts';
 import { foldTurn, type TurnState } from '../turn/fold.ts';
 import type { ThreadApprovals } from './approvals/approvals.ts';
 import type { ThreadBackground } from './background.ts';
@@ -12,7 +13,7 @@ import type { ThreadLink } from './link.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { ThreadOffers } from './offers.ts';
 import type { ThreadSettings } from './settings.ts';
-import type { Leftover, ThreadState } from './state.ts';
+import type { ThreadState } from './state.ts';
 import type { TurnEndings } from './turn-endings.ts';
 import type { TurnInput } from './turn-input.ts';
 import { END_OVERDUE_MS, type TurnLookup, type Verdict } from './turn-lookup.ts';
@@ -40,17 +41,16 @@ export interface ListenerParts {
   toolsChanged(): void;
   advance(): void;
   end(ending: Ending, leftover?: Leftover | null): void;
-  fail(line: string, leftover: Leftover | null): void;
+  fail(says: string, leftover: Leftover | null): void;
   /** Closes the turn to further events; {@link finish} shows its last view. */
   leave(): void;
-  finish(ending: Ending): void;
+  finish(ending: Ending, leftover: Leftover | null): void;
 }
 
 /** Letta names running background tasks soon after a link is ready; after this long without a word there are none. */
 const BACKGROUND_TOLD_MS = 5_000;
 /** Errors that no retry fixes, but a new conversation does. */
 const GONE: ReadonlySet<string> = new Set(['agent_not_found', 'conversation_not_found', 'no_environment']);
-const GONE_LINE = 'This thread’s conversation no longer exists at Letta, so the message was not run';
 
 /** Hears what Letta says to a thread, and decides whether it belongs to the open turn, ends it, or begins another. */
 export class ThreadListener {
@@ -99,8 +99,16 @@ export class ThreadListener {
   }
 
   #linkLost(): void {
-    this.#wasLinkLost ||= this.#parts.state.open?.state === 'submitted';
+    const wasSubmitted = this.#parts.state.open?.state === 'submitted';
+    this.#wasLinkLost ||= wasSubmitted;
+    if (wasSubmitted) this.#parts.state.isAllHeard = false;
     this.#parts.link.lost();
+  }
+
+  /** Events of the open turn may be missing: its end asks the history for what was said in them. */
+  #noteMissedEvents(): void {
+    this.#mayHaveMissedEvents = true;
+    this.#parts.state.isAllHeard = false;
   }
 
   #wait(notice: string, device?: string): void {
@@ -126,7 +134,7 @@ export class ThreadListener {
     this.#linkLost();
     if (event.retryInMs !== null) {
       this.#parts.offers.lost();
-      this.#wait(event.notice, event.device);
+      this.#wait(sayError(event.code, event.notice), event.device);
       return;
     }
     // No retry fixes this, so the turn fails where people see it, and the next message dials anew.
@@ -135,7 +143,10 @@ export class ThreadListener {
     const leftover = isGone ? endings.withoutConversation() : endings.leftover();
     this.#parts.link.disconnect();
     this.#parts.offers.givenUp();
-    this.#parts.fail(event.notice, leftover);
+    // The error's own words are for the turn's details.
+    const message = `${event.code}: ${event.notice}`;
+    this.#parts.state.turn = foldTurn(this.#parts.state.turn, { type: 'error', message, terminal: true });
+    this.#parts.fail(sayError(event.code, event.notice), leftover);
     // Only after the turn has ended: this advances the thread, which would dial the lost conversation for an open turn.
     this.#parts.background.told([]);
   }
@@ -195,7 +206,7 @@ export class ThreadListener {
         this.#parts.lookup.look();
         return;
       }
-      this.#mayHaveMissedEvents = true;
+      this.#noteMissedEvents();
       if (turn.stoppedBy) this.#parts.stopping.abort();
     }
     this.release();
@@ -225,7 +236,7 @@ export class ThreadListener {
         return;
       }
       case 'begins':
-        this.#mayHaveMissedEvents = true;
+        this.#noteMissedEvents();
         this.#parts.state.isViewOutdated = true;
         this.release();
         return;
@@ -250,9 +261,11 @@ export class ThreadListener {
         this.release();
         this.#parts.advance();
         return;
-      case 'unreadable':
-        this.#parts.end(this.#parts.endings.unseen(false), this.#parts.endings.leftover());
+      case 'unreadable': {
+        const leftover = this.#parts.endings.leftover();
+        this.#parts.end(this.#parts.endings.unseen(false, false, leftover), leftover);
         return;
+      }
       default:
         found satisfies never;
     }
@@ -319,12 +332,12 @@ export class ThreadListener {
     if (this.#parts.lookup.belongsToPreviousTurn(event)) return;
     if ((event.type === 'text' || event.type === 'text-repaired') && this.#isFromBefore()) {
       // Letta sent this text after the request, but the agent said it before: the history tells its place at the end.
-      this.#mayHaveMissedEvents = true;
+      this.#noteMissedEvents();
       return;
     }
     if (event.type === 'text' && this.#parts.lookup.knows(event)) {
       // We have this message from the history already; what was missing there then is read when the turn ends.
-      this.#mayHaveMissedEvents = true;
+      this.#noteMissedEvents();
       return;
     }
     if (event.type === 'text' && this.#parts.state.turn.parts.length === 0)
@@ -370,12 +383,16 @@ export class ThreadListener {
     this.#parts.state.turn = foldTurn(this.#parts.state.turn, event);
     const { endings, lookup } = this.#parts;
     if (!this.#mayHaveMissedEvents) {
-      this.#parts.end(endings.now());
+      this.#parts.end(endings.now(), endings.wayOn());
       return;
     }
     // We missed events, and what the agent said in them is only in the history.
     this.#parts.leave();
-    lookup.fillGap((whole) => this.#parts.finish(whole ? endings.now() : endings.unseen(false)));
+    lookup.fillGap((whole) => {
+      const ending = whole ? endings.now() : endings.unseen(false);
+      const leftover = ending.outcome === 'interrupted' ? endings.cutOff() : endings.wayOn();
+      this.#parts.finish(ending, leftover);
+    });
   }
 
   /** The agent or conversation was deleted while the link was up, so the turn fails and the next message dials anew. */
@@ -386,7 +403,8 @@ export class ThreadListener {
     );
     this.#parts.link.disconnect();
     this.#parts.offers.givenUp();
-    this.#parts.fail(GONE_LINE, turn.stoppedBy ? null : { offer: 'start_new', certain: true });
+    const leftover: Leftover | null = turn.stoppedBy ? null : { offer: 'start_new', certain: true };
+    this.#parts.fail(sayCause({ name: 'conversation_gone' }), leftover);
   }
 
   /** If Letta waits for a decision when we learn late of this turn's end, the open requests belong to the next turn. */
@@ -449,7 +467,7 @@ export class ThreadListener {
       this.#held.push(event);
       return;
     }
-    this.#mayHaveMissedEvents = true;
+    this.#noteMissedEvents();
   }
 
   /** The agent says nothing while a request is open, so text that comes then after a restart was said before it. */

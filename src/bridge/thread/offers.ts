@@ -11,20 +11,23 @@ import {
   refused,
 } from '../inbound.ts';
 import type { Person } from '../person.ts';
-import type { Clock, Log, Random, Surface } from '../ports.ts';
+import type { Clock, Delivery, Log, Random, Surface } from '../ports.ts';
 import { endTurn } from '../record/inbox.ts';
 import {
+  closeTail,
   decideOffer,
+  dropTail,
   holdStaleMessages,
   isButtonOf,
+  type Leftover,
   lapseOldOffers,
-  offerAgain,
-  offerContinue,
+  offerAtEnd,
 } from '../record/offers.ts';
 import type { Offer, ThreadRecord } from '../record/thread-record.ts';
-import { offerView } from '../view/offer.ts';
+import { offerView, tailOfferView } from '../view/offer.ts';
+import type { TurnView } from '../view/turn.ts';
 import type { Mail, Mailbox } from './mailbox.ts';
-import type { Leftover, ThreadState } from './state.ts';
+import type { ThreadState } from './state.ts';
 
 export interface OfferParts {
   state: ThreadState;
@@ -147,19 +150,27 @@ export class ThreadOffers {
     state.isViewOutdated = true;
   }
 
-  /** Makes the change that closes the turn in the record and offers what is left to decide. */
-  afterTurn(leftover: Leftover | null): (record: ThreadRecord) => ThreadRecord {
-    this.#inDoubtSince = null;
+  /** Offers what the open turn, which is over, leaves to decide: its last message shows it. */
+  atEnd(leftover: Leftover | null): (record: ThreadRecord) => ThreadRecord {
     const now = this.#parts.clock.now();
     const token = makeToken(this.#parts.random.id());
+    // The end of a turn that was stored before stays as it is.
+    return (record) => (leftover && !record.turn?.ended ? offerAtEnd(record, leftover, token, now) : record);
+  }
+
+  /** Makes the change that closes the turn in the record. @param view the turn's last view, as Slack shows it */
+  afterTurn(view: TurnView | null, delivery: Delivery): (record: ThreadRecord) => ThreadRecord {
+    this.#inDoubtSince = null;
+    const now = this.#parts.clock.now();
     return (record) => {
       const { turn } = record;
-      const isUnsure = leftover !== null && 'certain' in leftover;
+      const left = record.offers.find(({ tail }) => tail?.turn === turn?.id);
+      const isUnsure = (left?.kind === 'send_again' || left?.kind === 'start_new') && !left.reached;
       const ended = endTurn(record, now, !isUnsure);
-      if (!turn || !leftover) return ended;
-      return 'certain' in leftover
-        ? offerAgain(ended, leftover.offer, turn.items, leftover.certain, token, now)
-        : offerContinue(ended, leftover.offer, turn.requester, token, now);
+      if (!turn) return ended;
+      if (!delivery.delivered) return dropTail(ended, turn.id);
+      const state = view?.offer?.buttons.length === 0 ? 'decided' : 'open';
+      return closeTail(ended, turn, delivery.tail ? { tail: delivery.tail, state } : null);
     };
   }
 
@@ -170,7 +181,9 @@ export class ThreadOffers {
     if (!record) return;
     if (lapseOldOffers(record, clock.now()) !== record) state.change((now) => lapseOldOffers(now, clock.now()));
     for (const offer of state.record?.offers ?? []) {
-      if (offer.display !== 'shown' && !this.#underWay.has(offer.token)) this.#bring(offer);
+      // The last message of the open turn shows its offer.
+      const isInTurn = offer.tail !== undefined && offer.tail.turn === state.open?.id;
+      if (offer.display !== 'shown' && !isInTurn && !this.#underWay.has(offer.token)) this.#bring(offer);
     }
   }
 
@@ -216,9 +229,12 @@ export class ThreadOffers {
     // On disk before the call, so that a restart looks for a message that Slack has and the record does not.
     if (offer.display === 'wanted' && offer.posts.length === 0) change((now) => ({ ...now, display: 'begun' }));
     const wanted = versionOf(offer);
+    const message = offer.tail?.message;
+    const view = (message !== undefined && tailOfferView(offer)) || offerView(offer, botUser);
     const bring = () =>
       surface.showOffer({
-        view: offerView(offer, botUser),
+        view,
+        ...(message !== undefined && { message }),
         address: state.address,
         posts: offer.posts,
         resumed: offer.display === 'begun' && offer.posts.length === 0,
@@ -233,8 +249,11 @@ export class ThreadOffers {
           ...record,
           offers: record.offers.map((each): Offer => {
             if (each.token !== token) return each;
-            const same = versionOf(each) === wanted;
-            return { ...each, display: same ? 'shown' : 'wanted' };
+            if (versionOf(each) !== wanted) return { ...each, display: 'wanted' };
+            const { tail, ...shown } = each;
+            // What else the message shows is kept only as long as the offer may still change.
+            const kept = tail && (each.state.state === 'open' ? tail : { turn: tail.turn });
+            return { ...shown, ...(kept && { tail: kept }), display: 'shown' };
           }),
         }));
         return this.#parts.onShown();

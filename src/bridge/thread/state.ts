@@ -8,6 +8,8 @@ import { changeTurn } from '../record/inbox.ts';
 import type { ApprovalRecord, Ending, OpenTurn, SaidText, ThreadRecord } from '../record/thread-record.ts';
 import { emptyTurn, type TurnState } from '../turn/fold.ts';
 import type { Where } from '../view/card.ts';
+import type { Heard } from '../view/ending.ts';
+import { tailOfferView } from '../view/offer.ts';
 import { type Activity, type TurnView, turnView } from '../view/turn.ts';
 import type { Changes, CommitOptions } from './mailbox.ts';
 
@@ -18,15 +20,8 @@ export interface StateParts {
   policies: PolicyBook;
 }
 
-/** What a turn leaves behind for people to decide. */
-export type Leftover =
-  | { offer: 'continue' | 'ask_again' }
-  /** `certain`: the agent did not get the input; if false, it may have. `start_new`: Letta lost the conversation. */
-  | { offer: 'send_again' | 'start_new'; certain: boolean };
-
 /** The open turn is over, but Slack does not have its last view yet; events of the next turn are held meanwhile. */
 export interface TurnEnd {
-  leftover: Leftover | null;
   /** The last view of the turn; `null` until the turn's end is on disk. */
   view: TurnView | null;
   /** Slack refuses the last view for now, so a drain does not wait for it and its people do not count as busy. */
@@ -65,6 +60,8 @@ export class ThreadState implements Changes {
   isViewOutdated = false;
   /** Whether the open turn was submitted before this process started. */
   wasSubmittedBefore = false;
+  /** Whether the bridge heard all that the open turn did: not after a restart, a lost link or missed events. */
+  isAllHeard = true;
   /** Whether all text that people have seen is known: not after a restart that found posts without their text. */
   #saidKnown = true;
   /** The parts whose text was last handed to the disk; `null`: none, or the disk failed. */
@@ -106,6 +103,7 @@ export class ThreadState implements Changes {
     this.turn = { ...emptyTurn, input, parts, thoughts: this.settings.showReasoning ? [] : null };
     this.textUnknown = interrupted;
     this.wasSubmittedBefore = interrupted;
+    this.isAllHeard = !interrupted;
     this.#saidKnown = !interrupted || this.open?.said !== undefined || this.open?.posts.length === 0;
     this.#kept = null;
     this.frozenCards = NONE;
@@ -121,6 +119,11 @@ export class ThreadState implements Changes {
   releaseCards(): void {
     if (this.frozenCards.size > 0) this.isViewOutdated = true;
     this.frozenCards = NONE;
+  }
+
+  /** What is known of the open turn besides its events. */
+  get heard(): Heard {
+    return { approvals: this.#record?.approvals ?? [], isAllHeard: this.isAllHeard };
   }
 
   /** Whether people may have seen text of the turn that the bridge does not know. */
@@ -300,6 +303,7 @@ export class ThreadState implements Changes {
       where: { workingDirectory, device, reach },
       now: this.#parts.clock.now(),
       queued: record.inbox.length,
+      offer: tailOfferView(record.offers.find(({ tail }) => tail?.turn === turn.id)),
       hold: this.hold ?? (turn.state === 'prepared' ? { kind: 'starting' } : null),
       ending,
       verbosity,

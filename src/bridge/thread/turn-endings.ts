@@ -1,9 +1,11 @@
 import type { Clock } from '../ports.ts';
+import type { Leftover } from '../record/offers.ts';
 import type { ApprovalRecord, Ending } from '../record/thread-record.ts';
+import { sayCause } from '../turn/causes.ts';
 import { isGoodStopReason } from '../turn/fold.ts';
-import { endingOf } from '../view/turn.ts';
+import { effectsOfTurn, endingOf, failureLine, wayOnAtEnd, wayOnOf } from '../view/ending.ts';
 import type { ThreadLink } from './link.ts';
-import type { Leftover, ThreadState } from './state.ts';
+import type { ThreadState } from './state.ts';
 import type { TurnSilence } from './turn-silence.ts';
 
 export interface EndingParts {
@@ -27,21 +29,37 @@ export class TurnEndings {
   now(): Ending {
     const { state, silence, clock } = this.#parts;
     if (!state.open) throw new TypeError('no turn is open');
-    return silence.because(endingOf(state.open, state.turn, clock.now()), state.open.id);
+    const ending = endingOf(state.open, state.turn, clock.now(), state.heard);
+    if (silence.stoppedFor === null) return ending;
+    return { ...ending, outcome: 'failed', line: this.#line(silence.stoppedFor, this.wayOn()) };
   }
 
-  /** @param line what went wrong, for people */
-  failed(line: string): Ending {
+  /** What is left to decide about the ending that {@link now} tells. */
+  wayOn(): Leftover | null {
+    const { state, silence } = this.#parts;
+    if (!state.open) return null;
+    if (silence.stoppedFor === null) return wayOnAtEnd(state.open, state.turn, state.heard);
+    return wayOnOf(state.open, { name: 'silent' }, effectsOfTurn(state.open, state.turn, state.heard));
+  }
+
+  /** @param says what went wrong, a sentence for people */
+  failed(says: string, leftover: Leftover | null): Ending {
     const { tools, durationMs } = this.now();
-    return { outcome: 'failed', by: null, line: `${line} · ${this.#parts.state.open?.id ?? ''}`, tools, durationMs };
+    return { outcome: 'failed', by: null, line: this.#line(says, leftover), tools, durationMs };
+  }
+
+  #line(says: string, leftover: Leftover | null): string {
+    const { open, turn, heard } = this.#parts.state;
+    return open ? failureLine(says, effectsOfTurn(open, turn, heard), leftover) : says;
   }
 
   /**
    * The ending of a turn whose end we did not see.
    * @param answered the history ends with the agent's words
    * @param unbroken the link has held since the turn began, so no loss can have cut the turn off
+   * @param leftover what is left to decide if it was cut off
    */
-  unseen(answered: boolean, unbroken = false): Ending {
+  unseen(answered: boolean, unbroken = false, leftover: Leftover | null = this.cutOff()): Ending {
     // The end was stored before the process died, and only its last view is missing in Slack.
     const known = this.#parts.state.open?.ended;
     if (known) return known;
@@ -51,10 +69,15 @@ export class TurnEndings {
     const { lastRunEnd } = this.#parts.state.turn;
     const ran = lastRunEnd !== null && isGoodStopReason(lastRunEnd);
     const complete = (ran || (answered && outlived)) && !this.#diedAsking();
+    const isMaybeUnsent = leftover?.offer === 'send_again';
+    if (ending.outcome !== 'done' && isMaybeUnsent) return { ...ending, line: this.#line('', leftover).trim() };
     if (ending.outcome !== 'done' || complete) return ending;
-    const line =
-      'I lost the connection to Letta while the agent worked, so this answer may be incomplete. Reply to continue.';
-    return { ...ending, outcome: 'interrupted', line: `${line} · ${this.#parts.state.open?.id ?? ''}` };
+    if (leftover?.offer === 'ask_again') {
+      const line = 'The agent’s request was lost with the connection to Letta, and nothing of it ran.';
+      return { ...ending, outcome: 'interrupted', line };
+    }
+    const says = isMaybeUnsent ? 'I lost the connection to Letta.' : sayCause({ name: 'link_lost' });
+    return { ...ending, outcome: 'interrupted', line: this.#line(says, leftover) };
   }
 
   /** What is left to decide about a turn that was cut off in its work. */

@@ -1,6 +1,6 @@
 import type { AgentEvent, ConnectionEvent } from '../agent-event.ts';
 import type { Clock, Timer } from '../ports.ts';
-import type { Ending } from '../record/thread-record.ts';
+import { sayCause } from '../turn/causes.ts';
 
 /** What to do about a turn that has been silent for `silentMs`; `asked`: whether Letta was asked about it already. */
 export function silenceStep(silentMs: number, limitMs: number, asked: boolean): 'wait' | 'ask' | 'abort' {
@@ -33,8 +33,8 @@ export interface SilenceParts {
   counts(): boolean;
   /** The turn was silent for the limit: tell people `notice` and ask Letta. */
   ask(notice: string): void;
-  /** The turn was silent for twice the limit: stop it, and end it with this line. */
-  abort(line: string): void;
+  /** The turn was silent for twice the limit: stop it, and end it with this sentence. */
+  abort(says: string): void;
 }
 
 const LOOKS_MS = 60_000;
@@ -74,9 +74,9 @@ export class TurnSilence {
     return was && !this.#asked;
   }
 
-  /** The ending as it is, or the failure that names the silence if this stopped the turn for it. */
-  because(ending: Ending, turn: string): Ending {
-    return this.#line === null ? ending : { ...ending, outcome: 'failed', line: `${this.#line} · ${turn}` };
+  /** Why the open turn was stopped, a sentence for people; `null`: it was not stopped for its silence. */
+  get stoppedFor(): string | null {
+    return this.#line;
   }
 
   /** Ending twice is fine. */
@@ -101,7 +101,7 @@ export class TurnSilence {
       this.#asked = true;
       this.#parts.ask(`the agent has been silent for ${words}; I’m checking whether it still works`);
     } else if (step === 'abort' && this.#line === null) {
-      this.#line = `I stopped the agent, because it had been silent for ${limitWords(2 * limitMs)}`;
+      this.#line = sayCause({ name: 'silent', detail: limitWords(2 * limitMs) });
       this.#parts.abort(this.#line);
     }
     this.#lookLater();

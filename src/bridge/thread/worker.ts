@@ -24,7 +24,7 @@ import type {
   UserGroups,
 } from '../ports.ts';
 import { authorOf, beginTurn, changeTurn, closeApprovals } from '../record/inbox.ts';
-import { clientMessageIdOf, findBackgroundOffer, lapseContinueOffers } from '../record/offers.ts';
+import { clientMessageIdOf, findBackgroundOffer, type Leftover, lapseContinueOffers } from '../record/offers.ts';
 import type { ApprovalRecord, Ending, InboxItem, OpenTurn, ThreadRecord } from '../record/thread-record.ts';
 import { isActive, needsLetta } from '../record/thread-record.ts';
 import { emptyTurn } from '../turn/fold.ts';
@@ -41,7 +41,7 @@ import { Mailbox } from './mailbox.ts';
 import { ThreadOffers } from './offers.ts';
 import type { PastOptions } from './read-past.ts';
 import { ThreadSettings } from './settings.ts';
-import { type Leftover, ThreadState } from './state.ts';
+import { ThreadState } from './state.ts';
 import { TurnEndings } from './turn-endings.ts';
 import { TurnInput } from './turn-input.ts';
 import { END_OVERDUE_MS, TurnLookup } from './turn-lookup.ts';
@@ -225,7 +225,7 @@ export class ThreadWorker {
       end: (how, leftover) => this.#end(how, leftover),
       fail: (line, leftover) => this.#fail(line, leftover),
       leave: () => this.#leave(),
-      finish: (how) => this.#finish(how),
+      finish: (how, leftover) => this.#finish(how, leftover),
     });
     this.desk = new ThreadDesk({
       ...turn,
@@ -546,27 +546,28 @@ export class ThreadWorker {
     this.#state.isViewOutdated = true;
   }
 
-  #fail(line: string, leftover: Leftover | null): void {
-    if (this.#state.open) this.#end(this.#endings.failed(line), leftover);
+  #fail(says: string, leftover: Leftover | null): void {
+    if (this.#state.open) this.#end(this.#endings.failed(says, leftover), leftover);
   }
 
   /** Ends the turn: its last view goes to Slack, and the record keeps the turn until Slack has shown or refused it. */
   #end(ending: Ending, leftover: Leftover | null = null): void {
     if (!this.#state.open || this.#state.isEnding) return;
-    this.#leave(leftover);
-    this.#finish(ending);
+    this.#leave();
+    this.#finish(ending, leftover);
   }
 
   /** Closes the turn to further events: from here on they belong to the next turn and are held. */
-  #leave(leftover: Leftover | null = null): void {
-    this.#state.end = { leftover, view: null, isHeldUp: false };
+  #leave(): void {
+    this.#state.end = { view: null, isHeldUp: false };
     this.#silence.end();
     this.#lookup.end();
     this.#stopping.end();
     this.#input.cancel();
   }
 
-  #finish(how: Ending): void {
+  /** @param leftover what the turn leaves to decide: stored with its end, and shown in its last message */
+  #finish(how: Ending, leftover: Leftover | null): void {
     const turn = this.#state.open;
     if (!turn) return;
     const before = this.#state.record;
@@ -575,8 +576,9 @@ export class ThreadWorker {
     const { input } = this.#state.turn;
     const ended = { ended: ending, ...this.#state.said };
     const known = turn.clientMessageId === null && input !== null ? { ...ended, input } : ended;
+    const offer = this.#offers.atEnd(leftover);
     this.#state.change((record) =>
-      this.#details.note(changeTurn(closeApprovals(record, turn.id, 'turn_over', this.#now()), known)),
+      this.#details.note(changeTurn(closeApprovals(offer(record), turn.id, 'turn_over', this.#now()), known)),
     );
     this.#mailbox.after(() => this.#showEnd(turn, ending, before));
   }
@@ -617,7 +619,7 @@ export class ThreadWorker {
   #finished(delivery: Delivery): void {
     this.#listener.turnOver();
     const { open: turn, end } = this.#state;
-    const afterTurn = this.#offers.afterTurn(delivery.delivered ? (end?.leftover ?? null) : null);
+    const afterTurn = this.#offers.afterTurn(end?.view ?? null, delivery);
     let dropped: readonly InboxItem[] = [];
     this.#state.change((record) => {
       const next = afterTurn(record);

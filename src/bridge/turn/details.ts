@@ -12,9 +12,9 @@ const STEPS_KEPT = 300;
 const TEXT_KEPT = 2_900;
 const ALL_KEPT = 60_000;
 
-/** The details of a turn that ended; `null` when it has no steps. */
+/** The details of a turn that ended; `null` when it has no steps and no error. */
 export function detailsOf(state: TurnState, turn: TurnId, endedAt: number): TurnDetails | null {
-  const all = inOrder(state);
+  const all = [...inOrder(state), ...errorOf(state)];
   if (all.length === 0) return null;
   let room = ALL_KEPT;
   const steps = all
@@ -37,7 +37,12 @@ export function withDetails(record: ThreadRecord, ref: DetailsRef): ThreadRecord
   return { ...record, details: [...known, ref].slice(-TURNS_KEPT) };
 }
 
-type Step = { call: ToolCall } | { thought: Thought };
+type Step = { call: ToolCall } | { thought: Thought } | { error: string };
+
+function errorOf({ error, end }: TurnState): Step[] {
+  if (error === null) return [];
+  return [{ error: end === null ? error : `${error}\n(${end.stopReason})` }];
+}
 
 function inOrder({ tools, thoughts }: TurnState): Step[] {
   const steps: Step[] = [];
@@ -52,12 +57,14 @@ function inOrder({ tools, thoughts }: TurnState): Step[] {
 }
 
 function readable(step: Step): DetailsStep {
+  if ('error' in step) return { kind: 'error', text: short(step.error) };
   if ('thought' in step) return { kind: 'thought', text: short(step.thought.text) };
   const { tool, input, output, status } = step.call;
   return { kind: 'call', tool, input: withoutMiddle(inputText(input), TEXT_KEPT), output: short(output), status };
 }
 
 function nameOnly(step: Step): DetailsStep {
+  if ('error' in step) return { kind: 'error', text: '' };
   if ('thought' in step) return { kind: 'thought', text: '' };
   return { kind: 'call', tool: step.call.tool, input: '', output: '', status: step.call.status };
 }

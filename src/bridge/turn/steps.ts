@@ -110,6 +110,8 @@ function shortenValue(value: unknown): unknown {
 /** One step of a turn as people may see it: without secrets, shortened. */
 export type DetailsStep =
   | { kind: 'call'; tool: string; input: string; output: string; status: ToolCall['status'] }
+  /** Why the turn failed, in Letta's own words. */
+  | { kind: 'error'; text: string }
   | { kind: 'thought'; text: string };
 
 /** An item of the agent's own list. */

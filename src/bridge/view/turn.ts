@@ -4,11 +4,12 @@ import type { ThreadAddress } from '../inbound.ts';
 import type { ApprovalRecord, Ending, OpenTurn } from '../record/thread-record.ts';
 import { oneLine } from '../text/one-line.ts';
 import { redact, redactCommand } from '../text/redact.ts';
-import { isGoodStopReason, type TurnState } from '../turn/fold.ts';
+import type { TurnState } from '../turn/fold.ts';
 import { countLookingAtEnd, isLookingAround, type TodoItem, type ToolCall } from '../turn/steps.ts';
 import { isTodoTool } from '../turn/todo.ts';
 import { type Card, cardOf, type Where } from './card.ts';
 import { cardPlaces } from './card-places.ts';
+import type { OfferView } from './offer.ts';
 
 /** What the agent is doing now. `detail` is the model's or tool's text: data, one short line. */
 export type Activity =
@@ -65,6 +66,8 @@ export interface TurnView {
   todo?: TodoItem[];
   /** While the turn runs. `stop` is `null` once stopping has begun; `queued`: messages that wait for their turn. */
   live: { activity: Activity; stop: Token | null; queued: number } | null;
+  /** What is left to decide about it, in its last message; once decided, who decided what. */
+  offer?: OfferView;
   /** Once it ended. Exactly one of `live` and `ending` is set. */
   ending: Ending | null;
 }
@@ -110,22 +113,6 @@ function toolLines({ tools }: TurnState): { lines: ToolLine[]; earlier: number }
   return { lines, earlier: tools.length - shown.length };
 }
 
-/** How a turn ended, from what Letta said and who pressed Stop. The id in the line finds the turn in the log. */
-export function endingOf(turn: OpenTurn, state: TurnState, now: number): Ending {
-  const thoughts = state.thoughts?.length ?? 0;
-  const base = {
-    by: turn.stoppedBy,
-    tools: state.tools.length,
-    ...(thoughts > 0 && { thoughts }),
-    durationMs: Math.max(0, now - turn.startedAt),
-  };
-  const stopReason = state.end?.stopReason ?? 'end_turn';
-  if (turn.stoppedBy || stopReason === 'cancelled') return { ...base, outcome: 'stopped', line: null };
-  if (isGoodStopReason(stopReason)) return { ...base, outcome: 'done', line: null };
-  const cause = state.error ? oneLine(state.error, 200) : `it stopped early (${stopReason})`;
-  return { ...base, outcome: 'failed', line: `The agent failed: ${cause} · ${turn.id}` };
-}
-
 export interface ViewContext {
   address: ThreadAddress;
   turn: OpenTurn;
@@ -143,6 +130,8 @@ export interface ViewContext {
   queued: number;
   /** What the turn waits for outside the agent; shown instead of what the turn itself is doing. */
   hold: Activity | null;
+  /** What is left to decide about the turn, once it ended. */
+  offer?: OfferView | undefined;
   ending: Ending | null;
   /** Left out: `compact`. */
   verbosity?: Verbosity | undefined;
@@ -187,6 +176,7 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
     verbosity,
     ...(verbosity === 'verbose' && state.tools.length > 0 && { tools: toolLines(state) }),
     ...(verbosity !== 'quiet' && state.todo.length > 0 && { todo: todoItems(state.todo) }),
+    ...(ending && context.offer && { offer: context.offer }),
     live: ending ? null : { activity, stop: turn.stoppedBy ? null : turn.stopToken, queued: context.queued },
     ending,
   };

@@ -41,6 +41,7 @@ export function detailsView({ token, details, page }: { token: Token; details: T
       ),
     );
   }
+  blocks.push(context(plain(`${details.turn} · ${new Date(details.endedAt).toISOString()}`)));
   return modal(blocks);
 }
 
@@ -72,6 +73,12 @@ function todoBlock(items: readonly TodoItem[]): KnownBlock {
 }
 
 function stepBlock(step: DetailsStep, number: number): KnownBlock {
+  if (step.kind === 'error') {
+    return richText(
+      richLine('⚠️ Why it failed', { bold: true }),
+      preformatted(step.text === '' ? '(not kept)' : makeVisible(step.text, TEXT_MAX)),
+    );
+  }
   if (step.kind === 'thought') {
     const words = step.text === '' ? '(not kept)' : makeVisible(step.text, TEXT_MAX);
     return richText(richLine(`${number}. Thought`, { bold: true }), {

@@ -54,6 +54,7 @@ function kindOf(hash: string): SlackPost['kind'] | null {
  * - Messages that are no longer needed (a retry dropped their text) are reused for text or deleted. A card or a note
  *   always gets a new message, because edits do not notify (docs/slack.md, Editing).
  * - A card keeps its message, because people may be about to click it. If no message is left above it, text goes below.
+ * - A post that is only to be edited, and has no message, is left out.
  * - With `isTextUnknown` the wanted posts lack what was said before a restart. Messages that may show that text stay,
  *   and so do those above a card, where the text may belong; only their buttons go. New text goes to the newest message
  *   that was live, or below.
@@ -81,6 +82,7 @@ export function planCalls(
       rest.unshift(card.post, post);
       continue;
     }
+    if (!record && post.isEditOnly) continue;
     // The live status waits, too, because otherwise it would take the place of the card.
     if (!record && (post.isFrozen || post.waitsForTextAbove || (awaitsCard && post.live))) {
       awaitsCard ||= post.isFrozen === true && !isTextUnknown && posted.length > 0;

@@ -15,7 +15,7 @@ import { type Obstacle, watchHeldUp } from './held-up.ts';
 import { createLedger, isCard } from './ledger.ts';
 import { createLookup } from './lookup.ts';
 import type { LoopTurns } from './loop-turns.ts';
-import { deletionsOfUneditable, type PlannedCall, planCalls } from './plan.ts';
+import { contentHash, deletionsOfUneditable, type PlannedCall, planCalls } from './plan.ts';
 import { type Closed, closedBy, refusalOf } from './refusal.ts';
 import type { Job, Rank, Scheduler, Wish } from './scheduler.ts';
 import { createUploads, type UploadLatch } from './upload.ts';
@@ -80,6 +80,8 @@ export interface Publication {
   noteDeleted(ts: SlackTs): void;
   /** Checks that the cards are still in Slack, and posts again those that are not. */
   recheckCards(): void;
+  /** The message that says how the turn ended, once it is shown as rendered; else `null`. */
+  lastMessage(): { record: PostRecord; post: SlackPost } | null;
   /** Resolves when the final content is shown or was given up. */
   readonly done: Promise<Delivery>;
   /** Makes no more calls; resolves when the answer to the last one is stored. */
@@ -383,6 +385,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       tryLater(error);
     } else if (refusal === 'closed') handleRefusal(word, closedBy(error) ?? 'thread');
     else if (call.kind === 'delete') await noteUndeletable(call.record, word);
+    else if (call.kind === 'update' && refusal === 'lost' && call.post.isEditOnly) await ledger.forgetPost(call.record);
     else if (call.kind === 'update' && refusal === 'lost') await replaceLost(call.record, content, word);
     else if (rendered === null || !forms.simplify(call.post)) {
       handleRefusal(word, 'thread');
@@ -609,6 +612,11 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       shownCards = '';
       waitingSince ??= clock.monotonic();
       scheduler.wake();
+    },
+    lastMessage() {
+      const post = rendered?.posts.findLast(({ ends }) => ends);
+      const record = post && ledger.posts.find(({ hash }) => hash === contentHash(post));
+      return post && record ? { post, record } : null;
     },
     done: outcome.promise,
     async close() {

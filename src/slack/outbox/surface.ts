@@ -7,6 +7,7 @@ import type { TurnView } from '../../bridge/view/turn.ts';
 import { type SlackApi, SlackError } from '../api/slack-api.ts';
 import type { Uploader } from '../api/uploader.ts';
 import { actions } from '../render/blocks.ts';
+import { tailOfferPosts, writeTail } from '../render/offer.ts';
 import { openButton, permalink } from '../render/permalink.ts';
 import type { SlackPost } from '../render/post.ts';
 import type { Substance } from '../render/readable.ts';
@@ -183,9 +184,11 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
           status?.noteActivity(view.live?.activity.kind === 'waiting_for_people', render.statusOf(view));
           publication.showContent(contentOf(view, render, false));
         },
-        finish(view, endedAt) {
+        async finish(view, endedAt) {
           publication.showContent(contentOf(view, render, true, endedAt));
-          return settled ?? publication.done;
+          const delivery = await (settled ?? publication.done);
+          const last = view.offer && delivery.delivered ? publication.lastMessage() : null;
+          return last ? { delivered: true, tail: { post: last.record, message: writeTail(last.post) } } : delivery;
         },
         pause: (view) =>
           publication.showParting({ ...contentOf(view, render, false), substance: 'whole', isParting: true }),
@@ -200,7 +203,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       };
     },
 
-    showOffer({ view, address, posts, resumed, onPosts }) {
+    showOffer({ view, message, address, posts, resumed, onPosts }) {
       const publication = openPublication({
         owner: view.token,
         address,
@@ -212,7 +215,8 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
         giveUpAfterMs: GIVE_UP_TURN_MS,
         whenClosed: null,
       });
-      publication.showContent(offerContent(view, renderOffer));
+      const render = message === undefined ? renderOffer : (now: OfferView) => tailOfferPosts(message, now);
+      publication.showContent(offerContent(view, render));
       return publication.done;
     },
 
@@ -313,7 +317,7 @@ const tokenOfPart = (part: string) => part.replace(/^card-|~.*$/g, '');
 function viewOfCopy(view: TurnView): TurnView {
   const { details: _, notify: __, ...ending } = view.ending ?? UNKNOWN_END;
   const items = view.items.filter(({ kind }) => kind === 'text');
-  const { textUnknown: _unknown, over: _over, ...known } = view;
+  const { textUnknown: _unknown, over: _over, offer: _offer, ...known } = view;
   return { ...known, items, notPassedOn: [], live: null, ending };
 }
 

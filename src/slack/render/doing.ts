@@ -42,7 +42,7 @@ function outcomeWords({ outcome, line }: Ending, by: string, harmless: (text: st
     case 'failed':
       return [`⚠️ ${said[0] ?? 'Failed'}`];
     case 'interrupted':
-      return ['⚠️ Interrupted', ...said];
+      return [said[0] === undefined ? '⚠️ Interrupted' : `⚠️ Interrupted: ${said[0]}`];
     default:
       return outcome satisfies never;
   }

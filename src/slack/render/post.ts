@@ -23,6 +23,8 @@ export interface SlackPost {
    * ended turn.
    */
   waitsForTextAbove?: true;
+  /** Set on the last message of a turn that is over, of which only the offer changes: if it is gone, it is not posted again. */
+  isEditOnly?: true;
   /** Of an open card: the commands that decide it, for forms without buttons. Harmless. */
   typed?: string;
   /** For notifications and screen readers. */

@@ -7,6 +7,7 @@ import { actions, button, clip, context, mention, mrkdwn, plain, section } from 
 import { durationWords, summaryLine } from './doing.ts';
 import { LIMITS } from './limits.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
+import { decidedLine, offerButtons } from './offer.ts';
 import type { SlackPost } from './post.ts';
 import { wordsOf } from './readable.ts';
 import { todoBlocks } from './todo.ts';
@@ -39,11 +40,17 @@ export function tailOf(view: TurnView): Tail {
   const fits = mentioned.length <= LIMITS.text;
   const line = fits ? mentioned : clip(neutralizeMrkdwn(words.slice(0, 500)), LIMITS.text);
   const token = isQuiet ? undefined : view.ending?.details;
-  if (token !== undefined && line !== '') {
-    const details = button({ actionId: ACTION_IDS.details, token, label: '⋯', says: 'Details' });
-    blocks.push({ ...section(line), accessory: details });
-  } else if (line !== '') blocks.push(context(mrkdwn(line)));
+  const detailsButton = (label: string) =>
+    token === undefined ? [] : [button({ actionId: ACTION_IDS.details, token, label, says: 'Details' })];
+  const [details] = view.offer ? [] : detailsButton('⋯');
+  if (details && line !== '') blocks.push({ ...section(line), accessory: details });
+  else if (line !== '') blocks.push(context(mrkdwn(line)));
   else if (view.items.length === 0) blocks.push(context(plain(DONE)));
+  if (view.offer) {
+    if (view.offer.text !== '') blocks.push(decidedLine(view.offer));
+    const buttons = [...offerButtons(view.offer), ...detailsButton('Details')];
+    if (buttons.length > 0) blocks.push(actions(...buttons));
+  }
   return { blocks, words: words === '' ? DONE : words, isLive: false };
 }
 

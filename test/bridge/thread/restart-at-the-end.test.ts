@@ -32,7 +32,7 @@ describe('a restart while the last post of a turn is sent', () => {
     for (const afterMs of [500, 1_500, 2_500, 3_500, 4_500]) {
       const { before, after } = await died(afterMs);
       expect(after.slice(0, before.length)).toEqual(before);
-      expect(after.join('\n').match(/The agent failed: the model is down/g)).toHaveLength(1);
+      expect(after.join('\n').match(/The agent stopped with an error: the model is down/g)).toHaveLength(1);
       expect(after.join('\n')).not.toMatch(/could not reload|I restarted/);
     }
   });
@@ -46,11 +46,11 @@ describe('a restart while the last post of a turn is sent', () => {
     for (const afterMs of [500, 1_500, 2_500, 3_500, 4_500]) {
       const { before, after } = await died(afterMs, { later });
       expect(after.slice(0, before.length)).toEqual(before);
-      expect(after.join('\n')).toContain('The agent failed: the model is down');
+      expect(after.join('\n')).toContain('The agent stopped with an error: the model is down');
       expect(after.join('\n')).not.toContain('all of it was found');
     }
     const { after } = await died(0, { later, words: 0 });
-    expect(after.join('\n')).toContain('The agent failed: the model is down');
+    expect(after.join('\n')).toContain('The agent stopped with an error: the model is down');
     expect(after.join('\n')).not.toContain('all of it was found');
   });
 });

@@ -51,8 +51,8 @@ describe('a silent turn', () => {
     middle.connection.end('cancelled');
     await middle.clock.settle();
     expect(middle.surface.last.ending).toMatchObject({ outcome: 'failed' });
-    expect(middle.surface.last.ending?.line).toMatch(
-      /^I stopped the agent, because it had been silent for 1 h · turn-/,
+    expect(middle.surface.last.ending?.line).toBe(
+      'I stopped the agent, because it had been silent for 1 h. Nothing was changed.',
     );
   });
 

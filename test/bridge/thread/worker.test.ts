@@ -115,14 +115,14 @@ describe('a turn', () => {
     expect(middle.record().turn).toMatchObject({ requester: 'U02BOB' });
   });
 
-  it('fails: says so in one line with its id', async () => {
+  it('fails: says why, and what was changed, without its id', async () => {
     const middle = await createRunning();
     middle.connection.emit({ type: 'error', message: 'model is down', terminal: false });
     middle.connection.end('error', 'run-1', 'model is down');
     await middle.clock.settle();
-    const { ending, turn } = middle.surface.last;
+    const { ending } = middle.surface.last;
     expect(ending?.outcome).toBe('failed');
-    expect(ending?.line).toBe(`The agent failed: model is down · ${turn}`);
+    expect(ending?.line).toBe('The agent stopped with an error: model is down. Nothing was changed.');
   });
 
   it('run retried: drops the text of the first try', async () => {

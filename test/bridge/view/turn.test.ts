@@ -5,7 +5,8 @@ import { makeToken } from '../../../src/bridge/ids.ts';
 import type { ApprovalRecord } from '../../../src/bridge/record/thread-record.ts';
 import { mergeHistory } from '../../../src/bridge/turn/after-reconnect.ts';
 import { emptyTurn, foldTurn, lastSaidMessageId, type TurnState } from '../../../src/bridge/turn/fold.ts';
-import { endingOf, turnView } from '../../../src/bridge/view/turn.ts';
+import { endingOf } from '../../../src/bridge/view/ending.ts';
+import { turnView } from '../../../src/bridge/view/turn.ts';
 import { renderPosts } from '../../../src/slack/render/posts.ts';
 import { approvalRecord, openTurn } from '../../support/records.ts';
 
@@ -42,7 +43,7 @@ function order(state: TurnState, approvals: ApprovalRecord[], textUnknown = fals
 describe('a turn that Letta began by itself', () => {
   const view = (origin: 'agent' | 'people', state: TurnState, textUnknown = false) => {
     const turn = { ...openTurn(1, { state: 'submitted' }), origin, items: [] };
-    const ending = { ...endingOf(turn, state, 10), by: null };
+    const ending = { ...endingOf(turn, state, 10, { approvals: [], isAllHeard: true }), by: null };
     const where = { workingDirectory: null, device: null };
     const address = { team: 'T01', channel: 'C01', threadTs: '1.000001' };
     return turnView(state, { address, turn, approvals: [], textUnknown, where, now: 0, queued: 0, hold: null, ending });
@@ -78,7 +79,7 @@ describe('the question of a turn', () => {
       now: 0,
       queued: 0,
       hold: null,
-      ending: isOver ? endingOf(asked, state, 10) : null,
+      ending: isOver ? endingOf(asked, state, 10, { approvals: [], isAllHeard: true }) : null,
     });
   };
 
