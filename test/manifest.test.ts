@@ -41,6 +41,8 @@ const HISTORY = ['channels:history', 'groups:history', 'im:history', 'mpim:histo
 /** What each Web API method needs of a bot token (docs.slack.dev/reference/methods). */
 const SCOPES_OF_METHODS: Record<string, string[]> = {
   'assistant.threads.setStatus': ['chat:write'],
+  // Called only by apps declared as agents, whose manifest adds the scope it needs.
+  'assistant.threads.setSuggestedPrompts': [],
   'apps.connections.open': [],
   'auth.test': [],
   'bots.info': ['users:read'],

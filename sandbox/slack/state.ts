@@ -1,5 +1,5 @@
 import { BoundedMap } from '../bounded-map.ts';
-import type { Channel, SlackFile, SlackUser, StoredMessage, StoredView } from './model.ts';
+import type { Channel, JsonObject, SlackFile, SlackUser, StoredMessage, StoredView } from './model.ts';
 
 export const TEAM = { id: 'T01SANDBOX', domain: 'sandbox', name: 'Sandbox' } as const;
 const EXTERNAL_TEAM = 'T05EXT';
@@ -53,6 +53,8 @@ export class Workspace {
   readonly homes = new Map<string, StoredView>();
   readonly statuses = new Map<string, Status>();
   readonly sessions = new Map<string, Session>();
+  /** What an agent app suggests in a direct message. */
+  readonly prompts = new Map<string, readonly JsonObject[]>();
   /** Ids that a channel had before (`channel_id_changed`). */
   readonly formerIds = new Map<string, string>();
 
@@ -71,7 +73,8 @@ export class Workspace {
 
   reset(): void {
     for (const map of [this.users, this.channels, this.userGroups, this.files, this.uploads]) map.clear();
-    for (const map of [this.stacks, this.homes, this.statuses, this.sessions, this.formerIds]) map.clear();
+    for (const map of [this.stacks, this.homes, this.statuses, this.sessions, this.prompts, this.formerIds])
+      map.clear();
     const person = (id: string, name: string, realName: string, kind: SlackUser['kind']) =>
       this.users.set(id, {
         id,

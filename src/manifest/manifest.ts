@@ -27,6 +27,8 @@ export interface ManifestWishes {
   url: string | null;
   /** Declares the app as an agent: Slack's own status and stop button, but no guests (docs/slack.md, Agent apps). */
   agent: boolean;
+  /** What an agent suggests to ask, at most four (docs/slack.md, Manifest keys). */
+  prompts: readonly { title: string; message: string }[];
 }
 
 const NAME_MAX = 35;
@@ -49,7 +51,7 @@ export function parseManifest(text: string): Manifest {
  * The manifest of one installation.
  * @throws Error with one line for people when a name or address is not valid.
  */
-export function manifestFor(base: Manifest, { name, url, agent }: ManifestWishes): Manifest {
+export function manifestFor(base: Manifest, { name, url, agent, prompts }: ManifestWishes): Manifest {
   const { display_information, features, oauth_config, settings } = base;
   if (name !== null && (name.trim() === '' || [...name].length > NAME_MAX)) {
     throw new Error(`the name must have 1 to ${NAME_MAX} characters`);
@@ -63,7 +65,9 @@ export function manifestFor(base: Manifest, { name, url, agent }: ManifestWishes
     features: {
       ...features,
       bot_user: { ...features.bot_user, ...(name !== null && { display_name: name }) },
-      ...(agent && { agent_view: AGENT.view }),
+      ...(agent && {
+        agent_view: { ...AGENT.view, ...(prompts.length > 0 && { suggested_prompts: prompts }) },
+      }),
       slash_commands: features.slash_commands.map((command) => ({
         ...command,
         ...(address !== null && { url: address }),

@@ -99,7 +99,7 @@ async function setUpSlackApp(parts: SetupParts): Promise<BotReport> {
       { text: 'Name of the app', fallback: manifest.display_information.name },
       (answer) => {
         try {
-          return { value: manifestFor(manifest, { name: answer, url: null, agent: false }) };
+          return { value: manifestFor(manifest, { name: answer, url: null, agent: false, prompts: [] }) };
         } catch (error) {
           return { problem: error instanceof Error ? error.message : String(error) };
         }

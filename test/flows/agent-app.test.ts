@@ -37,4 +37,37 @@ describe('an app declared as an agent', () => {
       await sandbox.close();
     }
   });
+
+  it('suggests what to ask, once, where somebody opens its messages', async () => {
+    const env = {};
+    const sandbox = await startSandbox({ port: 0, limits: 'on', letta: 'app-server', env, agent: true, log: () => {} });
+    try {
+      const { control } = sandbox.slack;
+      const calls = () => control.log({ method: 'assistant.threads.setSuggestedPrompts' }) as { status?: number }[];
+      await control.openHome({ user: 'U01ALICE', tab: 'messages' });
+      await until(() => expect(calls()).toHaveLength(1));
+      expect(JSON.stringify(calls())).toContain('Run the tests');
+      expect(JSON.stringify(calls())).toContain('"ok":true');
+      await control.openHome({ user: 'U01ALICE', tab: 'messages' });
+      await control.openHome({ user: 'U02BOB', tab: 'messages' });
+      await until(() => expect(calls()).toHaveLength(2));
+    } finally {
+      await sandbox.close();
+    }
+  });
+});
+
+describe('an app not declared as an agent', () => {
+  it('suggests nothing', async () => {
+    const sandbox = await startSandbox({ port: 0, limits: 'on', letta: 'app-server', env: {}, log: () => {} });
+    try {
+      const { control } = sandbox.slack;
+      await control.openHome({ user: 'U01ALICE', tab: 'messages' });
+      await control.openHome({ user: 'U01ALICE', tab: 'home' });
+      await until(() => expect(control.views('U01ALICE').home).not.toBeNull());
+      expect(control.log({ method: 'assistant.threads.setSuggestedPrompts' })).toEqual([]);
+    } finally {
+      await sandbox.close();
+    }
+  });
 });

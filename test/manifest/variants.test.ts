@@ -2,10 +2,11 @@ import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { closedPolicy } from '../../src/bridge/access/policy.ts';
 import { AGENT, createAppLink, type Manifest, manifestFor, parseManifest } from '../../src/manifest/manifest.ts';
 
 const base = parseManifest(readFileSync('manifest.yml', 'utf8'));
-const plain = { name: null, url: null, agent: false };
+const plain = { name: null, url: null, agent: false, prompts: [{ title: 'Build', message: 'Is the build green?' }] };
 
 describe('a manifest variant', () => {
   it('without options is manifest.yml', () => {
@@ -35,7 +36,7 @@ describe('a manifest variant', () => {
 
   it('for an agent adds what agents may have to manifest.yml', () => {
     const agent = manifestFor(base, { ...plain, agent: true });
-    expect(agent.features.agent_view).toEqual(AGENT.view);
+    expect(agent.features.agent_view).toEqual({ ...AGENT.view, suggested_prompts: plain.prompts });
     expect(agent.oauth_config.scopes.bot).toEqual([...base.oauth_config.scopes.bot, ...AGENT.scopes].sort());
     const events = (manifest: Manifest) => manifest.settings.event_subscriptions.bot_events;
     expect(events(agent)).toEqual([...events(base), ...AGENT.events].sort());
@@ -47,8 +48,10 @@ describe('a manifest variant', () => {
       .map((path) => readFileSync(path, 'utf8'))
       .join('\n');
     for (const event of AGENT.events) expect(code).toContain(`'${event}'`);
-    // Of its methods only this one needs a scope of agents (docs.slack.dev/reference/methods).
-    expect(AGENT.scopes).toEqual(code.includes("'agents.sessions.setStatus'") ? ['assistant:write'] : []);
+    // Of its methods only these need a scope of agents (docs.slack.dev/reference/methods).
+    for (const method of ['agents.sessions.setStatus', 'assistant.threads.setSuggestedPrompts'])
+      expect(code).toContain(`'${method}'`);
+    expect(AGENT.scopes).toEqual(['assistant:write']);
   });
 
   it.each([
@@ -62,7 +65,7 @@ describe('a manifest variant', () => {
   });
 
   it('fits whole into a link that creates the app', () => {
-    const manifest = manifestFor(base, { name: 'Prod & Co', url: 'https://bridge.example.com', agent: true });
+    const manifest = manifestFor(base, { ...plain, name: 'Prod & Co', url: 'https://bridge.example.com', agent: true });
     const link = new URL(createAppLink(manifest));
     expect(link.origin + link.pathname).toBe('https://api.slack.com/apps');
     expect(link.searchParams.get('new_app')).toBe('1');
@@ -87,9 +90,17 @@ describe('npm run manifest', () => {
     );
     expect(stderr).toBe('');
     expect(status).toBe(0);
-    const wanted = manifestFor(base, { name: 'Prod', url: 'https://bridge.example.com', agent: true });
+    const { prompts } = closedPolicy;
+    const wanted = manifestFor(base, { name: 'Prod', url: 'https://bridge.example.com', agent: true, prompts });
     expect(parse(stdout)).toEqual(wanted);
     expect(stdout.split('\n')[0]).toBe(`# Create the app: ${createAppLink(wanted)}`);
+  });
+
+  it('for an agent has the prompts of the policy file', () => {
+    const { stdout, status } = run('--agent', '--policy', 'policy.example.yml');
+    expect(status).toBe(0);
+    expect(parse(stdout).features.agent_view.suggested_prompts[0].title).toBe('Nightly build');
+    expect(run('--agent', '--policy', 'missing.yml').stderr).toContain('missing.yml');
   });
 
   it('with wrong options says so, and shows the usage', () => {

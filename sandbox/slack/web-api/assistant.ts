@@ -1,3 +1,4 @@
+import { isObject } from '../model.ts';
 import { invalidArguments, Refusal } from '../refusal.ts';
 import { type Call, joinedChannel, type Methods, threadRoot } from './method.ts';
 
@@ -43,6 +44,28 @@ export const assistant: Methods = {
     run(call) {
       sessionPlace(call, 'invalid_thread_ts');
       call.args.required('title');
+      return {};
+    },
+  },
+  'assistant.threads.setSuggestedPrompts': {
+    scopes: ['assistant:write'],
+    tier: 'T4',
+    run(call) {
+      const { world, args } = call;
+      const channel = joinedChannel(call, args.required('channel_id'));
+      if (!world.isAgent) throw new Refusal('not_agent_app');
+      const prompts = (args.array('prompts', 'invalid_arguments') ?? []).map((prompt, index) => {
+        const { title, message } = isObject(prompt) ? prompt : {};
+        if (typeof title === 'string' && title !== '' && typeof message === 'string' && message !== '') {
+          return { title, message };
+        }
+        throw invalidArguments(`must have a title and a message [json-pointer:/prompts/${index}]`);
+      });
+      if (prompts.length === 0 || prompts.length > 4) {
+        throw invalidArguments('must have 1 to 4 items [json-pointer:/prompts]');
+      }
+      // Agent apps have no prompts of a thread (docs/slack.md, Agent apps).
+      if (args.string('thread_ts') === undefined) world.workspace.prompts.set(channel.id, prompts);
       return {};
     },
   },

@@ -4,13 +4,16 @@ import { asBridgeError } from '../../errors.ts';
 import type { HomeAction } from '../inbound/home-actions.ts';
 import { noticeView } from '../modals/modals.ts';
 import { countIgnored, type ListenerContext } from './context.ts';
+import { createPromptSuggester } from './prompts.ts';
 
-/**
- * Publishes the Home tab when somebody opens it. The messages tab of agent apps sends the same event: it is ignored.
- */
+/** Publishes the Home tab when somebody opens it; in the messages tab of agent apps, suggests what to ask. */
 export function listenToHome(app: App, context: ListenerContext): void {
+  const suggestPrompts = createPromptSuggester(context);
   app.event('app_home_opened', async ({ event }) => {
-    if (event.tab !== 'home') return countIgnored(context, { kind: 'home', reason: 'messages_tab' }, 'debug');
+    if (event.tab !== 'home') {
+      countIgnored(context, { kind: 'home', reason: 'messages_tab' }, 'debug');
+      return suggestPrompts(event.user, event.channel);
+    }
     await context.homes.open(event.user);
   });
 }
