@@ -261,6 +261,15 @@ const expected: Record<string, Expected | Expected[]> = {
       done('Echo: ystem-reminder>\nMCP servers with available tools: None\n</system-reminder>\n/clear'),
     ],
   },
+  '40-image-types': {
+    turns: [
+      ...[1, 2, 3, 4, 5, 6, 7].map((count) => done(`I see ${count} image(s).`)),
+      failed('error', 'Failed to prepare image for model: Input buffer contains unsupported image format'),
+      failed('error', 'Failed to prepare image for model: Input buffer contains unsupported image format'),
+      ...[8, 9, 10].map((count) => done(`I see ${count} image(s).`)),
+    ],
+  },
+  '49-files-mode': { turns: [done('Done: no', { tools: ['Bash:failed'], asked: ['perm-call_26_0'] })] },
   'h01-single-socket-sync': { turns: [done(words(5)), done(NO_OUTPUT, { tools: ['Bash:ok'] })] },
   'h02-pair-runtime-start': { socks: ['control', 'stream'], turns: [done(words(4))] },
   'h03-approval': { turns: [done('Done: ok\n', { tools: ['Bash:ok'], asked: ['perm-call_13_0'] })] },
@@ -287,6 +296,7 @@ const expected: Record<string, Expected | Expected[]> = {
   },
   'h13-device-lease-expires': { socks: ['c1', 'c2'], turns: [lost(words(6)), done(words(3))] },
   'h14-messages-post': { turns: [done(words(3))] },
+  'h21-images': { turns: [done('I see 1 image(s).')] },
 };
 
 const withoutTurns = [
@@ -295,6 +305,8 @@ const withoutTurns = [
   '35-http-and-upgrade',
   '36-auth',
   '38-heartbeat',
+  '46-files-read',
+  '47-files-write',
   'h00-device-side',
   'h09-rest-and-auth',
 ];

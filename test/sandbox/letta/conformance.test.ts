@@ -123,7 +123,6 @@ const NOT_REPLAYED: Record<string, string> = {
   '46-files-read': 'in recorded-files.test.ts',
   '47-files-write': 'in recorded-files.test.ts',
   '49-files-mode': 'in recorded-files.test.ts',
-  'h20-files': 'in recorded-files.test.ts',
   'h21-images': 'in recorded-files.test.ts',
   '38-heartbeat': 'two minutes of silence',
   'h00-device-side': "the device's side of the router, which the double has no wire for",

@@ -60,15 +60,6 @@ describe('the file commands of the scripted Letta', () => {
     }
   });
 
-  it('answer over the relay as recorded in h20-files', () => {
-    const machine = recordedMachine();
-    machine.makeFolder(`${PROJECT}/.letta`);
-    const [write, read] = exchanges(readTrace('h20-files'));
-    for (const each of [write, read]) {
-      expect(runFileCommand(machine, each?.sent ?? {}, PROJECT)).toEqual(withoutEnvelope(each?.answer ?? {}));
-    }
-  });
-
   it('keep line ends of a file that is written again unchanged', () => {
     const machine = recordedMachine();
     const write = { type: 'write_file', path: '~/notes.txt', content: 'a\r\nb\r\n' };
