@@ -154,18 +154,16 @@ function decisionButtons(card: ApprovalCard, { isPartlyShown }: ShownRequest, ab
   const grant = isPartlyShown ? null : offers.grant;
   const isPlan = card.tool === PLAN_TOOL;
   const approve = isPartlyShown
-    ? named(ACTION_IDS.approve, 'Review and approve', 'Review all and approve', 'primary')
+    ? named(ACTION_IDS.approve, 'Review and approve', 'Review and approve', 'primary')
     : named(ACTION_IDS.approve, isPlan ? 'Approve plan' : 'Approve', 'Approve', 'primary');
   return [
     ...(isForNobody(card) ? [] : [approve]),
     isPlan
       ? named(ACTION_IDS.deny_with_reason, 'Ask for changes…', 'Ask for changes')
       : named(ACTION_IDS.deny_with_reason, 'Deny…', 'Deny', 'danger'),
-    ...(grant === 'command'
-      ? [named(ACTION_IDS.allow_command, 'Approve for this turn', 'Approve this command until the turn ends')]
-      : []),
+    ...(grant === 'command' ? [named(ACTION_IDS.allow_command, 'Approve for this turn', 'Approve for this turn')] : []),
     ...(grant === 'edits'
-      ? [named(ACTION_IDS.allow_edits, 'Approve all edits for this turn', 'Approve all edits until the turn ends')]
+      ? [named(ACTION_IDS.allow_edits, 'Approve all edits for this turn', 'Approve all edits for this turn')]
       : []),
   ];
 }

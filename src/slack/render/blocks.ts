@@ -69,13 +69,19 @@ export interface ButtonOptions {
   style?: 'primary' | 'danger';
 }
 
+/** Begins with what is seen, unless it contains that: people who speak to their machine name what they see. */
+function spokenLabel(label: string, says: string): string {
+  const seen = label.replace(/…$/, '');
+  return says.toLowerCase().includes(seen.toLowerCase()) ? says : `${seen}: ${says}`;
+}
+
 export function button({ actionId, token, label, says, style }: ButtonOptions): Button {
   return {
     type: 'button',
     action_id: actionId,
     text: plain(label, LIMITS.buttonText),
     value: token,
-    accessibility_label: clip(neutralizePlain(clip(says, LIMITS.buttonText)), LIMITS.buttonText),
+    accessibility_label: clip(neutralizePlain(clip(spokenLabel(label, says), LIMITS.buttonText)), LIMITS.buttonText),
     ...(style ? { style } : {}),
   };
 }

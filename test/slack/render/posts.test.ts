@@ -414,7 +414,11 @@ describe('an approval card', () => {
 
   it('tells screen readers what each button does to which command', () => {
     const [card] = renderPosts(view([approval()], live()));
-    for (const { accessibility_label } of buttons(card)) expect(accessibility_label).toMatch(/touch x/);
+    for (const { accessibility_label, text } of buttons(card)) {
+      expect(accessibility_label).toMatch(/touch x/);
+      // People who speak to their machine name a button as they see it.
+      expect(accessibility_label).toContain(text.text.replace(/…$/, ''));
+    }
     const [bare] = renderPosts(view([approval({ offers: { edit: false, grant: null, rule: false } })], live()));
     expect(buttons(bare).at(-1)).toMatchObject({ action_id: 'bridge_stop', accessibility_label: 'Stop the agent' });
   });
