@@ -1,30 +1,34 @@
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { commandName } from '../src/command-name.ts';
 import { ConfigError, formatProblems } from '../src/config/config.ts';
 import { printable, printableJson } from '../src/printable.ts';
 import { type Played, playScene } from './player.ts';
 import { type Sandbox, startInRealSlack, startSandbox } from './sandbox.ts';
-import { parseScene } from './scene.ts';
-import { transcript } from './slack/transcript.ts';
+import { parseScene, type Scene } from './scene.ts';
+import { SandboxTerminal, type TerminalPlace } from './terminal.ts';
 import { openInBrowser } from './web/open.ts';
 import { WELCOME_SCENE } from './web/scenes.ts';
-import { startPage } from './web/server.ts';
+import { type Page, startPage } from './web/server.ts';
 
 const USAGE = `${commandName('sandbox', '[options]')}
   --script FILE     play a YAML scene, print the transcript and exit (with 1 if an expectation fails)
-  --json            print the transcript as JSON
+  --json            the same with JSON: the scene's name, what failed, the messages
   --open            open the page in the browser
   --page-port N     port of the page (default: any free one)
   --port N          port of the small Slack and its control API (default: any free one)
   --limits off      no rate limits in the small Slack
   --letta KIND      how the bridge reaches the scripted Letta: app-server (default), single or pair (hosted
                     relay); or real: your own Letta, as the LETTA_* settings say
+  --agent           declare the app as an agent: Slack shows its own status and stop button
   --http            Slack delivers by signed HTTP instead of Socket Mode
 With LETTA_APP_SERVER_URL or LETTA_API_KEY set, the bridge uses that Letta instead of the scripted one; with
 SLACK_BOT_TOKEN and the other SLACK_* settings it works in that workspace instead of the small Slack.
 `;
+
+const LOOK_EVERY_MS = 300;
 
 const print = (text: string) => void process.stdout.write(`${printable(text)}\n`);
 
@@ -34,6 +38,15 @@ function bridgeEnv(): Record<string, string | undefined> {
     /^(LETTA_|SLACK_|PERMISSIONS$|LOG_LEVEL$|STORE$|PORT$)/.test(name),
   );
   return Object.fromEntries(names.map((name) => [name, process.env[name]]));
+}
+
+function readScene(file: string | URL): Scene {
+  try {
+    return parseScene(readFileSync(file, 'utf8'));
+  } catch (error) {
+    process.stderr.write(printable(`${error instanceof Error ? error.message : String(error)}\n`));
+    process.exit(2);
+  }
 }
 
 function portOf(name: string, text: string): number {
@@ -53,6 +66,7 @@ function readOptions() {
         open: { type: 'boolean', default: false },
         limits: { type: 'string', default: 'on' },
         letta: { type: 'string', default: 'app-server' },
+        agent: { type: 'boolean', default: false },
         http: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -83,36 +97,27 @@ function printReport(played: Played, json: boolean): void {
   for (const failure of played.failures) print(`FAILED ${failure}`);
 }
 
-/** Sends each line typed here as Alice's message in the scene's thread. */
-function readLinesOfAlice(sandbox: Sandbox, played: Played): void {
-  const thread = played.threads[0];
-  const first = sandbox.slack.control.messages(thread?.channel ?? 'C01GEN')[0];
-  const channel = thread?.channel ?? 'C01GEN';
-  const root = first?.ts;
-  const view = () => transcript(sandbox.slack, channel, { ...(root && { thread: root }), user: 'U01ALICE' });
-  let shown = view();
-  setInterval(() => {
-    const now = view();
-    if (now === shown) return;
-    const same = now.startsWith(shown) ? shown.length : Math.max(0, now.lastIndexOf('\n\n') + 1);
-    shown = now;
-    print(now.slice(same).trim());
-  }, 700).unref();
-  const lines = createInterface({ input: process.stdin });
-  lines.on('line', (line) => {
-    const click = /^\[(.+)\]$/.exec(line.trim())?.[1];
-    const done = click
-      ? (() => {
-          const message = sandbox.slack.control
-            .messages(channel, { ...(root && { thread_ts: root }) })
-            .findLast((each) => JSON.stringify(each.blocks).includes(`"text":${JSON.stringify(click)}`));
-          if (!message) return Promise.reject(new Error(`no button [${click}]`));
-          return sandbox.slack.control.interact({ channel, messageTs: message.ts, user: 'U01ALICE', action: click });
-        })()
-      : line.trim() === ''
-        ? Promise.resolve()
-        : sandbox.slack.control.message({ channel, user: 'U01ALICE', text: line, ...(root && { thread_ts: root }) });
-    done.catch((error: unknown) => print(error instanceof Error ? error.message : String(error)));
+/** The scene of the first minute, seen and played on in the terminal; the page shows the same. */
+async function runInTerminal(sandbox: Sandbox, page: Page): Promise<void> {
+  const terminal = new SandboxTerminal(sandbox, print);
+  setInterval(() => terminal.look(), LOOK_EVERY_MS).unref();
+  let before: Promise<unknown> = Promise.resolve();
+  if (sandbox.letta) {
+    const onThread = (place: TerminalPlace) => terminal.moveTo(place);
+    before = page.playScene(WELCOME_SCENE, onThread).then(async (played) => {
+      // The last message is printed once it stays as it is.
+      await sleep(4 * LOOK_EVERY_MS);
+      for (const failure of played?.failures ?? []) print(`FAILED ${failure}`);
+      print('The sandbox keeps running. Type a line to talk as Alice in this thread, [Approve] to click, or a command');
+      print('such as /agent status. Press Ctrl-C to end. The scripted agent understands:');
+      print('  say hello · report · run bash touch x · write file a.txt := hi · ask Which? | A | B · error 500');
+    });
+  } else print('A real agent answers: type a line to mention it in #general. Press Ctrl-C to end.');
+  // One after another, and none before the scene is over.
+  createInterface({ input: process.stdin }).on('line', (line) => {
+    before = before
+      .then(() => terminal.act(line))
+      .catch((error: unknown) => print(error instanceof Error ? error.message : String(error)));
   });
 }
 
@@ -121,15 +126,11 @@ if (options.help) {
   print(USAGE);
   process.exit(0);
 }
-const scene = parseScene(
-  readFileSync(options.script ?? new URL(`scenes/${WELCOME_SCENE}.yml`, import.meta.url), 'utf8'),
-);
-
-const real = options.letta === 'real';
 const settings = {
   port: options.port,
   limits: options.limits,
   letta: options.letta === 'real' ? 'app-server' : options.letta,
+  agent: options.agent,
   delivery: options.http ? 'http' : 'socket',
   env: bridgeEnv(),
   log: (line: string) => void process.stderr.write(printable(line)),
@@ -160,9 +161,10 @@ if (settings.env.SLACK_BOT_TOKEN !== undefined) {
   await new Promise(() => undefined);
 }
 
-const withPage = options.script === undefined && !options.json;
-const sandbox = await orExit(startSandbox({ ...settings, bridge: withPage ? 'thread' : 'here' }));
-const page = withPage ? await orExit(startPage(sandbox, { port: options.pagePort })) : null;
+const isOnce = options.script !== undefined || options.json;
+const scene = isOnce ? readScene(options.script ?? new URL(`scenes/${WELCOME_SCENE}.yml`, import.meta.url)) : null;
+const sandbox = await orExit(startSandbox({ ...settings, bridge: isOnce ? 'here' : 'thread' }));
+const page = isOnce ? null : await orExit(startPage(sandbox, { port: options.pagePort }));
 const closeAndExit = (code: number) => {
   const closing = Promise.resolve(page?.close()).then(sandbox.close);
   void closing.finally(() => process.exit(code));
@@ -183,20 +185,9 @@ if (!options.json) {
   print(`Small Slack      http://127.0.0.1:${sandbox.slack.port}/_control/state`);
   print(`Letta            ${sandbox.letta ? `scripted, ${sandbox.letta.controlUrl}` : 'yours'}\n`);
 }
-if (real && options.script === undefined) {
-  print('A real agent answers: talk to it on the page. Press Ctrl-C to end.');
-  await new Promise(() => undefined);
-}
-const played = await playScene(sandbox, scene);
-printReport(played, options.json);
-if (options.script !== undefined) closeAndExit(played.ok ? 0 : 1);
-else {
-  const curl = `curl -s -H 'content-type: application/json' http://127.0.0.1:${sandbox.slack.port}/_control/message`;
-  print(
-    `The sandbox keeps running. Type a line to talk as Alice in this thread, [Approve] to click; press Ctrl-C to end.`,
-  );
-  print(`The scripted agent understands: say 30 words, slow 20 words, run bash touch x, write file a.txt := hi,`);
-  print(`ask Which? | A | B, markdown, error 500; several joined by THEN. From another terminal:`);
-  print(`${curl} -d '{"channel":"C01GEN","user":"U02BOB","text":"@agent say 12 words"}'`);
-  readLinesOfAlice(sandbox, played);
+if (page) await runInTerminal(sandbox, page);
+else if (scene) {
+  const played = await playScene(sandbox, scene);
+  printReport(played, options.json);
+  closeAndExit(played.ok ? 0 : 1);
 }

@@ -1,8 +1,8 @@
 import type { ComponentChildren } from 'preact';
 import { isObject, type JsonObject, objects } from '../slack/model.ts';
+import { slackDate } from '../slack/text/dates.ts';
 import { richText } from '../slack/text/rich-text.ts';
 import { channelMention, mentionName, usePage } from './context.ts';
-import { slackDate } from './dates.ts';
 import { emoji } from './emoji.ts';
 import { placeBehind, safeHref } from './links.ts';
 

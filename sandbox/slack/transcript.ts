@@ -2,10 +2,17 @@ import type { SeenMessage } from './control/api.ts';
 import { labelOf } from './interactions.ts';
 import { isObject, type JsonObject, objects } from './model.ts';
 import type { SmallSlack } from './server.ts';
+import { slackDate } from './text/dates.ts';
 import { unescapeText } from './text/tokens.ts';
 
+/** Who reads, and how they see a moment: as its fallback text, or in the time zone of this machine. */
+interface Reader {
+  slack: SmallSlack;
+  times: 'fallback' | 'local';
+}
+
 /** Tokens as people see them: names instead of ids. */
-function readable(text: string, slack: SmallSlack): string {
+function readable(text: string, { slack, times }: Reader): string {
   const { users, channels } = slack.control.state();
   const user = (id: string) => users.find((u) => u.id === id)?.name ?? id;
   const channel = (id: string) => channels.find((c) => c.id === id)?.name ?? id;
@@ -14,7 +21,11 @@ function readable(text: string, slack: SmallSlack): string {
     (_all, sign: string, value: string, label?: string) => {
       if (sign === '@') return `@${user(value)}`;
       if (sign === '#') return `#${channel(value)}`;
-      if (sign === '!') return label ?? `@${value.split('^')[0]}`;
+      if (sign === '!') {
+        const [name = '', seconds, format = ''] = value.split('^');
+        if (name === 'date' && times === 'local') return slackDate(Number(seconds), format, label ?? value);
+        return label ?? `@${name}`;
+      }
       return label === undefined || label === value ? value : `${label} (${value})`;
     },
   );
@@ -47,7 +58,7 @@ function richText(element: unknown): string {
     case 'usergroup':
       return `@${String(element.usergroup_id)}`;
     case 'date':
-      return String(element.fallback);
+      return `<!date^${String(element.timestamp)}^${String(element.format)}|${escapeText(element.fallback)}>`;
     case 'emoji':
       return `:${String(element.name)}:`;
     case 'rich_text_preformatted':
@@ -76,8 +87,8 @@ const TASK_MARKS: Readonly<Record<string, string>> = { complete: '[x]', in_progr
 
 const taskLine = (task: JsonObject) => `${TASK_MARKS[String(task.status)] ?? '[ ]'} ${String(task.title)}`;
 
-function blockLines(item: JsonObject, slack: SmallSlack): string[] {
-  const lines = (text: string) => readable(text, slack).split('\n');
+function blockLines(item: JsonObject, reader: Reader): string[] {
+  const lines = (text: string) => readable(text, reader).split('\n');
   switch (item.type) {
     case 'header':
       return lines(`# ${textOf(item.text)}`);
@@ -120,18 +131,28 @@ function blockLines(item: JsonObject, slack: SmallSlack): string[] {
   }
 }
 
-function messageText(message: SeenMessage, slack: SmallSlack, indent: string): string {
+function messageText(message: SeenMessage, reader: Reader, indent: string): string {
   const lines =
     message.blocks.length > 0
-      ? message.blocks.flatMap((item) => blockLines(item, slack))
-      : readable(message.text, slack).split('\n');
+      ? message.blocks.flatMap((item) => blockLines(item, reader))
+      : readable(message.text, reader).split('\n');
   for (const file of message.files) lines.push(`(file: ${String(file.name)}, ${String(file.size)} bytes)`);
   const reactions = Object.entries(message.reactions).map(([name, by]) => `:${name}: ${by.length}`);
   if (reactions.length > 0) lines.push(reactions.join('  '));
   if (message.edited && lines.length > 0) lines.push(`${lines.pop()} (edited)`);
-  const person = slack.control.state().users.find((user) => user.id === message.ephemeral);
+  const person = reader.slack.control.state().users.find((user) => user.id === message.ephemeral);
   const only = message.ephemeral === null ? '' : ` (only visible to ${person?.name ?? message.ephemeral})`;
   return [`${indent}${message.name}${only}`, ...lines.map((line) => `${indent}  ${line}`.trimEnd())].join('\n');
+}
+
+/** One message as a person sees it in a terminal, with times in the time zone of this machine. */
+export function messageInTerminal(message: SeenMessage, slack: SmallSlack): string {
+  return messageText(message, { slack, times: 'local' }, '');
+}
+
+/** The lines of a window or the Home tab. */
+export function viewInTerminal(blocks: readonly JsonObject[], slack: SmallSlack): string {
+  return blocks.flatMap((item) => blockLines(item, { slack, times: 'local' })).join('\n');
 }
 
 /**
@@ -144,6 +165,7 @@ export function transcript(
   channel: string,
   options: { thread?: string; user?: string; bot?: boolean } = {},
 ): string {
+  const reader: Reader = { slack, times: 'fallback' };
   const all = slack.control.messages(channel, {
     ...(options.thread !== undefined && { thread_ts: options.thread }),
     ...(options.user !== undefined && { user: options.user }),
@@ -153,11 +175,11 @@ export function transcript(
   const known = new Set(roots.map((root) => root.ts));
   const parts: string[] = [];
   for (const root of roots) {
-    parts.push(messageText(root, slack, ''));
-    for (const reply of messages) if (reply.thread_ts === root.ts) parts.push(messageText(reply, slack, '  '));
+    parts.push(messageText(root, reader, ''));
+    for (const reply of messages) if (reply.thread_ts === root.ts) parts.push(messageText(reply, reader, '  '));
   }
   for (const orphan of messages) {
-    if (orphan.thread_ts !== null && !known.has(orphan.thread_ts)) parts.push(messageText(orphan, slack, '  '));
+    if (orphan.thread_ts !== null && !known.has(orphan.thread_ts)) parts.push(messageText(orphan, reader, '  '));
   }
   return parts.join('\n\n');
 }

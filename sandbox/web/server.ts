@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { z } from 'zod';
+import type { Played } from '../player.ts';
 import type { Sandbox } from '../sandbox.ts';
 import { ControlError } from '../slack/control/api.ts';
 import { controlServer, refuseForeignHosts, refuseStrangers } from '../slack/control/http.ts';
@@ -8,11 +9,13 @@ import { BodyTooLarge, mediaType, parseJson, readBody, sendJson } from '../slack
 import { Feed } from './feed.ts';
 import { type PageFile, readPageFiles } from './page-files.ts';
 import { Stage } from './stage.ts';
-import type { FeedEvent } from './wire.ts';
+import type { FeedEvent, ThreadPlace } from './wire.ts';
 
 export interface Page {
   /** `http://127.0.0.1:PORT/` */
   url: string;
+  /** Begins a scene of the page at once; `onBegun` hears of each thread. @returns how it went, when it is over; `null`: it broke off */
+  playScene(id: string, onBegun?: (thread: ThreadPlace) => void): Promise<Played | null>;
   close(): Promise<void>;
 }
 
@@ -119,6 +122,7 @@ export async function startPage(sandbox: Sandbox, { port }: { port: number }): P
   });
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    playScene: (id, onBegun) => stage.playScene(id, onBegun),
     close() {
       stage.endScene();
       return new Promise((resolve) => {
@@ -145,7 +149,11 @@ function pageActs(sandbox: Sandbox, stage: Stage) {
     if (!read.success) throw new ControlError(400, z.prettifyError(read.error));
     const wanted = read.data;
     if ('fault' in wanted) return stage.causeFault(wanted.fault);
-    if ('scene' in wanted) return wanted.scene === '' ? stage.endScene() : stage.playScene(wanted.scene);
+    if ('scene' in wanted) {
+      if (wanted.scene === '') stage.endScene();
+      else void stage.playScene(wanted.scene);
+      return;
+    }
     if (wanted.bridge === 'start') return sandbox.startBridge();
     return wanted.bridge === 'stop' ? sandbox.stopBridge() : sandbox.killBridge();
   };

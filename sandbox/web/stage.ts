@@ -1,10 +1,10 @@
-import { playScene } from '../player.ts';
+import { type Played, playScene } from '../player.ts';
 import type { Sandbox } from '../sandbox.ts';
 import { ControlError } from '../slack/control/api.ts';
 import type { CallFault } from '../slack/faults.ts';
 import { PAGE_FAULTS } from './faults.ts';
 import { PAGE_SCENES } from './scenes.ts';
-import type { FaultInfo, SceneInfo, State } from './wire.ts';
+import type { FaultInfo, SceneInfo, State, ThreadPlace } from './wire.ts';
 
 const LINGER_MS = 1_500;
 
@@ -32,8 +32,8 @@ export class Stage {
     return known.map(({ id, side, title, about }) => ({ id, side, title, about }));
   }
 
-  /** Begins a scene; resolves at once. @throws ControlError while another one plays. */
-  playScene(id: string): void {
+  /** Begins a scene at once; `onBegun` hears of each thread. @returns how it went, when it is over @throws ControlError while another one plays. */
+  playScene(id: string, onBegun: (thread: ThreadPlace) => void = () => undefined): Promise<Played | null> {
     const scene = PAGE_SCENES.find((known) => known.id === id);
     if (!scene || !this.#sandbox.letta) throw new ControlError(404, `no scene ${id}`);
     if (this.#playing) throw new ControlError(409, 'a scene is playing');
@@ -43,13 +43,20 @@ export class Stage {
       if (this.#scene) this.#scene = { ...this.#scene, ...change };
     };
     this.#scene = { id, state: 'playing', failures: [], thread: null };
-    const onThread = (thread: { channel: string; root: string }) => changeScene({ thread });
-    playScene(this.#sandbox, scene.readScene(), { signal: playing.signal, linger: LINGER_MS, onThread })
-      .then(({ failures, ok }) => {
+    const onThread = (thread: ThreadPlace) => {
+      changeScene({ thread });
+      onBegun(thread);
+    };
+    return playScene(this.#sandbox, scene.readScene(), { signal: playing.signal, linger: LINGER_MS, onThread })
+      .then((played) => {
         if (playing.signal.aborted) changeScene({ state: 'ended' });
-        else changeScene({ state: ok ? 'done' : 'failed', failures });
+        else changeScene({ state: played.ok ? 'done' : 'failed', failures: played.failures });
+        return played;
       })
-      .catch((error: unknown) => changeScene({ state: 'failed', failures: [String(error)] }))
+      .catch((error: unknown) => {
+        changeScene({ state: 'failed', failures: [String(error)] });
+        return null;
+      })
       .finally(() => {
         this.#playing = null;
       });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { slackDate } from '../../../sandbox/page/dates.ts';
 import { permalink, placeBehind, safeHref } from '../../../sandbox/page/links.ts';
+import { slackDate } from '../../../sandbox/slack/text/dates.ts';
 
 describe('dates on the page', () => {
   const now = new Date(2026, 10, 25, 12, 0);
