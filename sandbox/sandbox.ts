@@ -35,6 +35,8 @@ export interface Sandbox {
   /** `null` when a real one is used. */
   letta: ScriptedLetta | null;
   readonly bridge: 'up' | 'down' | 'changing';
+  /** Whether the app is declared as an agent. */
+  readonly isAgent: boolean;
   /** Ends the bridge as SIGTERM does; Slack and Letta go on. */
   stopBridge(): Promise<void>;
   /** Ends it as SIGKILL does, where it has a thread of its own. */
@@ -81,7 +83,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     SLACK_BOT_TOKEN: slack.tokens.bot,
     ...slackEnv,
     SLACK_ALLOWED_USERS: 'members',
-    SLACK_ALLOWED_CHANNELS: 'C01GEN,C02ENG,dm',
+    SLACK_ALLOWED_CHANNELS: 'C01GEN,C02ENG,C03OUT,dm',
     ADMINS: 'U03CARA',
     STORE: `sqlite://${join(folder, 'bridge.db')}`,
     LOG_LEVEL: 'warn',
@@ -130,6 +132,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     return {
       slack,
       letta,
+      isAgent: options.agent ?? false,
       get bridge() {
         if (changing) return 'changing';
         return running ? 'up' : 'down';

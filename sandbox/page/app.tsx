@@ -30,17 +30,24 @@ function useFeed(user: string, tell: (event: FeedEvent) => void, lost: () => voi
   }, [user, tell, lost]);
 }
 
-/** Opens the thread of the scene that plays. */
+/** Opens the thread of the scene that plays, or has played when the page is opened. */
 function useSceneThread(state: PageState, open: (place: { channel: string; thread: string }) => void): void {
   const shown = useRef<string | null>(null);
   const scene = state.state?.scene ?? null;
-  const thread = scene?.state === 'playing' ? scene.thread : null;
+  const thread = scene?.thread ?? null;
   const known = thread !== null && (state.messages[thread.channel] ?? []).some(({ ts }) => ts === thread.root);
   useEffect(() => {
     if (thread === null || !known || shown.current === thread.root) return;
     shown.current = thread.root;
     open({ channel: thread.channel, thread: thread.root });
   }, [thread, known, open]);
+}
+
+/** For the keyboard: to the newest button that answers a request, else to where one writes. */
+function focusNewestRequest(): void {
+  const requests = document.querySelectorAll<HTMLElement>('.list .button.primary:not(:disabled)');
+  const fields = document.querySelectorAll<HTMLElement>('.composer textarea');
+  ([...requests].at(-1) ?? [...fields].at(-1))?.focus();
 }
 
 export function App() {
@@ -101,10 +108,13 @@ export function App() {
   return (
     <Context.Provider value={page}>
       <div class={`page pane-${pane} ${state.place.thread === null ? '' : 'with-thread'} ${lab ? 'with-lab' : ''}`}>
-        <div class="top">
-          <p>
+        <header class="top">
+          <button type="button" class="skip" onClick={focusNewestRequest}>
+            Go to what waits for your click
+          </button>
+          <h1>
             <strong>letta-slack-bridge</strong> sandbox <small>a small Slack, all on this machine</small>
-          </p>
+          </h1>
           <button
             type="button"
             class="icon"
@@ -117,19 +127,21 @@ export function App() {
           <button type="button" class="chip toggle-lab" aria-pressed={lab} onClick={() => setLab(!lab)}>
             Behind the scenes
           </button>
-        </div>
+        </header>
         <Sidebar onGo={() => setPane('chat')} />
-        <Channel />
-        <ThreadPane />
+        <main>
+          <Channel />
+          <ThreadPane />
+        </main>
         <Lab />
-        <div class="panes">
+        <nav class="panes" aria-label="Parts of the page">
           {PANES.map(({ pane: each, name, sign }) => (
             <button key={each} type="button" aria-pressed={pane === each} onClick={() => setPane(each)}>
               <span aria-hidden="true">{sign}</span>
               {name}
             </button>
           ))}
-        </div>
+        </nav>
       </div>
       {top && <Modal key={String(top.id)} view={top} />}
       {!state.isLive && state.hello && (

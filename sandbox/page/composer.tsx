@@ -27,6 +27,8 @@ async function readUpload(file: File): Promise<{ name: string; base64: string; m
   return { name: file.name, base64: btoa(binary), mimetype: file.type || 'application/octet-stream' };
 }
 
+const isTyping = (element: Element | null) => element instanceof HTMLTextAreaElement && element.value !== '';
+
 const BROADCASTS: readonly Suggestion[] = [
   { insert: '@here', about: 'everyone who is active' },
   { insert: '@channel', about: 'everyone in the channel' },
@@ -55,6 +57,13 @@ export function Composer({ channel, thread, to }: { channel: string; thread: str
     setText(named);
     field.current?.focus();
   }, [draft, place.thread, thread, channel]);
+
+  // Like Slack: the cursor goes where one writes next, unless the person is busy with something else.
+  useEffect(() => {
+    const focused = document.activeElement;
+    const isBusy = /^(?:SELECT|INPUT)$/.test(focused?.tagName ?? '') || isTyping(focused);
+    if (!isBusy && (thread !== null || focused === document.body)) field.current?.focus();
+  }, [thread]);
 
   const take = ({ insert }: Suggestion) => {
     setText(text.replace(/[@/][\w-]*$/, `${insert} `));

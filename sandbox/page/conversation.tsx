@@ -7,6 +7,7 @@ import { channelTitle, personOf, usePage } from './context.ts';
 import { Home } from './home.tsx';
 import { Message } from './message.tsx';
 import { messagesOfThread } from './store.ts';
+import { Welcome } from './welcome.tsx';
 
 /** Messages of one author within this time share one heading. */
 const TOGETHER_S = 300;
@@ -78,6 +79,21 @@ function StatusLine({ channel, thread }: { channel: string; thread: string }) {
   );
 }
 
+/** Slack tells an app nothing of a channel that it is not in. */
+function AddAgent({ channel, name }: { channel: string; name: string }) {
+  const { state, attempt } = usePage();
+  const { bot = '' } = state.hello ?? {};
+  const add = () => void attempt(() => slack('member', { channel, user: bot, joined: true, inviter: state.user }));
+  return (
+    <p class="add-agent">
+      The agent is not in {name}, so it does not hear you here.
+      <button type="button" class="button" onClick={add}>
+        Add @{personOf(state, bot)?.name ?? 'agent'}
+      </button>
+    </p>
+  );
+}
+
 export function Channel() {
   const { state, dispatch, attempt } = usePage();
   const { place } = state;
@@ -87,20 +103,20 @@ export function Channel() {
   useEffect(() => {
     if (im) void attempt(() => slack('open-home', { user, tab: place.tab }));
   }, [im, user, place.tab, attempt]);
-  if (!info) return <main class="channel" />;
+  if (!info) return <section class="channel" />;
   const title = channelTitle(state, info);
   const named = im ? title : `#${title}`;
   const messages = (state.messages[info.id] ?? []).filter(({ thread_ts }) => thread_ts === null);
   // In a direct message, show the status line below the newest message that has one.
   const statusAt = state.state?.statuses.findLast(({ channel }) => channel === info.id)?.thread_ts;
   return (
-    <main class="channel" aria-label={named}>
+    <section class="channel" aria-label={named}>
       <header class="bar">
-        <h1>
+        <h2>
           {im ? '' : info.kind === 'private' ? '🔒 ' : '# '}
           {title}
           {info.archived && <span class="badge">archived</span>}
-        </h1>
+        </h2>
         {im && (
           <div role="tablist" class="tabs">
             {(['home', 'messages'] as const).map((tab) => (
@@ -128,11 +144,15 @@ export function Channel() {
               </p>
             )}
           </List>
+          {!info.hasBot && <AddAgent channel={info.id} name={named} />}
+          {info.hasBot && place.thread === null && state.isWelcome && (
+            <Welcome channel={info.id} thread={null} onClose={() => dispatch({ do: 'close-welcome' })} />
+          )}
           {im && statusAt !== undefined && <StatusLine channel={info.id} thread={statusAt} />}
           <Composer key={`${user} ${info.id}`} channel={info.id} thread={null} to={named} />
         </>
       )}
-    </main>
+    </section>
   );
 }
 
@@ -173,6 +193,9 @@ export function ThreadPane() {
         {messages.length === 0 && <p class="empty">This message does not exist here.</p>}
       </List>
       <StatusLine channel={channel} thread={thread} />
+      {info?.hasBot && state.isWelcome && state.state?.scene?.state !== 'playing' && (
+        <Welcome channel={channel} thread={thread} onClose={() => dispatch({ do: 'close-welcome' })} />
+      )}
       <Composer key={`${state.user} ${thread}`} channel={channel} thread={thread} to="the thread" />
     </section>
   );

@@ -1,7 +1,47 @@
+import type { ComponentChildren } from 'preact';
 import type { FaultInfo } from '../web/wire.ts';
 import { sandbox, slack } from './api.ts';
 import { usePage } from './context.ts';
 import { Traffic } from './traffic.tsx';
+
+interface FoldProps {
+  name: string;
+  /** What is worth knowing while it is folded. */
+  note?: string;
+  open?: boolean;
+  children: ComponentChildren;
+}
+
+/** A part of the side panel that folds away. */
+function Fold({ name, note, open = false, children }: FoldProps) {
+  return (
+    <details class="fold" open={open}>
+      <summary>
+        {name} {note && <small>{note}</small>}
+      </summary>
+      {children}
+    </details>
+  );
+}
+
+interface ChoiceProps {
+  title: string;
+  about: string;
+  kind?: string;
+  disabled?: boolean;
+  onChoose(): void;
+}
+
+/** A button that says what it does. */
+function Choice({ title, about, kind = '', disabled = false, onChoose }: ChoiceProps) {
+  return (
+    <li>
+      <button type="button" class={`choice ${kind}`} disabled={disabled} onClick={onChoose}>
+        <strong>{title}</strong> <small>{about}</small>
+      </button>
+    </li>
+  );
+}
 
 const BRIDGE = { up: 'running', down: 'down', changing: 'changing…' } as const;
 
@@ -26,27 +66,16 @@ function BridgeRow() {
           </button>
         ) : (
           <>
-            <button
-              type="button"
-              class="chip"
-              disabled={bridge !== 'up'}
-              title="As SIGTERM does"
-              onClick={() => act('stop')}
-            >
+            <button type="button" class="chip" disabled={bridge !== 'up'} onClick={() => act('stop')}>
               Stop it
             </button>
-            <button
-              type="button"
-              class="chip"
-              disabled={bridge !== 'up'}
-              title="As SIGKILL does"
-              onClick={() => act('kill')}
-            >
+            <button type="button" class="chip" disabled={bridge !== 'up'} onClick={() => act('kill')}>
               Kill it
             </button>
           </>
         )}
       </div>
+      <p class="note">Stop it: as SIGTERM does. Kill it: as SIGKILL does, in the middle of a sentence.</p>
     </section>
   );
 }
@@ -64,40 +93,38 @@ function Scenes() {
     );
   }
   return (
-    <section class="scenes" aria-label="Scenes">
-      <h3>Scenes</h3>
-      <div class="chips">
-        {scenes.map(({ id, title, about }) => (
-          <button
-            key={id}
-            type="button"
-            class={`chip ${now?.id === id ? `scene-${now.state}` : ''}`}
-            title={about}
-            disabled={playing}
-            onClick={() => void attempt(() => sandbox({ scene: id }))}
-          >
-            {title}
-          </button>
-        ))}
-        {playing && (
-          <button type="button" class="chip danger" onClick={() => void attempt(() => sandbox({ scene: '' }))}>
-            Stop the scene
-          </button>
-        )}
-      </div>
+    <Fold name="Scenes" note="play by themselves" open>
       <p class="note" role="status">
-        {now && playing && `${scenes.find(({ id }) => id === now.id)?.about}`}
+        {now && playing && `${scenes.find(({ id }) => id === now.id)?.title} plays …`}
         {now?.state === 'done' && 'The scene is over. Everything went as expected.'}
         {now?.state === 'ended' && 'Ended.'}
         {now?.state === 'failed' && `Something did not go as expected: ${now.failures.join('; ')}`}
       </p>
-    </section>
+      {playing && (
+        <button type="button" class="chip danger" onClick={() => void attempt(() => sandbox({ scene: '' }))}>
+          Stop the scene
+        </button>
+      )}
+      <ul class="choices">
+        {scenes.map(({ id, title, about }) => (
+          <Choice
+            key={id}
+            title={title}
+            about={about}
+            kind={now?.id === id ? `scene-${now.state}` : ''}
+            disabled={playing}
+            onChoose={() => void attempt(() => sandbox({ scene: id }))}
+          />
+        ))}
+      </ul>
+    </Fold>
   );
 }
 
 /** One of each kind of thing that the scripted agent can do. */
 const SAYINGS = [
-  'say 40 words',
+  'is the nightly build green?',
+  'say hello',
   'report',
   'run bash touch hello.txt && echo made it',
   'write file poem.txt := roses are red',
@@ -111,8 +138,7 @@ function Sayings() {
   const { state, dispatch } = usePage();
   if (state.hello?.letta !== 'scripted') return null;
   return (
-    <details class="sayings">
-      <summary>What the scripted agent understands</summary>
+    <Fold name="What the scripted agent understands">
       <div class="chips">
         {SAYINGS.map((text) => (
           <button key={text} type="button" class="chip" onClick={() => dispatch({ do: 'draft', text })}>
@@ -120,8 +146,8 @@ function Sayings() {
           </button>
         ))}
       </div>
-      <p class="note">THEN joins several of them; the agent echoes anything else.</p>
-    </details>
+      <p class="note">THEN joins several of them. To anything else it answers what it can do.</p>
+    </Fold>
   );
 }
 
@@ -129,31 +155,17 @@ function Faults() {
   const { state, attempt } = usePage();
   const faults = state.hello?.faults ?? [];
   const armed = state.state?.armed ?? [];
-  const chips = (side: FaultInfo['side']) =>
-    faults
-      .filter((fault) => fault.side === side)
-      .map(({ id, title, about }) => (
-        <button
-          key={id}
-          type="button"
-          class="chip"
-          title={about}
-          onClick={() => void attempt(() => sandbox({ fault: id }))}
-        >
-          {title}
-        </button>
-      ));
+  const choices = (side: FaultInfo['side']) => (
+    <ul class="choices">
+      {faults
+        .filter((fault) => fault.side === side)
+        .map(({ id, title, about }) => (
+          <Choice key={id} title={title} about={about} onChoose={() => void attempt(() => sandbox({ fault: id }))} />
+        ))}
+    </ul>
+  );
   return (
-    <details class="faults">
-      <summary>Faults {armed.length > 0 && <span class="count">{armed.length} armed</span>}</summary>
-      <h4>Slack</h4>
-      <div class="chips">{chips('slack')}</div>
-      {state.hello?.letta === 'scripted' && (
-        <>
-          <h4>Letta</h4>
-          <div class="chips">{chips('letta')}</div>
-        </>
-      )}
+    <Fold name="Faults" note={armed.length > 0 ? `${armed.length} armed` : ''}>
       {armed.length > 0 && (
         <p class="note">
           Armed now: {armed.join('; ')}{' '}
@@ -162,7 +174,15 @@ function Faults() {
           </button>
         </p>
       )}
-    </details>
+      <p class="side">Slack</p>
+      {choices('slack')}
+      {state.hello?.letta === 'scripted' && (
+        <>
+          <p class="side">Letta</p>
+          {choices('letta')}
+        </>
+      )}
+    </Fold>
   );
 }
 
@@ -175,32 +195,35 @@ function Gauges() {
       const channel = channels.find((each) => each.id === id);
       return channel ? ` in ${channel.kind === 'im' ? 'the DM' : `#${channel.name}`}` : ` in ${id}`;
     });
+  const [fullest] = gauges;
+  const note =
+    limits === 'off' ? 'off' : fullest ? `${fullest.used} / ${fullest.limit} calls in a minute` : 'no calls yet';
   return (
-    <section class="gauges" aria-label="Budget">
-      <h3>
-        Slack’s limits <small>{limits === 'on' ? 'calls in the last 60 s' : 'off'}</small>
-      </h3>
-      {gauges.length === 0 && <p class="note">No calls in the last minute.</p>}
-      <ul>
-        {gauges.slice(0, 5).map(({ key, used, limit }) => (
-          <li key={key}>
-            <span>{name(key)}</span>
-            <meter min={0} max={limit} high={limit * 0.8} value={used} aria-label={name(key)} />
-            <small>
-              {used} / {limit}
-            </small>
-          </li>
-        ))}
-      </ul>
-      {refused.length > 0 && (
-        <p class="note bad">429: {refused.map(([method, times]) => `${method} × ${times}`).join(', ')}</p>
-      )}
-    </section>
+    <Fold name="Slack’s limits" note={refused.length > 0 ? `${refused.length} × 429` : note}>
+      <section class="gauges" aria-label="Budget">
+        {gauges.length === 0 && <p class="note">No calls in the last minute.</p>}
+        <ul>
+          {gauges.slice(0, 5).map(({ key, used, limit }) => (
+            <li key={key}>
+              <span>{name(key)}</span>
+              <meter min={0} max={limit} high={limit * 0.8} value={used} aria-label={name(key)} />
+              <small>
+                {used} / {limit}
+              </small>
+            </li>
+          ))}
+        </ul>
+        {refused.length > 0 && (
+          <p class="note bad">429: {refused.map(([method, times]) => `${method} × ${times}`).join(', ')}</p>
+        )}
+      </section>
+    </Fold>
   );
 }
 
 /** The side panel: the bridge's state, scenes and faults, and the traffic. */
 export function Lab() {
+  const { state } = usePage();
   return (
     <aside class="lab" aria-label="Behind the scenes">
       <BridgeRow />
@@ -208,7 +231,9 @@ export function Lab() {
       <Sayings />
       <Faults />
       <Gauges />
-      <Traffic />
+      <Fold name="Traffic" note={state.traffic.length > 0 ? `${state.traffic.length} calls, events and frames` : ''}>
+        <Traffic />
+      </Fold>
     </aside>
   );
 }

@@ -85,9 +85,9 @@ function Node({ node }: { node: Nodes }) {
     // Slack shows all headings at one size (docs/slack.md, Markdown blocks).
     case 'heading':
       return (
-        <h4>
+        <h3>
           <Children of={node.children} />
-        </h4>
+        </h3>
       );
     case 'strong':
       return (
@@ -130,7 +130,9 @@ function Node({ node }: { node: Nodes }) {
     case 'listItem':
       return (
         <li class={typeof node.checked === 'boolean' ? 'task' : ''}>
-          {typeof node.checked === 'boolean' && <input type="checkbox" checked={node.checked} disabled />}
+          {typeof node.checked === 'boolean' && (
+            <input type="checkbox" checked={node.checked} disabled aria-label={node.checked ? 'done' : 'open'} />
+          )}
           <Children of={node.children} />
         </li>
       );

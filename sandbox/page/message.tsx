@@ -1,4 +1,5 @@
-import { useState } from 'preact/hooks';
+import type { ComponentChildren } from 'preact';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { SeenMessage } from '../slack/control/api.ts';
 import type { JsonObject } from '../slack/model.ts';
 import { slack } from './api.ts';
@@ -75,6 +76,35 @@ function Reactions({ message, react }: { message: SeenMessage; react(name: strin
   );
 }
 
+/** Buttons that are one stop of the Tab key; the arrow keys lead from one to the next. */
+function Toolbar({ label, children }: { label: string; children: ComponentChildren }) {
+  const box = useRef<HTMLDivElement>(null);
+  const [at, setAt] = useState(0);
+  const buttons = () => [...(box.current?.querySelectorAll('button') ?? [])];
+  useLayoutEffect(() => {
+    for (const [index, button] of buttons().entries()) button.tabIndex = index === at ? 0 : -1;
+  });
+  return (
+    <div
+      ref={box}
+      class="tools"
+      role="toolbar"
+      aria-label={label}
+      onKeyDown={(event) => {
+        const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
+        if (step === 0) return;
+        event.preventDefault();
+        const all = buttons();
+        const next = (at + step + all.length) % all.length;
+        setAt(next);
+        all[next]?.focus();
+      }}
+    >
+      {children}
+    </div>
+  );
+}
+
 interface ToolsProps {
   message: SeenMessage;
   inPane: boolean;
@@ -87,7 +117,7 @@ function Tools({ message, inPane, react, edit }: ToolsProps) {
   const { channel, ts, user } = message;
   const own = user === state.user;
   return (
-    <div class="tools">
+    <Toolbar label="Message tools">
       {REACTIONS.slice(0, 4).map((name) => (
         <button
           key={name}
@@ -148,7 +178,7 @@ function Tools({ message, inPane, react, edit }: ToolsProps) {
           </button>
         </>
       )}
-    </div>
+    </Toolbar>
   );
 }
 
@@ -261,6 +291,9 @@ export function Message({ message, goesOn, inPane }: MessageProps) {
       data-ts={ts}
       aria-label={`${name}, ${timeOf(ts)}`}
     >
+      {message.ephemeral === null && !editing && (
+        <Tools message={message} inPane={inPane} react={react} edit={() => setEditing(true)} />
+      )}
       {goesOn ? <time class="avatar">{timeOf(ts)}</time> : <Avatar id={message.user ?? name} name={name} />}
       <div class="message-body">
         {message.ephemeral !== null && <p class="only-you">Only visible to you</p>}
@@ -283,9 +316,6 @@ export function Message({ message, goesOn, inPane }: MessageProps) {
         <Reactions message={message} react={react} />
         {!inPane && <ReplyCount message={message} />}
       </div>
-      {message.ephemeral === null && !editing && (
-        <Tools message={message} inPane={inPane} react={react} edit={() => setEditing(true)} />
-      )}
     </article>
   );
 }

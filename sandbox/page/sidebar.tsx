@@ -2,7 +2,11 @@ import { channelTitle, usePage } from './context.ts';
 import { Avatar } from './message.tsx';
 import { countUnread } from './store.ts';
 
-const KINDS: Readonly<Record<string, string>> = { guest: ' (guest)', external: ' (other organisation)' };
+const KINDS = [
+  { kind: 'member', name: 'Members' },
+  { kind: 'guest', name: 'Guests' },
+  { kind: 'external', name: 'Other organisations' },
+] as const;
 
 export function Sidebar({ onGo }: { onGo(): void }) {
   const { state, dispatch } = usePage();
@@ -19,11 +23,16 @@ export function Sidebar({ onGo }: { onGo(): void }) {
             value={state.user}
             onChange={({ currentTarget }) => dispatch({ do: 'act-as', user: currentTarget.value })}
           >
-            {people.map(({ id, real_name, kind }) => (
-              <option key={id} value={id}>
-                {real_name}
-                {KINDS[kind] ?? ''}
-              </option>
+            {KINDS.map(({ kind, name }) => (
+              <optgroup key={kind} label={name}>
+                {people
+                  .filter((person) => person.kind === kind)
+                  .map(({ id, real_name }) => (
+                    <option key={id} value={id}>
+                      {real_name}
+                    </option>
+                  ))}
+              </optgroup>
             ))}
           </select>
         </label>

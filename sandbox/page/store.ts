@@ -27,6 +27,8 @@ export interface PageState {
   read: Readonly<Record<string, string>>;
   /** A suggested text for the composer in use; `number` distinguishes it from the next one. */
   draft: { text: string; number: number };
+  /** Whether the page still suggests what to try. */
+  isWelcome: boolean;
   /** The last thing that went wrong, for people. */
   problem: string | null;
 }
@@ -37,6 +39,7 @@ export type Act =
   | { do: 'act-as'; user: string }
   | { do: 'go'; place: Partial<Place> }
   | { do: 'draft'; text: string }
+  | { do: 'close-welcome' }
   | { do: 'problem'; problem: string | null };
 
 const MAX_TRAFFIC = 1_000;
@@ -55,6 +58,7 @@ export function initialState(user: string): PageState {
     place: { channel: 'C01GEN', tab: 'messages', thread: null },
     read: {},
     draft: { text: '', number: 0 },
+    isWelcome: true,
     problem: null,
   };
 }
@@ -68,7 +72,8 @@ export function reduceState(state: PageState, act: Act): PageState {
       return { ...state, isLive: false };
     case 'act-as': {
       const channel = state.place.channel.startsWith('D') ? `D${act.user.slice(1)}` : state.place.channel;
-      return { ...initialState(act.user), read: state.read, place: { ...state.place, channel } };
+      const { read, isWelcome } = state;
+      return { ...initialState(act.user), read, isWelcome, place: { ...state.place, channel } };
     }
     case 'go': {
       const moved = act.place.channel !== undefined && act.place.channel !== state.place.channel;
@@ -77,6 +82,8 @@ export function reduceState(state: PageState, act: Act): PageState {
     }
     case 'draft':
       return { ...state, draft: { text: act.text, number: state.draft.number + 1 } };
+    case 'close-welcome':
+      return { ...state, isWelcome: false };
     case 'problem':
       return { ...state, problem: act.problem };
     default:

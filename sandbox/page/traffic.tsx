@@ -9,43 +9,62 @@ const KINDS = [
 ] as const;
 const SHOWN = 250;
 
+/** Frames in which Letta repeats how things are: one after another they say little, and each has its own name. */
+const STATE_FRAMES = /^(?:update_\w+|sync_response)$/;
+
 interface Row {
+  title: string;
+  /** The newest one; its number is that of the first. */
   line: TrafficLine;
-  /** The number of successive frames of its kind that it represents. */
-  times: number;
+  /** The successive frames that it represents, each by its name and what it said. */
+  all: TrafficLine[];
 }
+
+const rowTitle = (line: TrafficLine) => (line.kind === 'frame' && STATE_FRAMES.test(line.title) ? 'state' : line.title);
 
 /** Merges successive frames of one kind into one row, because a streamed answer has hundreds. */
 function rowsOf(lines: readonly TrafficLine[]): Row[] {
   const rows: Row[] = [];
   for (const line of lines) {
     const last = rows.at(-1);
-    const same = last && line.kind === 'frame' && last.line.kind === 'frame' && last.line.title === line.title;
+    const title = rowTitle(line);
+    const same = last && line.kind === 'frame' && last.line.kind === 'frame' && last.title === title;
     if (last && same && last.line.dir === line.dir && last.line.result === line.result) {
-      rows[rows.length - 1] = { line: { ...line, id: last.line.id }, times: last.times + 1 };
-    } else rows.push({ line, times: 1 });
+      rows[rows.length - 1] = { title, line: { ...line, id: last.line.id }, all: [...last.all, line] };
+    } else rows.push({ title, line, all: [line] });
   }
   return rows;
 }
 
-function TrafficRow({ row: { line, times } }: { row: Row }) {
+/** What an open row shows: the frames by name, where they have several, then the newest one. */
+function detailOf({ line, all }: Row): string {
+  const names = [...new Set(all.map(({ title }) => title))];
+  const counts = names.map((name) => `${name} ×${all.filter(({ title }) => title === name).length}`);
+  const heading = names.length > 1 ? `${counts.join('\n')}\n\nThe newest, ${line.title}:\n` : '';
+  return `${heading}${line.detail || '(nothing more)'}`;
+}
+
+function TrafficRow({ row }: { row: Row }) {
   const [open, setOpen] = useState(false);
+  const { line, title, all } = row;
   const arrow = line.kind === 'frame' ? (line.dir === 'out' ? '⇢' : '⇠') : line.dir === 'out' ? '→' : '←';
   const time = new Date(line.at).toLocaleTimeString('en-GB');
   return (
     <li class={`tone-${line.tone} kind-${line.kind}`}>
       <button type="button" aria-expanded={open} onClick={() => setOpen(!open)}>
         <time>{time}</time>
-        <span class="arrow" title={line.dir === 'out' ? 'from the bridge' : 'to the bridge'}>
-          {arrow}
+        <span class="arrow">
+          <span aria-hidden="true">{arrow}</span>
+          <span class="unseen">{line.dir === 'out' ? 'from the bridge' : 'to the bridge'}</span>
         </span>
         <span class="what">
-          <strong>{line.title}</strong>
-          {times > 1 && <span class="times"> ×{times}</span>} <span class="about">{line.about}</span>
+          <strong>{title}</strong>
+          {all.length > 1 && <span class="times"> ×{all.length}</span>}{' '}
+          {title !== 'state' && <span class="about">{line.about}</span>}
         </span>
         <span class="result">{line.result}</span>
       </button>
-      {open && <pre>{line.detail || '(nothing more)'}</pre>}
+      {open && <pre>{detailOf(row)}</pre>}
     </li>
   );
 }
@@ -61,9 +80,7 @@ export function Traffic() {
   const rows = rowsOf(state.traffic.filter(({ kind }) => !hidden.has(kind))).slice(-SHOWN);
   return (
     <section class="traffic" aria-label="Traffic">
-      <h3>
-        Traffic <small>→ Slack ⇢ Letta</small>
-      </h3>
+      <p class="note">→ to Slack, ← from it; ⇢ to Letta, ⇠ from it. Click a line to see all of it.</p>
       <div class="filters">
         {KINDS.map(({ kind, name }) => (
           <label key={kind}>

@@ -41,7 +41,18 @@ export class Feed {
     const people = users.map(({ id, name, real_name, kind }) => ({ id, name, real_name, kind }));
     const { scenes, faults } = this.#stage;
     const letta = this.#sandbox.letta ? 'scripted' : 'yours';
-    return { type: 'hello', user: this.#user, bot, people, commands: ['/agent'], shortcuts, letta, scenes, faults };
+    return {
+      type: 'hello',
+      user: this.#user,
+      bot,
+      people,
+      commands: ['/agent'],
+      shortcuts,
+      isAgent: this.#sandbox.isAgent,
+      letta,
+      scenes,
+      faults,
+    };
   }
 
   /** The changes since the last call; at first everything. */
@@ -66,8 +77,10 @@ export class Feed {
 
   #readState(slack: SlackState): State {
     const mine = slack.channels.filter(({ members, kind }) => kind !== 'im' && members.includes(this.#user));
-    const channels: ChannelInfo[] = mine.map(({ id, name, kind, archived }) => ({ id, name, kind, archived }));
-    channels.push({ id: `D${this.#user.slice(1)}`, name: '', kind: 'im', archived: false });
+    const channels: ChannelInfo[] = mine.map(({ id, name, kind, archived, members }) => {
+      return { id, name, kind, archived, hasBot: members.includes(slack.bot) };
+    });
+    channels.push({ id: `D${this.#user.slice(1)}`, name: '', kind: 'im', archived: false, hasBot: true });
     return {
       type: 'state',
       channels,

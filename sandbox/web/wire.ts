@@ -33,6 +33,8 @@ export interface Hello {
   commands: readonly string[];
   /** Names of the app's entries in the menu of messages. */
   shortcuts: readonly string[];
+  /** Whether the app is declared as an agent (`--agent`). */
+  isAgent: boolean;
   /** `yours`: a real one; its frames cannot be shown. */
   letta: 'scripted' | 'yours';
   scenes: SceneInfo[];
@@ -52,6 +54,8 @@ export interface ChannelInfo {
   name: string;
   kind: string;
   archived: boolean;
+  /** Whether the app is in it, so that it hears what is said there. */
+  hasBot: boolean;
 }
 
 export interface State {

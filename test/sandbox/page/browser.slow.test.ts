@@ -1,9 +1,8 @@
-import type { Browser, Page as BrowserPage } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it, onTestFailed, onTestFinished } from 'vitest';
-import { type Sandbox, startSandbox } from '../../../sandbox/sandbox.ts';
-import { transcript } from '../../../sandbox/slack/transcript.ts';
-import { type Page, startPage } from '../../../sandbox/web/server.ts';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Sandbox } from '../../../sandbox/sandbox.ts';
 import { chromiumPath, launchBrowser } from '../../support/browser.ts';
+import { openPage, type PageOptions } from '../../support/page.ts';
 import { until } from '../../support/until.ts';
 
 const SKIPPED = chromiumPath === null;
@@ -23,45 +22,7 @@ describe.skipIf(SKIPPED)('the page in a browser', { timeout: 60_000 }, () => {
   }, 60_000);
   afterAll(() => browser?.close());
 
-  /** A sandbox of one's own, its page open, and everything that the browser asked for. */
-  async function open(options: { width?: number; bridge?: 'thread' } = {}) {
-    const lines: string[] = [];
-    const sandbox: Sandbox = await startSandbox({
-      port: 0,
-      limits: 'on',
-      letta: 'app-server',
-      pace: 5,
-      bridge: options.bridge ?? 'here',
-      env: {},
-      log: (line) => void lines.push(line),
-    });
-    const page: Page = await startPage(sandbox, { port: 0 });
-    const tab: BrowserPage = await browser.newPage({ viewport: { width: options.width ?? 1280, height: 800 } });
-    onTestFinished(async () => {
-      await tab.close();
-      await page.close();
-      await sandbox.close();
-    });
-    onTestFailed(() => void process.stderr.write(`${transcript(sandbox.slack, 'C01GEN')}\n${lines.join('')}`));
-    tab.setDefaultTimeout(20_000);
-    const asked: string[] = [];
-    const wrong: string[] = [];
-    tab.on('request', (request) => void asked.push(request.url()));
-    tab.on('pageerror', (error) => void wrong.push(error.message));
-    tab.on('console', (message) => message.type() === 'error' && wrong.push(message.text()));
-    await tab.goto(page.url);
-    const composer = (name: string) => tab.getByRole('textbox', { name });
-    const write = async (name: string, text: string) => {
-      await composer(name).fill(text);
-      await composer(name).press('Enter');
-    };
-    const thread = tab.getByRole('region', { name: 'Thread' });
-    const openThread = (text: string) => {
-      const message = tab.locator('main').getByRole('article').filter({ hasText: text });
-      return message.getByRole('button', { name: /repl(y|ies)/ }).click();
-    };
-    return { sandbox, page, tab, asked, wrong, write, composer, thread, openThread };
-  }
+  const open = (options: PageOptions = {}) => openPage(browser, options);
 
   it('shows a growing answer after a mention, a reply and a stop', async () => {
     const { tab, write, thread, openThread, wrong } = await open();
@@ -75,7 +36,7 @@ describe.skipIf(SKIPPED)('the page in a browser', { timeout: 60_000 }, () => {
       .getByText(/^word1 word2 word3 word4/)
       .last()
       .waitFor();
-    await thread.getByRole('button', { name: 'Stop' }).click();
+    await thread.getByRole('log').getByRole('button', { name: /^Stop/ }).click();
     await thread.getByText(/Stopped by/).waitFor();
     expect(await thread.getByText('word300').count()).toBe(0);
     await write('Message the thread', 'say: still here');
@@ -148,7 +109,7 @@ describe.skipIf(SKIPPED)('the page in a browser', { timeout: 60_000 }, () => {
     const eng = tab.getByRole('button', { name: /eng/ });
     await eng.getByTitle('unread').getByText('1').waitFor();
     await eng.click();
-    await tab.locator('main').getByText('look here').waitFor();
+    await tab.locator('.channel').getByText('look here').waitFor();
     await eng.getByTitle('unread').waitFor({ state: 'detached' });
   });
 
@@ -156,7 +117,7 @@ describe.skipIf(SKIPPED)('the page in a browser', { timeout: 60_000 }, () => {
     const { sandbox, tab, thread } = await open();
     const { control } = sandbox.slack;
     const { ts } = await control.message({ channel: 'C01GEN', user: 'U02BOB', text: 'among people' });
-    const message = tab.locator('main').getByRole('article').filter({ hasText: 'among people' });
+    const message = tab.locator('.channel').getByRole('article').filter({ hasText: 'among people' });
     await message.hover();
     await message.getByRole('button', { name: 'Reply in thread' }).click();
     const status = (words: string) =>
@@ -181,7 +142,7 @@ describe.skipIf(SKIPPED)('the page in a browser', { timeout: 60_000 }, () => {
       user: 'U02BOB',
       text: '<https://sandbox.slack.com/archives/C02ENG/p1795598139009872|over there>',
     });
-    await tab.locator('main').getByRole('button', { name: 'over there' }).click();
+    await tab.locator('.channel').getByRole('button', { name: 'over there' }).click();
     await tab.getByRole('textbox', { name: 'Message #eng' }).waitFor();
     await tab.getByRole('button', { name: /general/ }).click();
 
@@ -211,17 +172,19 @@ describe.skipIf(SKIPPED)('the page in a browser', { timeout: 60_000 }, () => {
   });
 
   it('plays a scene, shows its traffic and arms faults', async () => {
-    const { tab, write, thread } = await open();
-    await tab.getByRole('button', { name: 'Question', exact: true }).click();
+    const { tab, write, thread, unfold } = await open();
+    await tab.getByRole('button', { name: /^Question/ }).click();
     await thread.getByText('Which color?').first().waitFor();
     await tab.getByText('The scene is over').waitFor();
+    await unfold('Traffic');
+    await unfold('Slack’s limits');
     const traffic = tab.getByRole('region', { name: 'Traffic' });
     await traffic.getByText('chat.postMessage').first().waitFor();
     await traffic.getByText('block_actions').first().waitFor();
     await traffic.getByText('runtime_start').first().waitFor();
     await tab.getByRole('region', { name: 'Budget' }).getByText('chat.postMessage in #general').waitFor();
 
-    await tab.getByText('Faults', { exact: true }).click();
+    await unfold('Faults');
     await tab.getByRole('button', { name: 'Edits: 429 × 5' }).click();
     await tab.getByText('Armed now: chat.update: ratelimited × 5').waitFor();
     await tab.getByRole('button', { name: 'Clear Slack’s' }).click();
@@ -297,13 +260,23 @@ describe.skipIf(SKIPPED)('the page in a browser', { timeout: 60_000 }, () => {
       },
       { type: 'image', alt_text: 'a chart', image_url: 'https://x.example/b' },
       { type: 'plan', title: 'A plan' },
+      { type: 'carousel', elements: [] },
     ];
     const { control } = sandbox.slack;
     await asApp(sandbox, 'chat.postMessage', { channel: 'C01GEN', text: 'blocks', blocks });
 
-    const message = tab.locator('main').getByRole('article');
+    const message = tab.locator('.channel').getByRole('article');
     await message.getByText('A header').waitFor();
-    for (const words of ['A field', 'A context', 'a logo', 'Picture: a chart', '@alice', 'a & b', 'A plan block']) {
+    for (const words of [
+      'A field',
+      'A context',
+      'a logo',
+      'Picture: a chart',
+      '@alice',
+      'a & b',
+      'A plan',
+      'A carousel block',
+    ]) {
       expect(await message.getByText(words).count(), words).toBe(1);
     }
     expect(await message.getByText('<i>').count()).toBe(1);
@@ -330,13 +303,14 @@ describe.skipIf(SKIPPED)('the page in a browser', { timeout: 60_000 }, () => {
   });
 
   it('has one column and no overflow at 390 pixels', async () => {
-    const { tab, write, thread, openThread } = await open({ width: 390 });
+    const { tab, write, thread, openThread, unfold } = await open({ width: 390 });
     await write('Message #general', '@agent report');
     await openThread('report');
     await thread.getByText('Should I continue?').waitFor();
     const wide = () => tab.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth');
     expect(await wide()).toBe(false);
     await tab.getByRole('button', { name: 'Behind the scenes' }).click();
+    await unfold('Traffic');
     await tab.getByRole('region', { name: 'Traffic' }).waitFor();
     expect(await wide()).toBe(false);
     await tab.getByRole('button', { name: 'Channels' }).click();

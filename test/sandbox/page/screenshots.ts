@@ -48,7 +48,7 @@ async function say(tab: Tab, text: string): Promise<void> {
   await field.fill(text);
   await field.press('Enter');
   const message = tab
-    .locator('main')
+    .locator('.channel')
     .getByRole('article')
     .filter({ hasText: text.slice(0, 40) });
   await message.getByRole('button', { name: /repl(y|ies)/ }).click();

@@ -84,7 +84,7 @@ describe('the state of the page', () => {
   it('leaves a channel that the person cannot see', () => {
     const feed: State = {
       type: 'state',
-      channels: [{ id: 'C01GEN', name: 'general', kind: 'public', archived: false }],
+      channels: [{ id: 'C01GEN', name: 'general', kind: 'public', archived: false, hasBot: true }],
       bridge: 'up',
       sockets: 1,
       pending: 0,
