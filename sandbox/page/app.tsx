@@ -113,7 +113,10 @@ export function App() {
             Go to what waits for your click
           </button>
           <h1>
-            <strong>letta-slack-bridge</strong> sandbox <small>a small Slack, all on this machine</small>
+            <strong>letta-slack-bridge</strong> sandbox{' '}
+            <small>
+              a small Slack, all on this machine{state.hello?.isAgent ? '; the app is declared as an agent' : ''}
+            </small>
           </h1>
           <button
             type="button"

@@ -79,7 +79,8 @@ describe.concurrent('npm run sandbox', () => {
       () => /"name":"Agent".*from my own/.test(seen),
       () => `${seen}\n${output()}`,
     );
-    expect(JSON.stringify(letta.log())).toContain('from my own');
+    const heard = () => JSON.stringify(letta.log());
+    await until(() => heard().includes('from my own'), heard);
   });
 
   it('with your own Letta and no settings: names the missing ones', async (context) => {

@@ -72,6 +72,8 @@ export interface ButtonOptions {
 /** Begins with what is seen, unless it contains that: people who speak to their machine name what they see. */
 function spokenLabel(label: string, says: string): string {
   const seen = label.replace(/…$/, '');
+  // A mere sign cannot be said.
+  if (!/[\p{L}\p{N}]/u.test(seen)) return says;
   return says.toLowerCase().includes(seen.toLowerCase()) ? says : `${seen}: ${says}`;
 }
 
