@@ -26,6 +26,30 @@ export function wholeAt(trace: Trace): number | null {
   return trace.shown.find(({ words }) => words >= trace.length)?.at ?? null;
 }
 
+/** Characters of a text that make it worth reading, as in a notification. */
+const READABLE = 40;
+
+/** How many of the scripted agent's words (`word1 word2 …`) make a text readable; all of a shorter one. */
+export function readableWords(length: number): number {
+  let characters = -1;
+  for (let word = 1; word < length; word += 1) {
+    characters += ` word${word}`.length;
+    if (characters >= READABLE) return word;
+  }
+  return length;
+}
+
+/** When enough was written to be read; `end`: never. */
+export function readableAt({ words, length }: Trace, end: number): number {
+  return words[readableWords(length) - 1] ?? end;
+}
+
+/** ms from the first word until people could see enough to read; until `end`, where they never could. */
+export function firstReadableDelay(trace: Trace, end: number): number {
+  const shown = trace.shown.find(({ words }) => words >= readableWords(trace.length));
+  return (shown?.at ?? end) - (trace.words[0] ?? 0);
+}
+
 export function writtenUntil(trace: Trace): number {
   return trace.words.at(-1) ?? trace.asked;
 }

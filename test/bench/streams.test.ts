@@ -2,7 +2,16 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { medianRows, row } from '../../bench/row.ts';
 import { fairStaleness, type Load, stalenessBound, waitsOfLastEdits } from '../../bench/streams/bound.ts';
-import { finalDelay, staleness, type Trace, wordDelays, writingTime } from '../../bench/streams/trace.ts';
+import {
+  finalDelay,
+  firstReadableDelay,
+  readableAt,
+  readableWords,
+  staleness,
+  type Trace,
+  wordDelays,
+  writingTime,
+} from '../../bench/streams/trace.ts';
 
 const trace = (words: number[], shown: [at: number, words: number][]): Trace => ({
   channel: 'C1',
@@ -33,6 +42,20 @@ describe('measures of a benchmark turn', () => {
     expect(wordDelays(turn, 9_000)).toEqual([50, 300, 200, 100]);
     expect(finalDelay(turn, 9_000)).toBe(100);
     expect(finalDelay(trace([1, 2], [[3, 1]]), 10)).toBe(8);
+  });
+
+  it('text is readable from 40 characters on, or when it is whole', () => {
+    expect('word1 word2 word3 word4 word5 word6 word7'.length).toBe(41);
+    expect(readableWords(100)).toBe(7);
+    expect(readableWords(3)).toBe(3);
+    const words = Array.from({ length: 20 }, (_, at) => 1_000 + at * 10);
+    const long = trace(words, [
+      [1_020, 1],
+      [1_100, 7],
+    ]);
+    expect(readableAt(long, 9_000)).toBe(1_060);
+    expect(firstReadableDelay(long, 9_000)).toBe(100);
+    expect(firstReadableDelay(trace(words, [[1_020, 1]]), 9_000)).toBe(8_000);
   });
 
   it('writing time lasts from the first to the last word', () => {
