@@ -20,8 +20,7 @@ export type Activity =
   | { kind: 'tool'; tool: string; detail: string }
   /** Several steps that only read: one line for all of them. */
   | { kind: 'looking'; steps: number; detail: string }
-  /** `who`: the name of the person who decides, where it is known. */
-  | { kind: 'waiting_for_people'; who?: string }
+  | { kind: 'waiting_for_people' }
   | { kind: 'retrying'; attempt: number; maxAttempts: number }
   | { kind: 'stopping' }
   /** The bridge is about to end; its next start goes on with the turn. */

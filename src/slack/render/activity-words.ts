@@ -15,8 +15,11 @@ export interface ActivityWords {
 
 const THINKING = 'is thinking…';
 
-/** The words for every activity; nothing else says what the agent is doing. */
-export function activityWords(activity: Activity): ActivityWords {
+/**
+ * The words for every activity; nothing else says what the agent is doing.
+ * @param who the name of the person whose decision it waits for, if it is known
+ */
+export function activityWords(activity: Activity, who?: string): ActivityWords {
   switch (activity.kind) {
     case 'starting':
       return { line: '⏳ Starting…', notification: null, status: THINKING };
@@ -50,7 +53,6 @@ export function activityWords(activity: Activity): ActivityWords {
       return { line: `🔧 ${what}`, notification: what, status: 'is looking around…' };
     }
     case 'waiting_for_people': {
-      const { who } = activity;
       return {
         line: `⏳ Waiting for ${who === undefined ? 'an answer' : `@${who}`}`,
         notification: `Waiting for ${who === undefined ? 'a decision' : `@${who}’s decision`}`,

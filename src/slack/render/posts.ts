@@ -72,7 +72,14 @@ export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), option
   const tail = posts.at(-1);
   if (tail?.kind === 'text' && tail.part.startsWith(`${last}.`)) posts.pop();
   const number = view.items[last]?.kind === 'text' ? last : last + 1;
-  posts.push(tailPost(view, tail?.kind === 'text' && tail.part.startsWith(`${last}.`) ? tail : null, `${number}.0`));
+  posts.push(
+    tailPost(
+      view,
+      tail?.kind === 'text' && tail.part.startsWith(`${last}.`) ? tail : null,
+      `${number}.0`,
+      options.nameOf,
+    ),
+  );
   const named = view.textUnknown ? posts.map(markAsAfterRestart) : posts;
   return [...addNotes(named, view), ...notePosts(view)];
 }
@@ -124,8 +131,8 @@ function cardPost({ card }: Extract<ViewItem, { kind: 'card' }>): SlackPost {
 }
 
 /** The message that says what the agent does, or how it ended, below the last text if there is one. */
-function tailPost(view: TurnView, text: SlackPost | null, bare: string): SlackPost {
-  const tail = tailOf(view);
+function tailPost(view: TurnView, text: SlackPost | null, bare: string, nameOf?: NameOf): SlackPost {
+  const tail = tailOf(view, nameOf);
   const blocks: KnownBlock[] = [...(text?.blocks ?? []), ...tail.blocks];
   const part = text?.part ?? bare;
   // A phone shows these words: the first ones of an answer only if they can be read.

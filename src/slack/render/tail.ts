@@ -10,6 +10,7 @@ import { neutralizeMrkdwn } from './neutralize.ts';
 import { decidedLine, offerButtons } from './offer.ts';
 import type { SlackPost } from './post.ts';
 import { wordsOf } from './readable.ts';
+import type { NameOf } from './slack-markup.ts';
 import { todoBlocks } from './todo.ts';
 
 /** What is shown below the text of a turn's last message. */
@@ -22,12 +23,12 @@ export interface Tail {
 }
 
 /** What the agent does, while the turn runs, or how the turn ended. */
-export function tailOf(view: TurnView): Tail {
+export function tailOf(view: TurnView, nameOf?: NameOf): Tail {
   const blocks: KnownBlock[] = view.tools ? [context(plain(toolText(view.tools), LIMITS.text))] : [];
   if (view.todo) blocks.push(...todoBlocks(view.todo, view.live !== null));
   if (view.live) {
     const { activity, queued, stop } = view.live;
-    const { line, notification } = activityWords(activity);
+    const { line, notification } = activityWords(activity, whoDecides(view, nameOf));
     blocks.push(context(plain(line), ...(queued > 0 ? [plain(waitingWords(queued))] : [])));
     if (stop !== null) {
       const label = { actionId: ACTION_IDS.stop, token: stop, label: 'Stop', says: 'Stop the agent' };
@@ -52,6 +53,13 @@ export function tailOf(view: TurnView): Tail {
     if (buttons.length > 0) blocks.push(actions(...buttons));
   }
   return { blocks, words: words === '' ? DONE : words, isLive: false };
+}
+
+/** The name of the person whose decision the turn waits for, if it is known. */
+function whoDecides({ items }: TurnView, nameOf?: NameOf): string | undefined {
+  const open = items.find((item) => item.kind === 'card' && item.card.state.state === 'open');
+  const [first] = open?.kind === 'card' ? open.card.asks : [];
+  return first === undefined ? undefined : nameOf?.(first);
 }
 
 /**

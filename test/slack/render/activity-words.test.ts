@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Activity, TurnView } from '../../../src/bridge/view/turn.ts';
+import { makeToken } from '../../../src/bridge/ids.ts';
+import type { Activity, Card, TurnView } from '../../../src/bridge/view/turn.ts';
 import { activityWords } from '../../../src/slack/render/activity-words.ts';
 import { createRenderer, renderPosts } from '../../../src/slack/render/posts.ts';
 
@@ -25,7 +26,6 @@ const ALL: Activity[] = [
   { kind: 'tool', tool: 'Custom', detail: '' },
   { kind: 'looking', steps: 3, detail: 'a.ts' },
   { kind: 'waiting_for_people' },
-  { kind: 'waiting_for_people', who: 'alice' },
   { kind: 'retrying', attempt: 1, maxAttempts: 3 },
   { kind: 'stopping' },
   { kind: 'paused' },
@@ -45,11 +45,28 @@ describe('the notification of a message without text', () => {
       'Using Custom',
       'Looking around: 3 steps · a.ts',
       'Waiting for a decision',
-      'Waiting for @alice’s decision',
       'The model failed; trying again (1 of 3)',
       'Stopping',
       'Paused while the bridge restarts',
     ]);
+  });
+
+  it('waits for a person: names them, without a ping', () => {
+    const card: Card = {
+      kind: 'question',
+      token: makeToken('cardTOKEN'),
+      title: 'Which?',
+      questions: null,
+      asks: ['U01ALICE'],
+      stop: null,
+      expiresAt: null,
+      state: { state: 'open' },
+    };
+    const waiting = { ...view({ kind: 'waiting_for_people' }), items: [{ kind: 'card' as const, card }] };
+    const words = (name: string | undefined) => renderPosts(waiting, undefined, { nameOf: () => name }).at(-1)?.text;
+    expect(words('alice')).toBe('Waiting for @alice’s decision');
+    expect(words(undefined)).toBe('Waiting for a decision');
+    expect(words('<!channel>')).not.toMatch(/<[!@]/);
   });
 
   it('without a question: says so', () => {
@@ -63,7 +80,6 @@ describe('the notification of a message without text', () => {
       notified({ kind: 'thinking' }, evil),
       notified({ kind: 'tool', tool: evil, detail: evil }),
       notified({ kind: 'tool', tool: 'Bash', detail: evil }),
-      notified({ kind: 'waiting_for_people', who: evil }),
       notified({ kind: 'waiting_for_letta', notice: evil, device: evil }),
     ];
     for (const text of words) expect(text).not.toMatch(/<[!@]/);
@@ -84,7 +100,7 @@ describe('the status below the thread', () => {
       statusOf(view({ kind: 'tool', tool: evil, detail: evil })),
       statusOf(view({ kind: 'looking', steps: 1, detail: evil })),
       statusOf(view({ kind: 'waiting_for_letta', notice: evil, device: evil })),
-      statusOf(view({ kind: 'waiting_for_people', who: evil })),
+      statusOf(view({ kind: 'waiting_for_people' })),
     ];
     for (const status of statuses) expect(status).toMatch(/^is [a-zL ]+…$/);
   });
