@@ -30,6 +30,8 @@ export interface PublicationOptions {
   mayHaveUnknownPosts: boolean;
   /** Stores the ledger; awaited after each confirmed call. */
   savePosts(posts: PostRecord[]): Promise<void>;
+  /** Called when the first message is on its way, and when it could not be posted. */
+  onPosting?(isPosting: boolean): void;
   /** Called when the first message exists; `wasFound`: an earlier process posted it. */
   onFirstPost(wasFound: boolean): void;
   /** How people see that the agent works before there is a message. */
@@ -310,6 +312,8 @@ export function createPublication(parts: PublicationParts, options: PublicationO
         if (isOver || scheduler.whenAllowed(wants) > clock.monotonic()) return;
       }
     }
+    const isFirst = call.kind === 'post' && ledger.posts.length === 0;
+    if (isFirst) options.onPosting?.(true);
     let ts: SlackTs;
     let isAstray = false;
     let answerChannel: unknown;
@@ -320,6 +324,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       answerChannel = answer.channel;
       isAstray = call.kind === 'post' && address.threadTs !== null && isTopLevel(answer.message);
     } catch (error) {
+      if (isFirst) options.onPosting?.(false);
       await handleFailure(call, content, error);
       return;
     }

@@ -109,6 +109,7 @@ export function createSessionLine(
 
   updateSession();
   return {
+    notePosting: (isPosting) => fallbackLine?.notePosting(isPosting),
     notePosted(wasFound) {
       hasSignOfLife = true;
       fallbackLine?.notePosted(wasFound);

@@ -12,6 +12,10 @@ const FIRST_WORDS = 'is thinking…';
 const SELF_CLEAR_MS = 120_000;
 /** While there is no message, the status is set again this often. */
 const RENEW_MS = 100_000;
+/** A turn that shows its first message sooner has no status: that saves a call, and nobody could have read it. */
+const SOON_MS = 250;
+/** A status whose turn comes later would be too late as a first sign. */
+const LATEST_MS = 700;
 /** An activity that is over sooner does not change the words. */
 const CHANGE_MS = 3_000;
 
@@ -22,6 +26,8 @@ const CHANGE_MS = 3_000;
 export interface StatusLine {
   /** @param words what the status should say, if it has words: "is thinking…" */
   noteActivity(isWaitingForPeople: boolean, words: string): void;
+  /** Notes that the app begins to post its first message, or that this failed: a status set after it would stay. */
+  notePosting(isPosting: boolean): void;
   /**
    * Notes that the app posted: Slack then clears the status itself, if it was shown before the post.
    * @param wasFound a look found the message, so it may be older than the status
@@ -55,7 +61,7 @@ export interface StatusParts {
   onSign(sign: 'status' | 'none'): void;
 }
 
-/** Sets the status now. Failures never affect the turn. */
+/** Sets the status, unless a message is posted at once. Failures never affect the turn. */
 export function createStatusLine(parts: StatusParts, address: ThreadAddress): StatusLine {
   const { scheduler, clock, log, latch, onSign } = parts;
   const ask: Ask = { method: METHOD, channel: address.channel, urgency: 'must' };
@@ -66,17 +72,23 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
   /** What Slack shows, as far as we know. */
   let shownWords = FIRST_WORDS;
   let change: Timer | null = null;
-  const setting = showStatus();
+
+  function scheduleStart(wait: number): void {
+    start = clock.after(wait, () => {
+      start = null;
+      lastWrite = showStatus().catch(logBug);
+    });
+  }
 
   async function showStatus(): Promise<void> {
-    if (latch.isOff || address.threadTs === null || scheduler.whenAllowed(ask) > clock.monotonic())
-      return onSign('none');
+    if (latch.isOff || scheduler.whenAllowed(ask) > clock.monotonic()) return onSign('none');
     try {
       shownWords = words;
       await writeStatus(words);
       mayBeShown = true;
       if (isWanted) onSign('status');
       scheduleRenewal();
+      scheduleChange();
     } catch (error) {
       if (!(error instanceof SlackError)) throw error;
       // Without an answer Slack may have set it.
@@ -106,11 +118,13 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
     renewal = null;
     change?.cancel();
     change = null;
+    start?.cancel();
+    start = null;
   }
 
   /** Changes the words once they are true for a while. */
   function scheduleChange(): void {
-    if (!isWanted || change || words === shownWords) return;
+    if (!isWanted || !mayBeShown || change || words === shownWords) return;
     change = clock.after(CHANGE_MS, () => {
       change = null;
       if (!mayBeShown || words === shownWords || scheduler.whenAllowed(ask) > clock.monotonic()) return;
@@ -140,11 +154,27 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
   }
 
   const logBug = (error: unknown) => log.error({ err: error }, 'the status line has a bug');
-  let lastWrite = setting.catch(logBug);
+  let lastWrite = Promise.resolve();
+  let start: Timer | null = null;
+  /** Set while it is not to begin because a message is on its way. */
+  let isPutOff = false;
+  const wait = Math.max(SOON_MS, scheduler.whenAllowed(ask) - clock.monotonic());
+  if (latch.isOff || address.threadTs === null || wait > LATEST_MS) onSign('none');
+  else scheduleStart(wait);
   return {
     noteActivity(_, next) {
       words = next;
       scheduleChange();
+    },
+    notePosting(isPosting) {
+      if (isPosting && start) {
+        start.cancel();
+        start = null;
+        isPutOff = true;
+      } else if (!isPosting && isPutOff && isWanted) {
+        isPutOff = false;
+        scheduleStart(0);
+      }
     },
     notePosted(wasFound) {
       stopRenewing();

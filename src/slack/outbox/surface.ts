@@ -157,6 +157,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
           // When Slack refuses our token, we cannot tell anybody.
           if (scope !== 'workspace') onHeldUp?.(held);
         },
+        onPosting: (isPosting) => status?.notePosting(isPosting),
         onFirstPost: (found) => status?.notePosted(found),
         sign: 'asked',
         giveUpAfterMs: GIVE_UP_TURN_MS,

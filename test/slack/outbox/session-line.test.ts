@@ -124,7 +124,7 @@ describe('the session status of an agent app', () => {
     stage.slack.isAgent = false;
     const turn = stage.turn();
     turn.show({});
-    await stage.clock.advance(300);
+    await stage.clock.advance(500);
     expect(stage.slack.status(address.channel, thread)).toBe('is thinking…');
     turn.finish({ items: [text('whole')] });
     await stage.clock.advance(5_000);

@@ -212,6 +212,41 @@ describe('a turn in Slack', () => {
     expect(stage.slack.callsOf('assistant.threads.setStatus')).toHaveLength(2);
   });
 
+  test('answers at once: sets no status', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({});
+    await stage.clock.advance(200);
+    turn.finish({ items: [text('Yes')] });
+    await stage.clock.advance(10_000);
+    expect(stage.slack.calls.map(({ method }) => method)).toEqual(['chat.postMessage']);
+    expect(stage.clock.waiting).toBe(0);
+  });
+
+  test('first message refused for a while: a status shows meanwhile', async () => {
+    const stage = createStage();
+    stage.slack.fault = (method) => (method === 'chat.postMessage' ? { kind: 'limited', retryAfterMs: 30_000 } : null);
+    const turn = stage.turn();
+    turn.show({ items: [text('Hello')] });
+    await stage.clock.advance(1_000);
+    expect(stage.slack.status(channel, thread)).toBe('is thinking…');
+    stage.slack.fault = () => null;
+    turn.finish({ items: [text('Hello')] });
+    await stage.clock.advance(60_000);
+    expect(shownIn(stage)).toEqual(['Hello']);
+    expect(stage.slack.status(channel, thread)).toBe('');
+  });
+
+  test('second turn in a channel: its status waits for its place', async () => {
+    const stage = createStage();
+    stage.turn().show({});
+    await stage.clock.advance(750);
+    stage.turn({ ...address, threadTs: '1700000000.000002' }, [], 'turn-2').show({});
+    await stage.clock.advance(700);
+    expect(stage.slack.status(channel, '1700000000.000002')).toBe('is thinking…');
+    expect(stage.slack.complaints).toEqual([]);
+  });
+
   test('uses tools that are quick: sets its status once', async () => {
     const stage = createStage();
     const turn = stage.turn();
