@@ -21,7 +21,10 @@ const place = z
   .optional();
 const texts = z.union([z.string(), z.array(z.string())]).transform((text) => (Array.isArray(text) ? text : [text]));
 /** A file that a message shares; its type follows from its name. */
-const file = z.strictObject({ name: z.string(), content: z.string() });
+const file = z.union([
+  z.strictObject({ name: z.string(), content: z.string() }),
+  z.strictObject({ name: z.string(), base64: z.base64() }),
+]);
 /** Seconds. */
 const within = z.number().positive().max(300).default(20);
 

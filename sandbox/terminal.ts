@@ -1,5 +1,6 @@
 import type { Sandbox } from './sandbox.ts';
 import type { SeenMessage } from './slack/control/api.ts';
+import { labelOf as labelOfElement } from './slack/interactions.ts';
 import { isObject, type JsonObject, objects } from './slack/model.ts';
 import { messageInTerminal, viewInTerminal } from './slack/transcript.ts';
 
@@ -195,7 +196,7 @@ function findByLabel(
 ): { action: string; value?: string; option?: string } | undefined {
   for (const element of blocks.flatMap(elementsOf)) {
     const action = String(element.action_id);
-    if (element.type === 'button' && isSame(label, labelOf(element.text))) {
+    if (element.type === 'button' && isSame(label, labelOfElement(element))) {
       return typeof element.value === 'string' ? { action, value: element.value } : { action };
     }
     const option = objects(element.options).find(({ text }) => isSame(label, labelOf(text)));

@@ -22,7 +22,7 @@ export const PAGE_SCENES: readonly PageScene[] = [
   scene('question', 'Question', 'The agent asks, with options as buttons. You can also answer in your own words.'),
   scene('queue', 'Queue', 'Messages wait while the agent works. Their authors can change them or take them back.'),
   scene('details', 'Details', 'What each tool did is behind Details, without secrets.'),
-  scene('files', 'Files', 'A message with a file: what the agent gets of it, and what the thread says.'),
+  scene('files', 'Files', 'A picture and a log beside a message: the agent gets both.'),
   scene('stop', 'Stop', 'A button stops the agent; what it said stays.'),
   scene('two-threads', 'Two threads at once', 'The agent works in both; neither waits for the other.'),
   scene('lost-connection', 'Lost connection', 'The sockets to Slack and to Letta break in the middle of an answer.'),

@@ -40,6 +40,16 @@ describe.concurrent('the sandbox in a terminal', () => {
     await context.expect(terminal.act('[Fly]')).rejects.toThrow('There is no [Fly] to click.');
   });
 
+  it('icon typed by its name: clicks it; its window is shown', async (context) => {
+    const { terminal, printedText } = await openTerminal(context);
+    await terminal.act('run bash touch hello.txt && echo made it');
+    await printedText('[Approve]');
+    await terminal.act('[approve]');
+    await printedText('[Details]');
+    await terminal.act('[details]');
+    await printedText('┌ Window');
+  });
+
   it('/agent: is a command, and its answer is printed', async (context) => {
     const { terminal, printedText } = await openTerminal(context);
     await terminal.act('say: hello');
