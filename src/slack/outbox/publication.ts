@@ -220,7 +220,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       : planCalls(ledger.posts, posts, content.isTextUnknown);
     const times = calls.map((call) => allowedAt(call, content));
     const call = calls.find((_, index) => (times[index] ?? 0) <= clock.monotonic());
-    if (unseenCards().length === 0 && !calls.some(isOfCard)) shownCards = content.cards;
+    if (!isThreadGone && unseenCards().length === 0 && !calls.some(isOfCard)) shownCards = content.cards;
     if (call) startWork(() => performCall(call, content));
     else if (calls.length > 0) blockedUntil = Math.min(...times);
     else if (isThreadGone) endGoneThread(content);
