@@ -387,10 +387,26 @@ export interface ThreadPast {
   isComplete: boolean;
 }
 
+/** Where a link leads, and whose message it is in. */
+export interface LinkQuery {
+  channel: ChannelId;
+  ts: SlackTs;
+  threadTs: SlackTs | null;
+  /** Nothing is shown that this person could not read in Slack. */
+  reader: UserId;
+  /** The channel in which they wrote the link: they can read that one. */
+  from: ChannelId;
+}
+
+/** The message behind a link and the beginning of its thread; or why they cannot be shown, in words for the agent. */
+export type LinkedPast = { messages: PastMessage[] } | { refused: string };
+
 /** Reads a thread while its turn waits: quickly, and not at all when the budget of calls does not allow it. */
 export interface ThreadReader {
   /** Rejects with a BridgeError whose notice says in a few words why the thread cannot be read. */
   readThread(address: ThreadAddress, query: PastQuery): Promise<ThreadPast>;
+  /** Never rejects. */
+  readLinked(query: LinkQuery): Promise<LinkedPast>;
 }
 
 // ---- storage -----------------------------------------------------------------------------------

@@ -90,6 +90,9 @@ const past = z.strictObject({
   isFirst: z.boolean(),
   omitted: z.number().int().nonnegative(),
   seal: text,
+  linked: z
+    .array(z.strictObject({ channel: text, ts: text, items: z.array(inboxItem), refused: text.optional() }))
+    .optional(),
 });
 
 const approvalState = z.discriminatedUnion('state', [

@@ -1,5 +1,5 @@
 import type { BackgroundTask, StoredRuntime } from '../agent-event.ts';
-import type { MessageKey, SlackTs, ThreadKey, Token, TurnId, UserId } from '../ids.ts';
+import type { ChannelId, MessageKey, SlackTs, ThreadKey, Token, TurnId, UserId } from '../ids.ts';
 import type { FileRef, Span, ThreadAddress } from '../inbound.ts';
 import type { PersonKind } from '../person.ts';
 
@@ -76,6 +76,19 @@ export interface TurnPast {
   omitted: number;
   /** With this the prompt was written, and is written again if it is sent again. */
   seal: string;
+  /** What is behind links to messages; left out: there are none. */
+  linked?: LinkedMessages[] | undefined;
+}
+
+/** The message behind a link, and the beginning of its thread. */
+export interface LinkedMessages {
+  channel: ChannelId;
+  /** Of the message that the link leads to. */
+  ts: SlackTs;
+  /** Oldest first; empty when they cannot be shown. */
+  items: InboxItem[];
+  /** Why not, in words for the agent. */
+  refused?: string | undefined;
 }
 
 /** A Slack message that shows a part of the open turn. */

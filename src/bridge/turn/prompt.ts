@@ -1,6 +1,6 @@
 import type { MessageKey, UserId } from '../ids.ts';
 import type { Span } from '../inbound.ts';
-import type { InboxItem, OwnKind, TurnPast } from '../record/thread-record.ts';
+import type { InboxItem, LinkedMessages, OwnKind, TurnPast } from '../record/thread-record.ts';
 import { asCode } from '../text/as-code.ts';
 import { fileLabel } from '../text/file-label.ts';
 import { oneLine } from '../text/one-line.ts';
@@ -34,7 +34,7 @@ export interface PromptParts {
   /** To the turn's last message. */
   link?: string | null;
   /** Set when the thread's history was read for `context`. */
-  past?: Pick<TurnPast, 'isFirst' | 'omitted'> | undefined;
+  past?: Pick<TurnPast, 'isFirst' | 'omitted' | 'linked'> | undefined;
   /** What became of the files of `items`, by message; left out: they have none. */
   files?: ReadonlyMap<MessageKey, readonly FileNote[]> | undefined;
 }
@@ -140,6 +140,7 @@ export function promptContent(parts: PromptParts): string {
     lines.push(line(`${from(item)}, ${distrust(item)}`), contextText(item, names, botUser));
   }
   if (omitted !== null && past?.isFirst && parts.context.length < 2) lines.push(omitted);
+  for (const linked of past?.linked ?? []) lines.push(...linkedLines(linked, line, from, parts));
   for (const missing of parts.notPassedOn) lines.push(line(`Not passed on to you: ${quoted(missing)}.`));
   for (const item of parts.items) {
     lines.push(line(`${from(item)}, trusted: written to you by someone who may instruct you.`));
@@ -154,6 +155,22 @@ const OWN: Readonly<Record<OwnKind, string>> = {
   card: 'a request for approval',
   notice: 'a notice of the bridge',
 };
+
+/** What is behind a link to a message, or why it is not shown. */
+function linkedLines(
+  { channel, ts, items, refused }: LinkedMessages,
+  line: (text: string) => string,
+  from: (item: InboxItem) => string,
+  { names, botUser }: PromptParts,
+): string[] {
+  const name = names.channels.get(channel);
+  const where = `${channel}${name === undefined ? '' : `, named ${quoted(name)}`}`;
+  if (refused !== undefined)
+    return [line(`Behind the link to message ${ts} in ${where}: not shown to you, because ${refused}.`)];
+  const heading = line(`Behind the link to message ${ts} in ${where}:`);
+  const said = items.flatMap((item) => [line(`${from(item)}, ${distrust(item)}`), contextText(item, names, botUser)]);
+  return [heading, ...said];
+}
 
 function headingOf({ isFirst }: Pick<TurnPast, 'isFirst'>): string {
   const what = isFirst ? 'The thread so far' : 'Written in the thread since you last heard of it';
@@ -182,8 +199,10 @@ function contextText(item: InboxItem, names: Names, botUser: UserId): string {
 /** Whether no text or name in the prompt contains the seal, so that only the bridge can write it. */
 export function isSafeSeal(seal: string, parts: Omit<PromptParts, 'seal'>): boolean {
   const { items, context, notPassedOn, names, botUser, topic = '' } = parts;
-  const texts = [...items, ...context].map(({ spans }) => spansText(spans, names, botUser));
-  const named = context.flatMap(({ files, botName }) => [...files.map(fileLabel), botName ?? '']);
+  const linked = parts.past?.linked?.flatMap((each) => each.items) ?? [];
+  const others = [...context, ...linked];
+  const texts = [...items, ...others].map(({ spans }) => spansText(spans, names, botUser));
+  const named = others.flatMap(({ files, botName }) => [...files.map(fileLabel), botName ?? '']);
   const files = [...(parts.files?.values() ?? [])].flatMap((notes) => shownTexts(notes));
   const chosen = [
     ...texts,

@@ -116,7 +116,10 @@ function forwardedSpans(attached: Attachment, options: ContentOptions, depth: nu
   }
   if (isBlank(inner.spans)) inner.add(mrkdwnSpans(attached.fallback ?? ''));
   if (isBlank(inner.spans)) return [{ kind: 'text', text: `\n[message of ${author} that cannot be read here]\n` }];
-  const out = new SpanBuilder().text(`\n[forwarded message of ${author}]\n`);
+  // What Slack shows below a link is not what its author forwarded.
+  const isLinked = !attached.is_share && attached.from_url;
+  const what = isLinked ? `message of ${author} behind ${attached.from_url}` : `forwarded message of ${author}`;
+  const out = new SpanBuilder().text(`\n[${what}]\n`);
   return out.add(prefixLines(inner.spans, '> ', '> ')).text('\n').spans;
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { compareTs, isDirect, type SlackTs } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
-import type { PastMessage, PastQuery, ThreadPast, ThreadReader } from '../../bridge/ports.ts';
+import type { LinkedPast, LinkQuery, PastMessage, PastQuery, ThreadPast, ThreadReader } from '../../bridge/ports.ts';
 import { BridgeError } from '../../errors.ts';
 import type { CallMeter } from '../api/call-meter.ts';
 import { type SlackApi, SlackError } from '../api/slack-api.ts';
@@ -33,6 +33,15 @@ const page = z.looseObject({
   has_more: z.boolean().nullish().catch(null),
 });
 type Wire = z.output<typeof page>['messages'][number];
+
+/** A message behind a link and so many replies at most. */
+const LINKED = 6;
+const MEMBER_PAGES = 3;
+
+const members = z.looseObject({
+  members: z.array(z.string()),
+  response_metadata: z.looseObject({ next_cursor: z.string().nullish() }).nullish(),
+});
 
 const LIMITED = 'Slack limits how often I may read threads';
 const REASONS: Readonly<Record<string, string>> = {
@@ -120,7 +129,47 @@ export function createThreadReader({ api, identity, tier, meter }: ThreadReaderO
     return { root: null, messages, unread: hasMore ? 1 : 0, isComplete: true };
   }
 
+  /** Whether the person is in the channel, as far as its first members tell. */
+  async function isMember(channel: string, user: string): Promise<boolean> {
+    let cursor = '';
+    for (let n = 0; n < MEMBER_PAGES; n += 1) {
+      const more = cursor === '' ? {} : { cursor };
+      const answer = await api.call('conversations.members', { channel, limit: 1_000, ...more }, { client: 'live' });
+      const parsed = members.safeParse(answer);
+      if (!parsed.success) return false;
+      if (parsed.data.members.includes(user)) return true;
+      cursor = parsed.data.response_metadata?.next_cursor ?? '';
+      if (cursor === '') return false;
+    }
+    return false;
+  }
+
+  async function readLinked({ channel, ts, threadTs, reader, from }: LinkQuery): Promise<LinkedPast> {
+    if (channel !== from && !(await isMember(channel, reader))) return { refused: `${reader} is not in that channel` };
+    const args = {
+      channel,
+      ts: threadTs ?? ts,
+      limit: LINKED,
+      ...(threadTs !== null && { oldest: ts, inclusive: true }),
+    };
+    const { wire } = await fetchPage('conversations.replies', args);
+    const wanted = wire.filter((each) => threadTs === null || each.ts === threadTs || each.ts === ts);
+    const place = placeOf(channel);
+    // The message that the link leads to goes along whole, as the first one of a thread does.
+    const messages = wanted.flatMap((each) => readPastMessage(each, place, identity, each.ts === ts) ?? []);
+    return messages.some((each) => each.ts === ts) ? { messages } : { refused: 'it is not there' };
+  }
+
   return {
+    readLinked: (query) =>
+      readLinked(query).catch((error: unknown) => ({
+        refused:
+          error instanceof SlackError
+            ? reasonOf(error)
+            : error instanceof BridgeError
+              ? error.notice
+              : 'Slack did not answer',
+      })),
     readThread: ({ channel, threadTs }: ThreadAddress, query) =>
       threadTs === null ? readTop(channel, query) : readReplies(channel, threadTs, query),
   };

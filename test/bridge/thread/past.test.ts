@@ -1,12 +1,22 @@
 import { describe, expect, it } from 'vitest';
+import { closedPolicy } from '../../../src/bridge/access/policy.ts';
 import { compareTs } from '../../../src/bridge/ids.ts';
-import type { PastMessage, PastQuery, ThreadPast, ThreadReader } from '../../../src/bridge/ports.ts';
+import type {
+  LinkedPast,
+  LinkQuery,
+  PastMessage,
+  PastQuery,
+  ThreadPast,
+  ThreadReader,
+} from '../../../src/bridge/ports.ts';
 import { BridgeError } from '../../../src/errors.ts';
 import { createMiddle, type Middle, ROOT } from '../../support/middle.ts';
 
 interface SlackThread {
   messages: PastMessage[];
   queries: PastQuery[];
+  links: LinkQuery[];
+  behindLinks: LinkedPast;
   /** What reading does instead of answering. */
   fails: (() => Promise<never>) | null;
 }
@@ -19,8 +29,12 @@ function said(n: number, text: string, more: Partial<PastMessage> = {}): PastMes
 
 /** The middle beside a thread that Slack has, whether or not its events arrive. */
 function story(messages: PastMessage[], policy: Parameters<typeof createMiddle>[0] = {}, most = 50) {
-  const thread: SlackThread = { messages, queries: [], fails: null };
+  const thread: SlackThread = { messages, queries: [], links: [], behindLinks: { messages: [] }, fails: null };
   const reader: ThreadReader = {
+    readLinked: (query) => {
+      thread.links.push(query);
+      return Promise.resolve(thread.behindLinks);
+    },
     async readThread(_address, query): Promise<ThreadPast> {
       thread.queries.push(query);
       if (thread.fails) return thread.fails();
@@ -216,8 +230,8 @@ describe('an input that is sent again', () => {
 
 describe('`context` of a channel', () => {
   const withContext = async (context: 'addressed' | 'off') => {
-    const all = story([said(1, 'disk 98 %')]);
-    all.middle.policy.defaults.context = context;
+    const policy = { defaults: { ...closedPolicy.defaults, context } };
+    const all = story([said(1, 'disk 98 %')], { policy });
     await all.middle.write('look at this', { ts: ts(50), thread: ROOT, mention: true });
     all.middle.connection.ready();
     await sent(all.middle);

@@ -177,3 +177,60 @@ describe('a thread that Slack does not give', () => {
     await expect(read()).rejects.toMatchObject({ notice: 'Slack limits how often I may read threads' });
   });
 });
+
+describe('a message behind a link', () => {
+  const reply = said(7);
+  function linked(members: string[], { error = null as SlackError | null } = {}) {
+    const methods: string[] = [];
+    const api: SlackApi = {
+      async call(method, args) {
+        methods.push(method);
+        if (error) throw error;
+        if (method === 'conversations.members') {
+          const [page, rest] = [members.slice(0, 2), members.slice(2)];
+          const isFirst = args.cursor === undefined;
+          const next_cursor = isFirst && rest.length > 0 ? 'more' : '';
+          return { ok: true, members: isFirst ? page : rest, response_metadata: { next_cursor } };
+        }
+        const all = [{ ts: ROOT, user: 'U1', text: 'the alert' }, said(6), reply, said(8)];
+        return {
+          ok: true,
+          messages: all.filter(({ ts }) => ts === ROOT || ts >= String(args.oldest ?? '')),
+        } as unknown as SlackAnswer;
+      },
+    };
+    const meter = meterCalls(api, createFakeClock(0));
+    const reader = createThreadReader({ api: meter.api, identity, tier: 'full', meter });
+    const query = { channel: 'C2', ts: reply.ts, threadTs: ROOT, reader: 'U9', from: 'C1' };
+    return { methods, read: (change = {}) => reader.readLinked({ ...query, ...change }) };
+  }
+
+  it('in a channel of its reader: brings message and root', async () => {
+    const { read, methods } = linked(['U1', 'U2', 'U9']);
+    expect(await read()).toMatchObject({ messages: [{ ts: ROOT }, { ts: reply.ts }] });
+    expect(methods).toEqual(['conversations.members', 'conversations.members', 'conversations.replies']);
+  });
+
+  it('beginning a thread: goes along with the first replies', async () => {
+    const found = await linked(['U9']).read({ ts: ROOT, threadTs: null });
+    expect('messages' in found && found.messages.map(({ ts }) => ts)).toEqual([ROOT, at(6), at(7), at(8)]);
+  });
+
+  it('in the channel where the link is: no member is looked up', async () => {
+    const { read, methods } = linked([]);
+    expect(await read({ from: 'C2' })).toMatchObject({ messages: [{ ts: ROOT }, { ts: reply.ts }] });
+    expect(methods).toEqual(['conversations.replies']);
+  });
+
+  it('in a channel without its reader: is not read', async () => {
+    const { read, methods } = linked(['U1', 'U2', 'U3']);
+    expect(await read()).toEqual({ refused: 'U9 is not in that channel' });
+    expect(methods).not.toContain('conversations.replies');
+  });
+
+  it('gone, or in a channel without the bot: says so', async () => {
+    expect(await linked(['U9']).read({ ts: at(500) })).toEqual({ refused: 'it is not there' });
+    const { read } = linked([], { error: refusal('channel_not_found') });
+    expect(await read()).toEqual({ refused: 'the bot cannot see this channel' });
+  });
+});
