@@ -58,6 +58,16 @@ function complaints(path: string, source: string): string[] {
     });
 }
 
+/** The signs that lines in Slack begin with, and those of feedback; every other thing is said in words. */
+const SIGNS = new Set(['⏳', '🔧', '⚠️', '✅', '⛔', '👍', '👎']);
+
+function foreignSigns(path: string, source: string): string[] {
+  const found = wordsIn(parseSync(path, source).program).flatMap(({ text }) => [
+    ...text.matchAll(/\p{Emoji_Presentation}|\p{Extended_Pictographic}\uFE0F/gu),
+  ]);
+  return found.flatMap(([sign]) => (SIGNS.has(sign) ? [] : [`${path}: ${sign}`]));
+}
+
 describe('sentences that people read', () => {
   const files = globSync(['src/**/*.ts', 'sandbox/**/*.{ts,tsx}'], {
     exclude: (path) => /(^|\/)node_modules$/.test(path),
@@ -66,6 +76,12 @@ describe('sentences that people read', () => {
   it('in src/ and sandbox/: use plain words', () => {
     expect(files.length).toBeGreaterThan(300);
     expect(files.flatMap((path) => complaints(path, readFileSync(path, 'utf8')))).toEqual([]);
+  });
+
+  it('in Slack: use few signs', () => {
+    const ours = files.filter((path) => /^src\/(?:slack|bridge)\//.test(path));
+    expect(ours.flatMap((path) => foreignSigns(path, readFileSync(path, 'utf8')))).toEqual([]);
+    expect(foreignSigns('one.ts', "const a = '⏳ ⚠️ 🙋 ✂️';")).toEqual(['one.ts: 🙋', 'one.ts: ✂️']);
   });
 
   it.each([

@@ -31,7 +31,7 @@ export function fullView(request: Extract<ModalRequest, { kind: 'view_full' }>):
   const where = last === 0 ? '' : `Page ${page + 1} of ${last + 1}.${more} `;
   const hidden = [
     ...(request.redacted ? ['Secrets are hidden («redacted»).'] : []),
-    ...(request.own ? ['🔒 Only you see here what the card hides because it may be secret.'] : []),
+    ...(request.own ? ['Only you see here what the card hides because it may be secret.'] : []),
   ].join(' ');
   const blocks: KnownBlock[] = (pages[page] ?? []).map((piece) => richText(preformatted(piece)));
   if (where + hidden !== '') blocks.unshift(context(plain((where + hidden).trim())));

@@ -117,7 +117,7 @@ function inputBlocks(card: ApprovalCard, shown: ShownRequest, { namesFile }: Car
   const where = [card.workingDirectory, card.device].flatMap((place) => (place === null ? [] : [place]));
   if (where.length > 0) blocks.push(context(plain(where.join(' · '), LIMITS.text)));
   if (card.editedBy !== undefined) {
-    blocks.push(context(mrkdwn(`✏️ ${mention(card.editedBy)} wrote this command; someone else must approve it`)));
+    blocks.push(context(mrkdwn(`${mention(card.editedBy)} wrote this command; someone else must approve it`)));
   }
   if (card.widens) blocks.push(context(plain(`⚠️ ${card.widens}`, LIMITS.text)));
   box(shown.rest, LIMITS.cardInput / 2);
@@ -130,16 +130,16 @@ function inputBlocks(card: ApprovalCard, shown: ShownRequest, { namesFile }: Car
   if (others > 0) blocks.push(context(plain(`No diff for ${others} more files`)));
   const { description } = shown;
   if (description !== null) blocks.push(context(plain(`In the model’s own words: “${description}”`, LIMITS.ownWords)));
-  if (shown.isRedacted) blocks.push(context(plain('🔒 Secrets are hidden («redacted»).')));
+  if (shown.isRedacted) blocks.push(context(plain('Secrets are hidden («redacted»).')));
   if (shown.isWithheld) {
     blocks.push(
       context(
-        plain('🔒 Some of the hidden text may not be secret: “Review and approve” shows it to the person who decides.'),
+        plain('Some of the hidden text may not be secret: “Review and approve” shows it to the person who decides.'),
       ),
     );
   }
   if (hidden > 0) {
-    blocks.push(context(plain(`✂️ ${hidden} more characters: “Review and approve” shows all of it.`)));
+    blocks.push(context(plain(`${hidden} more characters: “Review and approve” shows all of it.`)));
   }
   return blocks;
 }

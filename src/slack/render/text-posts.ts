@@ -204,8 +204,8 @@ function addFileNote(posts: SlackPost[], item: TextItem, closed: readonly Closed
     content: isTurnOver ? markdownOf(openPart(text, from)) : '',
   };
   const line = isTurnOver
-    ? `📄 The answer continues in the file below: ${file.name}, ${thousands(more)} more characters`
-    : `📄 The rest will follow as a file: ${thousands(more)} more characters so far`;
+    ? `The answer continues in the file below: ${file.name}, ${thousands(more)} more characters`
+    : `The rest will follow as a file: ${thousands(more)} more characters so far`;
   const post = { ...last, blocks: [...last.blocks, context(plain(line))], ...(isTurnOver ? { file } : {}) };
   return [...posts.slice(0, -1), post];
 }
