@@ -213,8 +213,10 @@ export function findRepairs(turn: TurnMemory, items: readonly HistoryItem[]): Ag
   const known = new Map(turn.messages.map((message) => [message.messageId, message]));
   const inputs = new Set(turn.clientMessageIds);
   const isInput = (item: HistoryItem) => item.kind === 'user' && item.clientMessageId !== null;
+  const hadBegun = ({ at }: HistoryItem) => !turn.endedAt || !at || at <= turn.endedAt;
+  // The echo of the next turn's input may come before word of this one's end.
   const isOurs = (item: HistoryItem) =>
-    item.kind === 'user' && item.clientMessageId !== null && inputs.has(item.clientMessageId);
+    item.kind === 'user' && item.clientMessageId !== null && inputs.has(item.clientMessageId) && hadBegun(item);
 
   const inputBefore = (place: number) => {
     const input = items.slice(0, Math.max(0, place)).findLastIndex(isInput);
@@ -227,7 +229,6 @@ export function findRepairs(turn: TurnMemory, items: readonly HistoryItem[]): Ag
     inputBefore(items.findIndex((item) => known.has(item.id))),
   ].filter((at) => at >= 0);
   // Nothing of the turn is in the history by id: it must be the last turn that had begun when this one ended.
-  const hadBegun = ({ at }: HistoryItem) => !turn.endedAt || !at || at <= turn.endedAt;
   const start =
     starts.length > 0 ? Math.min(...starts) : items.findLastIndex((item) => isInput(item) && hadBegun(item));
   const heard = items.findLastIndex((item) => known.has(item.id));
