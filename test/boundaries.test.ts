@@ -76,6 +76,7 @@ const PURE = [
   'bridge/person.ts',
   'bridge/record/**',
   'bridge/text/**',
+  'bridge/thread/core/**',
   'bridge/turn/**',
   'bridge/view/**',
   'bridge/words/**',

@@ -55,22 +55,13 @@ export const mutations: readonly Mutation[] = [
     'return items.toSorted((a, b) => compareTs(a.ts, b.ts));',
     'return [...items];',
   ),
-  {
-    name: 'an input is stored as submitted before it is sent',
-    sign: /ran in turn/,
-    edits: [
-      {
-        file: 'src/bridge/thread/turn-input.ts',
-        find: "const leaves = { state: 'submitted' as const,",
-        replace: "const leaves = { state: 'prepared' as const,",
-      },
-      {
-        file: 'src/bridge/thread/turn-input.ts',
-        find: "if (state.open?.state !== 'submitted') {",
-        replace: 'if (state.open === null) {',
-      },
-    ],
-  },
+  mutation(
+    'an input is stored as submitted before it is sent',
+    /ran in turn/,
+    'src/bridge/thread/core/input.ts',
+    "const leaves = { state: 'submitted' as const,",
+    "const leaves = { state: 'prepared' as const,",
+  ),
   mutation(
     'a failed write is looked up on disk',
     /no rest/,
@@ -81,23 +72,23 @@ export const mutations: readonly Mutation[] = [
   mutation(
     'the history is read before an input is sent again',
     /ran in turn/,
-    'src/bridge/thread/turn-lookup.ts',
-    'if (found.arrived) {\n          this.#take(found);',
-    'if (found.arrived && this.#looks < 0) {\n          this.#take(found);',
+    'src/bridge/thread/core/look.ts',
+    'if (found.arrived) {\n    take(work, found);',
+    'if (found.arrived && live.tries < 0) {\n    take(work, found);',
   ),
   mutation(
     'a missing hosted input is looked up a second time',
     /ran in turn/,
-    'src/bridge/thread/turn-lookup.ts',
+    'src/bridge/thread/core/look.ts',
     'if (turnsDieWithLink || again) return',
     'if (turnsDieWithLink || !again) return',
   ),
   mutation(
     'one round trip passes between two turns',
     /right behind a turn's end/,
-    'src/bridge/thread/link.ts',
-    'connection.settle(),',
-    'Promise.resolve(),',
+    'src/bridge/thread/perform.ts',
+    "'sync after a turn failed',\n          async () => (await letta()).settle(),",
+    "'sync after a turn failed',\n          async () => undefined,",
   ),
   mutation(
     'an unanswered post is looked up before posting again',
@@ -140,9 +131,9 @@ export const mutations: readonly Mutation[] = [
     sign: /shown twice|looks alive/,
     edits: [
       {
-        file: 'src/bridge/thread/worker.ts',
-        find: '(record.turn?.id === turn.id ? changeTurn(record, { posts }) : record)',
-        replace: '(record.turn?.id === turn.id ? changeTurn(record, { posts: [] }) : record)',
+        file: 'src/bridge/thread/core/step.ts',
+        find: 'changeTurn(record, { posts: event.posts })',
+        replace: 'changeTurn(record, { posts: [] })',
       },
       {
         file: 'src/slack/outbox/lookup.ts',
@@ -196,9 +187,9 @@ export const mutations: readonly Mutation[] = [
   mutation(
     'a turn lost with its link is looked up in the history',
     /no rest|says that it works/,
-    'src/bridge/thread/listener.ts',
-    'if (isIdle) {',
-    'if (isIdle && !turn) {',
+    'src/bridge/thread/core/hear.ts',
+    'if (isIdle) return look(work);',
+    'if (isIdle && !turn) return look(work);',
   ),
   mutation(
     'the permission mode is confirmed before the first input',
@@ -219,28 +210,28 @@ export const mutations: readonly Mutation[] = [
     sign: /which nobody who may had clicked/,
     edits: [
       {
-        file: 'src/bridge/thread/approvals/decide.ts',
+        file: 'src/bridge/thread/core/decide.ts',
         find: 'if (!request || !pending || digestOf(request.input) !== record.digest) {',
         replace: 'if (!request || !pending) {',
       },
       {
-        file: 'src/bridge/thread/approvals/requests.ts',
-        find: 'const known = last?.digest === digest && !decisions.isTaken(last.token) ? last : null;',
-        replace: 'const known = last && !decisions.isTaken(last.token) ? last : null;',
+        file: 'src/bridge/thread/core/requests.ts',
+        find: 'const known = last?.digest === digest && !live.taken.has(last.token) ? last : null;',
+        replace: 'const known = last && !live.taken.has(last.token) ? last : null;',
       },
     ],
   },
   mutation(
     'a turn that ends background tasks may do nothing else',
     /Letta heard allow about perm\d+z, which nobody/,
-    'src/bridge/thread/approvals/requests.ts',
-    'if (turn.ends && isTaskEndCall(turn.ends, request)) {',
-    'if (turn.ends) {',
+    'src/bridge/thread/core/requests.ts',
+    'if (turn.ends && isTaskEndCall(turn.ends, request)) return',
+    'if (turn.ends) return',
   ),
   mutation(
     'only people who may decide do',
     /decided .*, asked was/,
-    'src/bridge/thread/approvals/decide.ts',
+    'src/bridge/thread/core/decide.ts',
     "if (!verdict.allowed) return refused('not_allowed', verdict.notice, verdict.reason);",
     '',
   ),
@@ -249,7 +240,7 @@ export const mutations: readonly Mutation[] = [
     sign: /decided twice|Letta heard/,
     edits: [
       {
-        file: 'src/bridge/thread/approvals/decide.ts',
+        file: 'src/bridge/thread/core/decide.ts',
         find: "if (record.state.state !== 'open') {",
         replace: "if (record.state.state === 'closed') {",
       },
@@ -263,14 +254,14 @@ export const mutations: readonly Mutation[] = [
   mutation(
     'cards are closed with their turn',
     /is left at/,
-    'src/bridge/thread/worker.ts',
-    "changeTurn(closeApprovals(offer(record), turn.id, 'turn_over', this.#now()), known)",
-    'changeTurn(offer(record), known)',
+    'src/bridge/thread/core/over.ts',
+    "changeTurn(closeApprovals(offer(record), turn.id, 'turn_over', now), ended)",
+    'changeTurn(offer(record), ended)',
   ),
   mutation(
     'only the addressee decides an offer',
     /on what was offered to/,
-    'src/bridge/thread/offers.ts',
+    'src/bridge/thread/core/offers.ts',
     'if (!verdict.allowed) {',
     "if (!verdict.allowed && verdict.reason !== 'not_the_requester') {",
   ),
@@ -298,7 +289,7 @@ export const mutations: readonly Mutation[] = [
   mutation(
     'a message that waited too long is offered, not run',
     /ran unasked/,
-    'src/bridge/thread/offers.ts',
+    'src/bridge/thread/core/offers.ts',
     'if (awayMs < staleAfterMs) return;',
     'if (awayMs > 0) return;',
   ),

@@ -50,3 +50,35 @@ export function entryOf(thread: ThreadKey, record: ApprovalRecord): AuditEntry |
   const own = state.decision === 'approved_with_changes' && !edit && { editedBy: state.by };
   return { ...shared, ...own, by: state.by, outcome: state.decision, via: state.via ?? 'click' };
 }
+
+/** A click, reply or command of somebody who wanted to decide a request and may not. */
+export interface RefusedClick {
+  thread: ThreadKey;
+  /** The token of the card. */
+  token: string;
+  user: UserId;
+  /** The code that `can()` gave as its reason. */
+  reason: string;
+  via: DecidedVia;
+}
+
+/** The audit entry of such a click. */
+export function refusedEntry(
+  { thread, user, reason, via }: RefusedClick,
+  record: ApprovalRecord,
+  at: number,
+): AuditEntry {
+  const { token, turn, requestId, tool, title, digest, requester, edit, askedAt } = record;
+  const asked = {
+    thread,
+    turn,
+    requestId,
+    tool,
+    title,
+    digest,
+    requester,
+    ...(edit && { editedBy: edit.by }),
+    askedAt,
+  };
+  return { id: `${token}:${user}`, ...asked, by: user, at, outcome: 'refused', reason, via };
+}

@@ -3,10 +3,9 @@ import { can, type Place } from '../access/can.ts';
 import type { KillSwitch } from '../access/kill-switch.ts';
 import { type PlaceSettings, type PolicyBook, settingsOf } from '../access/policy.ts';
 import type { AuditEntry } from '../approvals/audit-entry.ts';
-import { isDirect, parseThreadKey, type TeamId, type ThreadKey, type UserId } from '../ids.ts';
+import { isDirect, type MessageKey, parseThreadKey, type TeamId, type ThreadKey, type UserId } from '../ids.ts';
 import type { Person } from '../person.ts';
 import type { Audit, Threads } from '../ports.ts';
-import type { ThreadRecord } from '../record/thread-record.ts';
 import { asCode } from '../text/as-code.ts';
 import { moment } from '../text/moment.ts';
 import { oneLine } from '../text/one-line.ts';
@@ -44,8 +43,8 @@ export interface CommandContext {
   thread: ThreadKey | null;
   /** What was typed before the command: `!` or nothing. */
   mark: '!' | '';
-  /** A further change of the thread's record, stored together with the command's own. */
-  also?: (record: ThreadRecord) => ThreadRecord;
+  /** The message that it was: it counts as handled, on disk together with what the command changes. */
+  seen?: MessageKey;
 }
 
 type Order = CommandContext & { name: CommandName; args: string };
@@ -108,23 +107,23 @@ export class CommandRunner {
         break;
     }
     if (thread === null) return 'Write this command in the thread it is about.';
-    const { desk } = workers.get(thread);
+    const worker = workers.get(thread);
+    const { seen } = order;
     switch (name) {
       case 'status':
-        return [...(killSwitch.notice ? [killSwitch.notice] : []), await desk.status()].join('\n');
+        return [...(killSwitch.notice ? [killSwitch.notice] : []), await worker.command({ name })].join('\n');
       case 'approve':
       case 'deny':
-        return desk.decideByCommand(name, order.args, person);
+        return worker.command({ name, args: order.args, person });
       case 'stop':
-        return desk.stop(person.id, order.also);
+        return worker.command({ name, by: person.id, seen });
       case 'queue':
-        return desk.queue();
+        return worker.command({ name });
       case 'new':
-        return desk.startOver(person, order.also);
+        return worker.command({ name, by: person, seen });
       case 'mute':
-        return desk.mute(person, true, order.also);
       case 'unmute':
-        return desk.mute(person, false, order.also);
+        return worker.command({ name, by: person, seen });
       default:
         return name satisfies never;
     }
@@ -159,12 +158,14 @@ export class CommandRunner {
     const { channel } = place;
     if (order.kind === 'wrong') return order.notice;
     if (order.kind === 'show') {
-      const running = thread === null ? [] : [await workers.get(thread).desk.status()];
+      const running = thread === null ? [] : [await workers.get(thread).command({ name: 'status' })];
       return [bindingText(settingsOf(this.#parts.policies.current(), channel)), ...running].join('\n');
     }
     await bindings.bindChannel(channel, order.change);
     const text = bindingText(settingsOf(this.#parts.policies.current(), channel));
-    return thread === null ? text : `${text}\n${await workers.get(thread).desk.settingsChanged(person.id)}`;
+    return thread === null
+      ? text
+      : `${text}\n${await workers.get(thread).command({ name: 'settings_changed', by: person.id })}`;
   }
 
   async #pauseAll(by: UserId): Promise<string> {

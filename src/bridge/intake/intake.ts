@@ -40,7 +40,7 @@ import {
 import type { Person } from '../person.ts';
 import type { Audit, Clock, Intake, Log, Metrics, People, Random, Surface, Threads, UserGroups } from '../ports.ts';
 import { tasksOf } from '../record/tasks.ts';
-import { RefusedClicks } from '../thread/approvals/refused-clicks.ts';
+import { RefusedClicks } from '../thread/refused-clicks.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import type { HomeView } from '../view/home.ts';
 import { within } from '../within.ts';
@@ -225,7 +225,7 @@ export class BridgeIntake implements Intake {
   async handleAction(action: InboundAction): Promise<ActionOutcome> {
     const about: ClickFields = { action: action.name, user: action.actor.user };
     const done = this.#runInThreadOf(action.token, about, 'click', (key, person) => {
-      return this.#parts.workers.get(key).desk.act(action, person);
+      return this.#parts.workers.get(key).click(action, person);
     });
     return this.#log.logOutcome('click', about, done, clickLogged);
   }
@@ -258,7 +258,7 @@ export class BridgeIntake implements Intake {
     }
     const record = await threads.load(key);
     if (record?.turn || tasksOf(record).length > 0) {
-      await workers.get(key).desk.stop(user);
+      await workers.get(key).command({ name: 'stop', by: user });
       return 'decided';
     }
     surface
@@ -270,7 +270,7 @@ export class BridgeIntake implements Intake {
   async handleSubmission(submission: InboundSubmission): Promise<SubmissionOutcome> {
     const about: ClickFields = { modal: submission.name, user: submission.actor.user };
     const done = this.#runInThreadOf(submission.token, about, 'modal', (key, person) => {
-      return this.#parts.workers.get(key).desk.submission(submission, person);
+      return this.#parts.workers.get(key).submission(submission, person);
     });
     return this.#log.logOutcome('modal', about, done, clickLogged);
   }

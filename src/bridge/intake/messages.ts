@@ -22,7 +22,7 @@ import { hasSeen, newRecord, noteMention } from '../record/inbox.ts';
 import { isContextOnly, type MessageState, stateOfMessage } from '../record/message-state.ts';
 import { markSeen, wasBeforeThread } from '../record/offers.ts';
 import { needsLetta, type ThreadRecord } from '../record/thread-record.ts';
-import type { Typed } from '../thread/approvals/replies.ts';
+import type { Typed } from '../thread/core/clicks.ts';
 import { isBlankText, noNames, spansText } from '../turn/prompt.ts';
 import { RevisionDesk, threadOfRevision } from './edits.ts';
 import { NoticeThrottle } from './notice-throttle.ts';
@@ -273,12 +273,10 @@ export class MessageIntake {
   ): Promise<MessageOutcome> {
     if (!this.#claimMessage(message.key)) return { outcome: 'repeated' };
     const key = threadOf(message);
-    const now = this.#parts.clock.now();
-    const also = (record: ThreadRecord) => markSeen(record, message.key, now);
     try {
       const answer = await this.#parts.commands.runCommand(command, {
         ...{ person, team: message.team, place, thread: key, mark: '!' },
-        also,
+        seen: message.key,
       });
       this.#parts.notices.whisper(placeOf(message), message.user, answer);
     } catch (error) {
@@ -315,7 +313,7 @@ export class MessageIntake {
   ): Promise<Typed> {
     const asks = record?.approvals.some(({ state }) => state.state === 'open') ?? false;
     if (!asks || message.bot || relevance !== 'speak') return 'nothing';
-    const typed = await this.#parts.workers.get(key).desk.typed(message, person);
+    const typed = await this.#parts.workers.get(key).typed(message, person);
     const notice = typed === 'points' ? POINTS : typed === 'unreachable' ? UNREACHABLE : null;
     if (notice !== null) {
       await this.#rememberHandled(key, message);
@@ -326,7 +324,7 @@ export class MessageIntake {
 
   async #askAboutDenial(key: ThreadKey, message: InboundMessage, person: Person): Promise<void> {
     try {
-      await this.#parts.workers.get(key).desk.askAbout(message, person);
+      await this.#parts.workers.get(key).askAbout(message, person);
     } catch (error) {
       // The message stays queued, as it would without an answer.
       this.#parts.log.warn(

@@ -1,6 +1,8 @@
 import { asBridgeError } from '../../errors.ts';
 import type { Door } from '../access/door.ts';
-import { makeMessageKey, parseThreadKey } from '../ids.ts';
+import type { PlaceSettings } from '../access/policy.ts';
+import { makeMessageKey, parseThreadKey, type ThreadKey } from '../ids.ts';
+import type { ThreadAddress } from '../inbound.ts';
 import type { Clock, Log, PastMessage, ThreadReader } from '../ports.ts';
 import { EARLIER } from '../record/inbox.ts';
 import type { InboxItem, OpenTurn, ThreadRecord } from '../record/thread-record.ts';
@@ -14,7 +16,6 @@ import {
   upToOf,
 } from '../turn/past.ts';
 import { within } from '../within.ts';
-import type { ThreadState } from './state.ts';
 
 /** How the history of threads is read. */
 export interface PastOptions {
@@ -31,6 +32,16 @@ export interface PastSources {
   log: Log;
 }
 
+/** Where a turn is. */
+export interface TurnPlace {
+  key: ThreadKey;
+  address: ThreadAddress;
+  record: ThreadRecord | null;
+  isDirect: boolean;
+  /** What of the thread may go along here. */
+  context: PlaceSettings['context'];
+}
+
 /** What goes along with a turn. */
 export type GoingAlong = ChosenPast & { notPassedOn: string[] };
 
@@ -41,12 +52,11 @@ const NOTHING: PastMessages = { root: null, messages: [], unread: 0, isComplete:
 /** Reads what goes along with a turn, within three seconds. What could not be read is named. Never rejects. */
 export async function readPast(
   sources: PastSources,
-  state: Pick<ThreadState, 'key' | 'settings'>,
+  { key, context }: Pick<TurnPlace, 'key' | 'context'>,
   record: ThreadRecord,
   turn: OpenTurn,
 ): Promise<GoingAlong> {
   const { past, clock, log } = sources;
-  const { context } = state.settings;
   if (past === undefined || context !== 'thread') {
     const chosen = deliveredPast(record, turn);
     return { ...chosen, context: context === 'off' ? [] : chosen.context, notPassedOn: turn.notPassedOn };
@@ -62,7 +72,7 @@ export async function readPast(
     return { ...deliveredPast(record, turn), notPassedOn: [...others, `${what} (${reason})`] };
   };
   try {
-    const work = readMessages(sources, past, state.key, record, turn);
+    const work = readMessages(sources, past, key, record, turn);
     const read = await within(clock, READ_WITHIN_MS, work);
     if (read === 'late') return failed('Slack did not answer in time');
     const chosen = choosePast(record, turn, read, past.mostMessages);
@@ -77,7 +87,7 @@ export async function readPast(
 async function readMessages(
   { door }: PastSources,
   { reader, mostMessages }: PastOptions,
-  key: ThreadState['key'],
+  key: ThreadKey,
   record: ThreadRecord,
   turn: OpenTurn,
 ): Promise<PastMessages> {

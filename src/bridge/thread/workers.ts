@@ -1,7 +1,8 @@
 import type { ThreadKey, UserId } from '../ids.ts';
 import type { Clock } from '../ports.ts';
 import type { ThreadRecord } from '../record/thread-record.ts';
-import { type ThreadOverview, ThreadWorker, type WorkerParts } from './worker.ts';
+import type { ThreadOverview } from './core/view.ts';
+import { ThreadWorker, type WorkerParts } from './worker.ts';
 
 /** A thread with an open turn, background tasks or queued messages. */
 export interface BusyThread {

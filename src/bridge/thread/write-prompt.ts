@@ -8,8 +8,7 @@ import { oneLine } from '../text/one-line.ts';
 import type { InputContent } from '../turn/input-content.ts';
 import { isSafeSeal, listMentionedIds, promptContent } from '../turn/prompt.ts';
 import { within } from '../within.ts';
-import { type PastSources, readPast } from './read-past.ts';
-import type { ThreadState } from './state.ts';
+import { type PastSources, readPast, type TurnPlace } from './read-past.ts';
 import { type FileWay, handOverFiles, type TurnFiles, unreadableNotice } from './write-files.ts';
 
 export interface PromptSources {
@@ -47,23 +46,23 @@ export interface WrittenInput {
  */
 export async function writeInput(
   sources: PromptSources & PastSources,
-  state: ThreadState,
+  place: TurnPlace,
   turn: OpenTurn,
   way: FileWay,
 ): Promise<WrittenInput> {
-  const handingOver = handOverFiles(sources.files, state.record, turn, way);
+  const handingOver = handOverFiles(sources.files, place.record, turn, way);
   // Whoever awaits it below hears of a failure; until then it must not count as an unhandled one.
   handingOver.catch(() => undefined);
-  const whole = await withPast(sources, state, turn);
-  const content = await writePrompt(sources, state, whole, handingOver);
+  const whole = await withPast(sources, place, turn);
+  const content = await writePrompt(sources, place, whole, handingOver);
   const { notes, files } = await handingOver;
   return { turn: whole, content, files, unreadable: unreadableNotice(turn, notes, sources.botUser) };
 }
 
-async function withPast(sources: PromptSources & PastSources, state: ThreadState, turn: OpenTurn): Promise<OpenTurn> {
-  const { record } = state;
+async function withPast(sources: PromptSources & PastSources, place: TurnPlace, turn: OpenTurn): Promise<OpenTurn> {
+  const { record } = place;
   if (turn.ends || turn.past || !record) return turn;
-  const { context, notPassedOn, isFirst, omitted, known } = await readPast(sources, state, record, turn);
+  const { context, notPassedOn, isFirst, omitted, known } = await readPast(sources, place, record, turn);
   const seal = sources.random.id().slice(0, SEAL);
   return { ...turn, context, notPassedOn, past: { isFirst, omitted, known, seal } };
 }
@@ -71,16 +70,16 @@ async function withPast(sources: PromptSources & PastSources, state: ThreadState
 /** Writes the content of a turn's input, with names of people and channels as far as Slack tells them in time. */
 async function writePrompt(
   sources: PromptSources,
-  state: ThreadState,
+  place: TurnPlace,
   turn: OpenTurn,
   handingOver: Promise<TurnFiles>,
 ): Promise<InputContent> {
   if (turn.ends) return taskEndPrompt(turn.ends);
   const { people, botUser, random, clock } = sources;
-  const { team, channel } = parseThreadKey(state.key);
+  const { team, channel } = parseThreadKey(place.key);
   const ids = listMentionedIds([...turn.context, ...turn.items]);
-  const { direct } = state;
-  if (!direct) ids.channels.add(channel);
+  const { isDirect } = place;
+  if (!isDirect) ids.channels.add(channel);
   const users = new Map<string, string>();
   const channels = new Map<string, string>();
   const groups = new Map<string, string>();
@@ -101,7 +100,7 @@ async function writePrompt(
       const handle = await sources.groups?.getHandle(id);
       if (handle) groups.set(id, oneLine(handle, 80));
     }),
-    direct
+    isDirect
       ? null
       : people.getChannelTopic(channel, team).then((text) => {
           topic = oneLine(text, 250);
@@ -111,10 +110,10 @@ async function writePrompt(
   const { notes, images } = await handingOver;
   const { items, context, notPassedOn, past } = turn;
   const names = { users, channels, groups };
-  const { threadTs } = state.address;
+  const { threadTs } = place.address;
   const link = (last && sources.linkTo?.({ channel, ts: last.ts, threadTs })) ?? null;
   const said = { items, context, notPassedOn, names, past, files: notes };
-  const parts = { botUser, channel, isDirect: direct, ...said, topic, timeZone, link };
+  const parts = { botUser, channel, isDirect, ...said, topic, timeZone, link };
   let seal = past?.seal ?? random.id().slice(0, SEAL);
   while (!isSafeSeal(seal, parts)) seal = random.id().slice(0, SEAL);
   const text = promptContent({ ...parts, seal });

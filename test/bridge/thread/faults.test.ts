@@ -1,11 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { ApprovalRequest, HistoryItem } from '../../../src/bridge/agent-event.ts';
-import { makeMessageKey } from '../../../src/bridge/ids.ts';
 import type { ActionName } from '../../../src/bridge/inbound.ts';
-import { acceptMessage } from '../../../src/bridge/record/inbox.ts';
 import type { Card, TurnView } from '../../../src/bridge/view/turn.ts';
 import { BridgeError } from '../../../src/errors.ts';
-import { createMiddle, createRunning, type Middle, ROOT, TEAM, THREAD, task } from '../../support/middle.ts';
+import { createMiddle, createRunning, type Middle, ROOT, TEAM, task } from '../../support/middle.ts';
 
 const texts = (view: TurnView) => view.items.flatMap((item) => (item.kind === 'text' ? [item.markdown] : []));
 const cards = (view: TurnView): Card[] => view.items.flatMap((item) => (item.kind === 'card' ? [item.card] : []));
@@ -245,10 +243,7 @@ describe('an input', () => {
 describe('Stop', () => {
   it('message stored a moment before: is named among the dropped ones', async () => {
     const middle = await createRunning();
-    const key = makeMessageKey({ team: TEAM, channel: 'C01GEN', ts: '1000.000777' });
-    const spans = [{ kind: 'text', text: 'just written' }] as const;
-    const late = { key, ts: '1000.000777', user: 'U02BOB', spans: [...spans], files: [], receivedAt: 1 };
-    await middle.threads.update(THREAD, (record) => (record ? acceptMessage(record, late, false) : null));
+    await middle.write('just written', { user: 'U02BOB', mention: true });
     await click(middle, 'stop');
     await middle.clock.settle();
     expect(middle.surface.said[0]?.text).toContain('just written');

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { AgentEvent } from '../../../src/bridge/agent-event.ts';
-import { HeldEvents } from '../../../src/bridge/thread/held-events.ts';
+import { forgetThrough, hold } from '../../../src/bridge/thread/core/held.ts';
+import type { Held } from '../../../src/bridge/thread/core/thread.ts';
 import { createRunning } from '../../support/middle.ts';
 import { bash } from './approvals/asking-people.ts';
 
@@ -8,37 +9,28 @@ const text = (runId: string): AgentEvent => ({ type: 'text', runId, messageId: `
 const asked: AgentEvent = { type: 'approval-asked', request: bash('touch x') };
 const isFirst = (event: AgentEvent) => 'runId' in event && event.runId === 'run-1';
 
-function held(...events: AgentEvent[]): HeldEvents {
-  const all = new HeldEvents();
-  for (const event of events) all.push(event);
-  return all;
+function held(...events: AgentEvent[]): readonly Held[] {
+  return events.reduce(hold, [] as readonly Held[]);
 }
 
 describe('held events', () => {
   it('forget events of the turn that ended, and those before them', () => {
     const all = held(text('run-0'), text('run-1'), text('run-2'));
-    all.forgetThrough(isFirst, false);
-    expect(all.take()).toEqual([text('run-2')]);
+    expect(forgetThrough(all, isFirst, false)).toEqual([text('run-2')]);
   });
 
   it('keep a request that a late event of the ended turn follows', () => {
     const all = held(asked, text('run-1'), text('run-2'));
-    all.forgetThrough(isFirst, true);
-    expect(all.take()).toEqual([asked, text('run-2')]);
+    expect(forgetThrough(all, isFirst, true)).toEqual([asked, text('run-2')]);
   });
 
   it('forget a request that was withdrawn, or that no run awaits', () => {
     const withdrawn = held(asked, { type: 'approvals-open', requestIds: [] }, text('run-1'));
-    withdrawn.forgetThrough(isFirst, true);
-    expect(withdrawn.take()).toEqual([]);
+    expect(forgetThrough(withdrawn, isFirst, true)).toEqual([]);
     // Also when it was put there as the next one's: a stop ends the turn before it empties Letta's list.
-    const taken = held({ type: 'approvals-open', requestIds: [] });
-    taken.putFirst([asked]);
-    taken.forgetThrough(isFirst, true);
-    expect(taken.take()).toEqual([{ type: 'approvals-open', requestIds: [] }]);
-    const idle = held(asked, text('run-1'));
-    idle.forgetThrough(isFirst, false);
-    expect(idle.take()).toEqual([]);
+    const taken = held(asked, { type: 'approvals-open', requestIds: [] });
+    expect(forgetThrough(taken, isFirst, true)).toEqual([{ type: 'approvals-open', requestIds: [] }]);
+    expect(forgetThrough(held(asked, text('run-1')), isFirst, false)).toEqual([]);
   });
 
   it('overflow: both held turns are completed from the history', async () => {

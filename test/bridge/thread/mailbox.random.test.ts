@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { closedPolicy } from '../../../src/bridge/access/policy.ts';
 import { parseThreadKey, type ThreadKey } from '../../../src/bridge/ids.ts';
 import { newRecord } from '../../../src/bridge/record/inbox.ts';
 import type { ThreadRecord } from '../../../src/bridge/record/thread-record.ts';
+import { type Context, write } from '../../../src/bridge/thread/core/work.ts';
 import { Mailbox } from '../../../src/bridge/thread/mailbox.ts';
 import { ThreadState } from '../../../src/bridge/thread/state.ts';
 import { createFakeClock } from '../../support/clock.ts';
@@ -30,6 +30,9 @@ const event: fc.Arbitrary<Event> = fc.record({
   ms: fc.constantFrom(0, 0, 500, 2_000),
 });
 
+/** These steps look at nothing besides the record. */
+const nothing = {} as Context;
+
 /** A disk that fails as it is told, then is well. */
 class FailingThreads extends MapThreads {
   readonly #faults: Fault[];
@@ -55,8 +58,7 @@ class FailingThreads extends MapThreads {
 async function findFaults(events: readonly Event[], faults: readonly Fault[]): Promise<string[]> {
   const clock = createFakeClock();
   const threads = new FailingThreads(faults);
-  const policies = { current: () => closedPolicy };
-  const state = new ThreadState(THREAD, { threads, clock, log: silentLog, policies });
+  const state = new ThreadState(THREAD, { threads, clock, log: silentLog });
   let lost = 0;
   const onFailed = () => {
     lost += 1;
@@ -69,10 +71,12 @@ async function findFaults(events: readonly Event[], faults: readonly Fault[]): P
     (threads.records.get(THREAD)?.participants ?? []).filter((each) => each === id).length;
   const begin = (id: string, isChained: boolean) => {
     const { team, channel, root } = parseThreadKey(THREAD);
-    state.write((known) => {
+    const work = state.begin(nothing);
+    write(work, (known) => {
       const record = known ?? newRecord(THREAD, { team, channel, threadTs: root }, 'U01ALICE', 0);
       return { ...record, participants: [...record.participants, id] };
     });
+    state.apply(work);
     mailbox.after(() => {
       done.set(id, (done.get(id) ?? 0) + 1);
       if (countStored(id) !== 1) wrong.push(`${id} was done before it was stored`);

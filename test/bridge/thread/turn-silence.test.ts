@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { silenceStep } from '../../../src/bridge/thread/turn-silence.ts';
+import { silenceStep } from '../../../src/bridge/thread/core/stop.ts';
 import { createMiddle, type Middle } from '../../support/middle.ts';
 
 const MINUTE = 60_000;

@@ -1,23 +1,26 @@
 import type { Permissions } from '../access/policy.ts';
 import type { UserId } from '../ids.ts';
 import { describeTasks, tasksOf } from '../record/tasks.ts';
-import type { InboxItem } from '../record/thread-record.ts';
+import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
 import { asCode } from '../text/as-code.ts';
 import { messageLine } from '../turn/prompt.ts';
-import type { Activity } from '../view/turn.ts';
-import type { ThreadLink } from './link.ts';
-import type { ThreadState } from './state.ts';
+import type { Activity, TurnView } from './turn.ts';
 
-/** Says what a thread is doing, in our Markdown. */
-export function statusText(state: ThreadState, link: ThreadLink, permissions: Permissions): string {
-  const { record, open } = state;
+export interface StatusPlace {
+  device: string | null;
+  workingDirectory: string | null;
+  permissions: Permissions;
+}
+
+/** Says what a thread is doing, in our Markdown. @param live what its open turn does; `null`: it ends, or none is open */
+export function statusText(record: ThreadRecord | null, live: TurnView['live'], place: StatusPlace): string {
   if (!record) return 'There is no conversation here yet.';
-  const live = open ? state.view(record, open, link, null).live : null;
-  const lines = [
-    ...(open ? [`Working for <@${open.requester}>: ${live ? activityText(live.activity) : 'finishing'}.`] : []),
-    ...(!open && tasksOf(record).length === 0 ? ['Idle.'] : []),
-  ];
+  const { turn } = record;
   const tasks = tasksOf(record);
+  const lines = [
+    ...(turn ? [`Working for <@${turn.requester}>: ${live ? activityText(live.activity) : 'finishing'}.`] : []),
+    ...(!turn && tasks.length === 0 ? ['Idle.'] : []),
+  ];
   if (tasks.length > 0) lines.push(`In the background: ${describeTasks(tasks)}.`);
   if (record.inbox.length > 0) lines.push(`Queued: ${record.inbox.length}.`);
   if (record.muted) lines.push('Muted: I answer only messages that mention me.');
@@ -25,9 +28,9 @@ export function statusText(state: ThreadState, link: ThreadLink, permissions: Pe
   if (undecided > 0) lines.push(`Waiting for a decision: ${undecided}.`);
   const { runtime } = record;
   if (runtime) lines.push(`Agent \`${runtime.agentId}\`, conversation \`${runtime.conversationId}\`.`);
-  if (link.device) lines.push(`Device: ${asCode(link.device)}.`);
-  if (link.workingDirectory) lines.push(`Directory: ${asCode(link.workingDirectory)}.`);
-  lines.push(`Permissions: ${permissions}.`);
+  if (place.device) lines.push(`Device: ${asCode(place.device)}.`);
+  if (place.workingDirectory) lines.push(`Directory: ${asCode(place.workingDirectory)}.`);
+  lines.push(`Permissions: ${place.permissions}.`);
   return lines.join(' ');
 }
 

@@ -1,19 +1,7 @@
-import { BoundedMap } from '../../../bounded-map.ts';
-import type { AuditEntry } from '../../approvals/audit-entry.ts';
-import type { ThreadKey, UserId } from '../../ids.ts';
-import type { Audit, Clock, Log } from '../../ports.ts';
-import type { ApprovalRecord, DecidedVia, ThreadRecord } from '../../record/thread-record.ts';
-
-/** A click, reply or command of somebody who wanted to decide a request and may not. */
-export interface RefusedClick {
-  thread: ThreadKey;
-  /** The token of the card. */
-  token: string;
-  user: UserId;
-  /** The code that `can()` gave as its reason. */
-  reason: string;
-  via: DecidedVia;
-}
+import { BoundedMap } from '../../bounded-map.ts';
+import { type RefusedClick, refusedEntry } from '../approvals/audit-entry.ts';
+import type { Audit, Clock, Log } from '../ports.ts';
+import type { ThreadRecord } from '../record/thread-record.ts';
 
 /** How many pairs of card and person are remembered, so that repeated clicks write one entry. */
 const KEPT = 5_000;
@@ -42,20 +30,4 @@ export class RefusedClicks {
     });
     return requestId;
   }
-}
-
-function refusedEntry({ thread, user, reason, via }: RefusedClick, record: ApprovalRecord, at: number): AuditEntry {
-  const { token, turn, requestId, tool, title, digest, requester, edit, askedAt } = record;
-  const asked = {
-    thread,
-    turn,
-    requestId,
-    tool,
-    title,
-    digest,
-    requester,
-    ...(edit && { editedBy: edit.by }),
-    askedAt,
-  };
-  return { id: `${token}:${user}`, ...asked, by: user, at, outcome: 'refused', reason, via };
 }

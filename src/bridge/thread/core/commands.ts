@@ -1,0 +1,95 @@
+import type { MessageKey, UserId } from '../../ids.ts';
+import type { Person } from '../../person.ts';
+import { forgetConversation } from '../../record/inbox.ts';
+import { markSeen } from '../../record/offers.ts';
+import { describeTasks, tasksOf } from '../../record/tasks.ts';
+import { plainName } from '../../text/plain-name.ts';
+import { queueText } from '../../view/status.ts';
+import { decideByCommand } from './clicks.ts';
+import type { Command } from './events.ts';
+import { disconnect, settingsChanged } from './link.ts';
+import { giveUpLetta } from './offers.ts';
+import { stop } from './stop.ts';
+import { endTasks } from './tasks.ts';
+import { isDirectThread, isOver } from './thread.ts';
+import { statusOf } from './view.ts';
+import { change, openTurn, say, type Work } from './work.ts';
+
+const MUTED = 'Muted: here I answer only messages that mention me. To unmute me, write `!unmute` or mention me here.';
+
+/** Carries out a command of somebody who may give it. @returns a line for them, Markdown */
+export function command(work: Work, order: Command): string {
+  switch (order.name) {
+    case 'stop':
+      return stopAll(work, order.by, order.seen);
+    case 'new':
+      return startOver(work, order.by, order.seen);
+    case 'mute':
+    case 'unmute':
+      return mute(work, order.by, order.name === 'mute', order.seen);
+    case 'approve':
+    case 'deny':
+      return decideByCommand(work, order.name, order.args, order.person);
+    case 'settings_changed':
+      return settingsChanged(work, order.by);
+    case 'queue':
+      return queueText(work.thread.record?.inbox ?? [], work.context.botUser);
+    case 'status':
+      return statusOf(work);
+    default:
+      return order satisfies never;
+  }
+}
+
+/** The message that was the command counts as handled, on disk together with what it does. */
+function see(work: Work, key: MessageKey | undefined): void {
+  if (key !== undefined) change(work, (record) => markSeen(record, key, work.context.now));
+}
+
+/** Stops the turn and background tasks, and drops queued messages. */
+function stopAll(work: Work, by: UserId, seen: MessageKey | undefined): string {
+  const tasks = tasksOf(work.thread.record);
+  const turn = openTurn(work);
+  if (!turn && tasks.length === 0) return 'Nothing is running here.';
+  see(work, seen);
+  const said = turn ? ['Stopping.'] : [];
+  if (turn && !isOver(work.thread)) stop(work, by);
+  if (tasks.length > 0) {
+    said.push(`I’m ending the background tasks: ${describeTasks(tasks)}. I’ll tell you if something keeps running.`);
+    endTasks(work, by, true);
+  }
+  return said.join(' ');
+}
+
+/** Lets the next message begin a new conversation, and says so in the thread. */
+function startOver(work: Work, by: Person, seen: MessageKey | undefined): string {
+  const { record } = work.thread;
+  if (record?.turn || record?.inbox.length) return 'I’m working here. Write `!stop` first.';
+  const tasks = tasksOf(record);
+  if (tasks.length > 0 && record?.endTasks?.step !== 'told')
+    return `Still running in the background: ${describeTasks(tasks)}. Write \`!stop\` first.`;
+  const had = record?.runtime ?? null;
+  change(work, ({ tasks: _, endTasks: __, ...now }) => forgetConversation(now));
+  see(work, seen);
+  disconnect(work);
+  giveUpLetta(work);
+  if (had !== null) sayAloud(work, by, 'started a new conversation');
+  return 'The next message here starts a new conversation.';
+}
+
+/** Mutes or unmutes the thread, and says so there; muted, it answers only messages that mention the bot. */
+function mute(work: Work, by: Person, isMuted: boolean, seen: MessageKey | undefined): string {
+  const { record } = work.thread;
+  if (!record) return 'There is no conversation here yet.';
+  if (isDirectThread(work.thread)) return 'You can’t mute me in direct messages.';
+  change(work, (now) => ({ ...now, muted: isMuted, mutedBy: isMuted ? by.id : undefined }));
+  see(work, seen);
+  const deed = isMuted ? 'muted the agent: it answers only mentions' : 'unmuted the agent';
+  if ((record.muted ?? false) !== isMuted) sayAloud(work, by, deed);
+  return isMuted ? MUTED : 'Unmuted: I answer replies here again.';
+}
+
+/** Says in the thread what somebody did that changes it for everybody. The name is no mention: nobody is notified. */
+function sayAloud(work: Work, { name }: Person, deed: string): void {
+  say(work, `— ${plainName(name) || 'Somebody'} ${deed} —`);
+}

@@ -1,0 +1,92 @@
+import type { Author } from '../../access/door.ts';
+import type { PlaceSettings } from '../../access/policy.ts';
+import type { ApprovalRequest, BackgroundTask, Decision } from '../../agent-event.ts';
+import type { AuditEntry, RefusedClick } from '../../approvals/audit-entry.ts';
+import type { AutoApproval } from '../../approvals/auto-approval/auto-approval.ts';
+import type { Token, TurnId, UserId } from '../../ids.ts';
+import type { ConnectOptions, MessageAddress } from '../../ports.ts';
+import type { DetailsRef, Offer, OpenTurn, ThreadRecord } from '../../record/thread-record.ts';
+import type { InputContent } from '../../turn/input-content.ts';
+import type { TurnDetails } from '../../turn/steps.ts';
+import type { TurnView } from '../../view/turn.ts';
+import type { Timer } from './events.ts';
+
+/**
+ * What a step wants done once its changes are on disk, in this order. Storing is not among them: the interpreter does
+ * that first. What comes of an effect is another event, which carries the effect's `turn` and `link`.
+ */
+export type Effect =
+  | { do: 'log'; level: 'debug' | 'info' | 'warn'; fields: object; message: string }
+  /** `ms`: left out, the timer is cancelled. A timer with `turn` is cancelled when that turn is over. */
+  | { do: 'timer'; timer: Timer; ms?: number; turn?: TurnId; attempt?: number }
+  /** The thread has nothing to do, and its actor may go. */
+  | { do: 'retire' }
+  // Slack
+  | { do: 'say'; text: string }
+  | { do: 'whisper'; user: UserId; text: string }
+  | { do: 'direct'; user: UserId; text: string; copy: { turn: TurnId; view: TurnView } | null }
+  /** Reminds people, also the members of groups (`S…`), of a request. `there`: the words for where the request is. */
+  | { do: 'remind'; whom: readonly string[]; text: string; there: string; open: MessageAddress | undefined }
+  | { do: 'open_turn'; turn: OpenTurn; resumed: boolean }
+  /** Stores the details, then shows the last view. `drop`: details that the record no longer refers to. */
+  | { do: 'finish'; turn: TurnId; view: TurnView; endedAt: number; details: FreshDetails | null }
+  | { do: 'close_turn' }
+  | { do: 'recheck_cards' }
+  | { do: 'show_offer'; offer: Offer; wanted: string }
+  // Letta
+  | { do: 'connect'; dial: number; options: ConnectOptions }
+  | { do: 'disconnect' }
+  | {
+      do: 'prepare';
+      turn: OpenTurn;
+      attempt: number;
+      version: string;
+      isDirect: boolean;
+      context: PlaceSettings['context'];
+    }
+  | { do: 'submit'; turn: TurnId; clientMessageId: string; content: InputContent; tools: readonly string[] | undefined }
+  /** The input that is being prepared is not needed any more: no further file is fetched for it. */
+  | { do: 'cancel_prepare' }
+  | { do: 'settle'; link: number }
+  | { do: 'settle_silent' }
+  | { do: 'settle_stop'; turn: TurnId; link: number; attempt: number }
+  | { do: 'abort'; turn: TurnId }
+  | { do: 'look'; turn: TurnId; link: number; look: number; fresh: boolean; isDeep: boolean }
+  | { do: 'read_gap'; turn: TurnId; failures: number }
+  | { do: 'recall'; turn: TurnId }
+  | { do: 'answer'; turn: TurnId; link: number; token: Token; requestId: string; decision: Decision }
+  /** Denies a request without a card. */
+  | { do: 'deny'; requestId: string; message: string }
+  /** Lets a request pass without a card. */
+  | { do: 'pass'; turn: TurnId; link: number; request: ApprovalRequest }
+  | { do: 'end_tasks'; link: number; tasks: readonly BackgroundTask[] }
+  // who may, and what is written about it
+  | {
+      do: 'judge';
+      turn: TurnId;
+      link: number;
+      request: ApprovalRequest;
+      by: Exclude<AutoApproval['by'], 'stop'>;
+      author: Author;
+      requester: UserId;
+      giver: UserId | null;
+    }
+  | {
+      do: 'rejudge';
+      turn: TurnId;
+      link: number;
+      token: Token;
+      send: Decision;
+      by: UserId;
+      requester: UserId;
+      requestId: string;
+    }
+  | { do: 'write_pass'; turn: TurnId; link: number; request: ApprovalRequest; entry: AuditEntry }
+  | { do: 'audit'; entry: AuditEntry; token: Token }
+  | { do: 'note_refused'; click: RefusedClick; record: ThreadRecord };
+
+export interface FreshDetails {
+  ref: DetailsRef;
+  details: TurnDetails;
+  drop: DetailsRef[];
+}

@@ -1,0 +1,122 @@
+import type { Verdict } from '../../access/can.ts';
+import type { AgentEvent, ApprovalRequest, ConnectionEvent, Decision, HistoryItem } from '../../agent-event.ts';
+import type { AuditEntry } from '../../approvals/audit-entry.ts';
+import type { AutoApproval } from '../../approvals/auto-approval/auto-approval.ts';
+import type { MessageKey, Token, TurnId, UserId } from '../../ids.ts';
+import type { InboundAction, InboundSubmission } from '../../inbound.ts';
+import type { Person } from '../../person.ts';
+import type { Delivery, HeldUp } from '../../ports.ts';
+import type { FileOutcome } from '../../record/handed-over.ts';
+import type { InboxItem, OpenTurn, PostRecord } from '../../record/thread-record.ts';
+import type { TurnState } from '../../turn/fold.ts';
+import type { InputContent } from '../../turn/input-content.ts';
+import type { Change } from './thread.ts';
+
+/** Timers of the open turn: they end with it. */
+export type TurnTimer =
+  | 'deadlines'
+  | 'end_due'
+  | 'gap'
+  | 'look_again'
+  | 'look_later'
+  | 'look_retry'
+  | 'recall'
+  | 'silence'
+  | 'silence_over'
+  | 'stop';
+export type Timer =
+  | TurnTimer
+  | 'again'
+  | 'audit'
+  | 'rest'
+  | 'settle'
+  | 'tasks_alone'
+  | 'tasks_ended'
+  | 'tasks_grace'
+  | 'tasks_told';
+
+/** What the person who gave a command may do was judged before. `seen`: the message that it was, handled with it. */
+export type Command =
+  | { name: 'stop'; by: UserId; seen?: MessageKey | undefined }
+  | { name: 'new' | 'mute' | 'unmute'; by: Person; seen?: MessageKey | undefined }
+  | { name: 'approve' | 'deny'; args: string; person: Person }
+  | { name: 'settings_changed'; by: UserId }
+  | { name: 'queue' | 'status' };
+
+/** What people and intake ask of the thread; each is answered, and on disk by then. */
+export type AskEvent =
+  /** A message, an edit, a deletion: intake's change of the record. */
+  | { type: 'store'; change: Change }
+  | { type: 'click'; action: InboundAction; person: Person }
+  | { type: 'submission'; submission: InboundSubmission; person: Person }
+  | { type: 'command'; command: Command }
+  /** Before a message is stored: whether it answers a request that waits for its author. */
+  | { type: 'typed'; item: Pick<InboxItem, 'key' | 'ts' | 'spans'>; person: Person }
+  /** After it is stored: asks its author whether it is the reason for a no. */
+  | { type: 'ask_about'; item: Pick<InboxItem, 'key' | 'ts'>; person: Person };
+
+/** What the outbox has done, or could not do. `turn`: of which turn. */
+export type OutboxEvent =
+  | { type: 'posts'; of: TurnId; posts: PostRecord[] }
+  | { type: 'offer_posts'; token: Token; posts: PostRecord[] }
+  /** Text of the agent is about to be shown. */
+  | { type: 'said'; turn: TurnId; parts: TurnState['parts'] }
+  | { type: 'card_refused'; turn: TurnId; reason: string; cards: readonly string[] | undefined }
+  | { type: 'held_up'; turn: TurnId; held: HeldUp }
+  | { type: 'finished'; turn: TurnId; delivery: Delivery }
+  /** `wanted`: which version of the offer was to be shown. */
+  | { type: 'offer_shown'; token: Token; wanted: string; isShown: boolean }
+  | { type: 'told'; turn: TurnId; isDelivered: boolean }
+  /** These people could not be reminded of a request in a direct message. `text`: what they are reminded of. */
+  | { type: 'unreminded'; users: readonly UserId[]; text: string };
+
+/** What came of an effect. `turn` and `link` name the turn and the link of the effect: for others it comes too late. */
+export type Answer =
+  | {
+      type: 'prepared';
+      turn: TurnId;
+      attempt: number;
+      version: string;
+      written: Pick<OpenTurn, 'context' | 'notPassedOn' | 'past'>;
+      content: InputContent;
+      files: FileOutcome;
+      unreadable: string | null;
+      verdict: Verdict | 'unknown';
+    }
+  | { type: 'unprepared'; turn: TurnId; attempt: number }
+  /** The link was lost before the input left. */
+  | { type: 'unsent'; of: TurnId }
+  | { type: 'sent'; of: TurnId; error: { certain: boolean; retry: boolean; notice: string } | null }
+  | { type: 'looked'; turn: TurnId; link: number; look: number; isDeep: boolean; history: HistoryItem[] | null }
+  | { type: 'gap_read'; turn: TurnId; failures: number; history: HistoryItem[] | null }
+  | { type: 'recalled'; turn: TurnId; history: HistoryItem[] | null }
+  | { type: 'settled'; link: number; ok: boolean }
+  | { type: 'stop_settled'; turn: TurnId; link: number; attempt: number }
+  | { type: 'aborted'; turn: TurnId; aborted: boolean | null }
+  | { type: 'answered'; of: TurnId; token: Token; requestId: string; answer: 'accepted' | 'gone' }
+  | { type: 'unanswered'; turn: TurnId; link: number; token: Token; requestId: string; mayAskAnew: boolean }
+  /** Whether a request may pass without a card; `null`: that could not be found out. */
+  | {
+      type: 'judged';
+      turn: TurnId;
+      link: number;
+      request: ApprovalRequest;
+      by: Exclude<AutoApproval['by'], 'stop'>;
+      may: boolean | null;
+    }
+  /** The giver of a decision that Letta did not get, as they are now; `null`: not known. */
+  | { type: 'rejudged'; turn: TurnId; link: number; token: Token; send: Decision; person: Person | null }
+  | { type: 'pass_written'; turn: TurnId; link: number; request: ApprovalRequest; ok: boolean }
+  | { type: 'pass_failed'; turn: TurnId; link: number; request: ApprovalRequest }
+  | { type: 'audited'; entry: AuditEntry; token: Token; ok: boolean }
+  | { type: 'tasks_asked'; link: number; isEnding: boolean };
+
+/** Everything that happens to a thread. */
+export type ThreadEvent =
+  /** Something outside the thread may have changed, or the process has just started. */
+  | { type: 'wake' }
+  | { type: 'agent'; dial: number; event: AgentEvent | ConnectionEvent }
+  | { type: 'timer'; timer: Timer; turn?: TurnId; attempt?: number }
+  | AskEvent
+  | OutboxEvent
+  | Answer;

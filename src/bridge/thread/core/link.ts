@@ -1,0 +1,155 @@
+import { lettaMode } from '../../access/policy.ts';
+import type { AgentEvent, ConnectionEvent } from '../../agent-event.ts';
+import { isClientMessageId, type UserId } from '../../ids.ts';
+import type { ConnectOptions } from '../../ports.ts';
+import type { OpenTurn } from '../../record/thread-record.ts';
+import { asCode } from '../../text/as-code.ts';
+import type { Link } from './thread.ts';
+import { emit, openTurn, say, set, setLink, settings, upLink, type Work } from './work.ts';
+
+/** The pause before something that failed for no lasting reason is tried again; without a pause it would spin. */
+export const RETRY_MS = 2_000;
+
+/** Whether Letta can take an input now: it is idle, and has answered what came before. */
+export function canSubmit(work: Work): boolean {
+  const { settled, loop, unanswered } = work.thread.link;
+  return upLink(work) !== null && settled && loop === 'idle' && unanswered === null;
+}
+
+/** The connection as the channel's settings want it now. */
+function wantedOptions(work: Work): ConnectOptions {
+  const { permissions, binding } = settings(work);
+  return { runtime: work.thread.record?.runtime ?? null, mode: lettaMode(permissions), binding };
+}
+
+/** Connects as the settings want it, if that is not so already. */
+export function connect(work: Work): void {
+  const options = wantedOptions(work);
+  const isSubmitted = openTurn(work)?.state === 'submitted';
+  // A submitted turn keeps the settings that it began with, so a link with old settings is replaced only without one.
+  if (!isSubmitted && differs(work.thread.link, options)) disconnect(work);
+  if (work.thread.link.options === null) {
+    setLink(work, { options });
+    emit(work, { do: 'connect', dial: work.thread.link.dial, options });
+  }
+  // Guarded and strict are one mode to Letta, so a change between them needs no new link and applies at once.
+  if (upLink(work) !== null && !isSubmitted) confirmSettings(work);
+}
+
+/**
+ * Whether the connection was made with another permission mode or working directory, or for a conversation given up
+ * since.
+ */
+function differs({ options: made }: Link, { mode, binding, runtime }: ConnectOptions): boolean {
+  if (!made) return false;
+  if (runtime === null && made.runtime !== null) return true;
+  const directory = (options: Pick<ConnectOptions, 'binding'>) => options.binding?.workingDirectory ?? null;
+  return made.mode !== mode || directory(made) !== directory({ binding });
+}
+
+export function disconnect(work: Work): void {
+  if (work.thread.link.options !== null) emit(work, { do: 'disconnect' });
+  const dial = work.thread.link.dial + 1;
+  setLink(work, { dial, options: null, up: null, settled: false, loop: 'idle', runs: {}, active: [] });
+}
+
+export function opened(work: Work, event: ConnectionEvent & { type: 'ready' }): void {
+  const { link } = work.thread;
+  setLink(work, {
+    up: link.ups + 1,
+    ups: link.ups + 1,
+    settled: true,
+    unanswered: null,
+    device: event.deviceName,
+    workingDirectory: event.workingDirectory,
+    agentName: event.agentName ?? link.agentName,
+    page: event.page ?? null,
+    loop: event.loop,
+    runs: event.clientMessageIdsByRun,
+    active: event.activeRunIds,
+    begun: link.begun || event.loop !== 'idle',
+    toldTasks: false,
+    isReconciled: false,
+  });
+}
+
+export function looped(
+  work: Work,
+  { status, activeRunIds, clientMessageIdsByRun }: AgentEvent & { type: 'loop' },
+): void {
+  const begun = work.thread.link.begun || status !== 'idle';
+  setLink(work, { loop: status, runs: clientMessageIdsByRun, active: activeRunIds, begun });
+}
+
+/** The input did not reach Letta after all. */
+export function unsubmitted(work: Work): void {
+  if (work.thread.link.up !== null) setLink(work, { settled: true });
+}
+
+/** Asks Letta for the `sync` after a turn's end. */
+export function settle(work: Work): void {
+  const link = upLink(work);
+  if (link !== null) emit(work, { do: 'settle', link });
+}
+
+/**
+ * Tells whoever changed the settings that they apply, if the link was made with them: it is ready only once Letta has
+ * taken the mode (docs/letta-protocol.md, Other frames of the client).
+ */
+export function confirmSettings(work: Work): void {
+  const { toConfirm: by, link } = work.thread;
+  if (by === null || differs(link, wantedOptions(work))) return;
+  set(work, { toConfirm: null });
+  const where = link.workingDirectory === null ? '' : `, directory ${asCode(link.workingDirectory)}`;
+  say(work, `<@${by}> changed the permissions here to ${settings(work).permissions}${where}. Letta has confirmed it.`);
+}
+
+/** Whoever changed the channel's settings is told once Letta has confirmed them. @returns a line for them */
+export function settingsChanged(work: Work, by: UserId): string {
+  if (!work.thread.record?.runtime) return 'The conversation here will start with these settings.';
+  set(work, { toConfirm: by });
+  return openTurn(work)
+    ? 'Here it applies when the running turn has ended.'
+    : 'I’ll say so in the thread when Letta has confirmed it.';
+}
+
+/** The default agent no longer exists and another was chosen, so people are told that they talk to another one. */
+export function tellReplaced(work: Work, gone: string, agentId: string): void {
+  say(
+    work,
+    `The agent that answered new threads so far (${asCode(gone)}) no longer exists. From now on ${asCode(agentId)} answers them; it does not know the earlier conversations.`,
+  );
+}
+
+// ---- whose runs these are ----------------------------------------------------------------------
+
+/**
+ * Whether a run is certainly this turn's: runs are tied to inputs by the loop status alone (docs/letta-protocol.md,
+ * Loop states). Runs of what Letta queued by itself are tied to no input.
+ */
+export function claims({ runs }: Link, turn: OpenTurn, runId: string): boolean {
+  return turn.clientMessageId !== null && (runs[runId]?.includes(turn.clientMessageId) ?? false);
+}
+
+/** Whether a run certainly answers another input of ours, so that late events of it are not this turn's. */
+export function isForeign({ runs }: Link, turn: OpenTurn, runId: string): boolean {
+  const ids = runs[runId]?.filter(isClientMessageId) ?? [];
+  return ids.length > 0 && !ids.includes(turn.clientMessageId ?? '');
+}
+
+/** Whether Letta runs something now that is certainly not this turn. */
+export function runsAnother(link: Link, turn: OpenTurn): boolean {
+  if (turn.clientMessageId === null) return false;
+  return link.active.length > 0 && !link.active.some((runId) => claims(link, turn, runId));
+}
+
+/** Inputs of runs that do not carry this turn's input; none for a turn of Letta's own, which has no input of ours. */
+export function inputsOfOthers({ runs }: Link, { clientMessageId: id }: OpenTurn): string[] {
+  if (id === null) return [];
+  return Object.values(runs).flatMap((ids) => (ids.includes(id) ? [] : ids));
+}
+
+/** Whether Letta began a run with this input. */
+export function knows({ runs }: Link, clientMessageId: string): boolean {
+  return Object.values(runs).some((ids) => ids.includes(clientMessageId));
+}

@@ -1,0 +1,267 @@
+import type { TurnId } from '../../ids.ts';
+import { makeToken } from '../../ids.ts';
+import type { Delivery } from '../../ports.ts';
+import { changeTurn, closeApprovals } from '../../record/inbox.ts';
+import type { Leftover } from '../../record/offers.ts';
+import type { ApprovalRecord, Ending, InboxItem, SaidText } from '../../record/thread-record.ts';
+import { sayCause } from '../../turn/causes.ts';
+import { detailsOf, withDetails } from '../../turn/details.ts';
+import { isGoodStopReason, type TurnState } from '../../turn/fold.ts';
+import { addNotify } from '../../turn/notify.ts';
+import { effectsOfTurn, endingOf, failureLine, type Heard, wayOnAtEnd, wayOnOf } from '../../view/ending.ts';
+import type { FreshDetails } from './effects.ts';
+import { tellGivenUp } from './held-up.ts';
+import { knows, settle } from './link.ts';
+import { closingTurn, offeringAtEnd } from './offers.ts';
+import { isOver, type Live } from './thread.ts';
+import { isSeenUnknown, viewOf } from './view.ts';
+import {
+  approvals,
+  cancelPreparing,
+  change,
+  due,
+  emit,
+  log,
+  openTurn,
+  set,
+  setLive,
+  settings,
+  stopTimer,
+  type Work,
+} from './work.ts';
+
+// ---- how it ended, in the words that people read -----------------------------------------------
+
+/** What is known of the open turn besides its events. */
+function heard({ thread }: Work): Heard {
+  return { approvals: thread.record?.approvals ?? [], isAllHeard: thread.live?.isAllHeard ?? false };
+}
+
+/** As Letta or a Stop brought it about. @throws TypeError when no turn is open */
+export function endingNow(work: Work): Ending {
+  const turn = openTurn(work);
+  const { live } = work.thread;
+  if (!turn || !live) throw new TypeError('no turn is open');
+  const ending = endingOf(turn, live.fold, work.context.now, heard(work));
+  const says = live.silence.line;
+  return says === null ? ending : { ...ending, outcome: 'failed', line: lineOf(work, says, wayOn(work)) };
+}
+
+/** What is left to decide about the ending that {@link endingNow} tells. */
+export function wayOn(work: Work): Leftover | null {
+  const turn = openTurn(work);
+  const { live } = work.thread;
+  if (!turn || !live) return null;
+  if (live.silence.line === null) return wayOnAtEnd(turn, live.fold, heard(work));
+  return wayOnOf(turn, { name: 'silent' }, effectsOfTurn(turn, live.fold, heard(work)));
+}
+
+/** @param says what went wrong, a sentence for people */
+function endingFailed(work: Work, says: string, left: Leftover | null): Ending {
+  const { tools, durationMs } = endingNow(work);
+  return { outcome: 'failed', by: null, line: lineOf(work, says, left), tools, durationMs };
+}
+
+function lineOf(work: Work, says: string, left: Leftover | null): string {
+  const turn = openTurn(work);
+  const { live } = work.thread;
+  return turn && live ? failureLine(says, effectsOfTurn(turn, live.fold, heard(work)), left) : says;
+}
+
+/**
+ * Of a turn whose end we did not see.
+ * @param answered the history ends with the agent's words
+ * @param unbroken the link has held since the turn began, so no loss can have cut the turn off
+ * @param left what is left to decide if it was cut off
+ */
+export function endingUnseen(
+  work: Work,
+  answered: boolean,
+  unbroken = false,
+  left: Leftover | null = leftoverOfCut(work),
+): Ending {
+  const turn = openTurn(work);
+  // The end was stored before the process died, and only its last view is missing in Slack.
+  if (turn?.ended) return turn.ended;
+  const ending = endingNow(work);
+  const outlived = unbroken || !work.context.turnsDieWithLink;
+  // Letta reported a good end of the turn's last run; only its `turn_finished` is missing.
+  const lastRunEnd = work.thread.live?.fold.lastRunEnd ?? null;
+  const ran = lastRunEnd !== null && isGoodStopReason(lastRunEnd);
+  const complete = (ran || (answered && outlived)) && !diedAsking(work);
+  const isMaybeUnsent = left?.offer === 'send_again';
+  if (ending.outcome !== 'done' && isMaybeUnsent) return { ...ending, line: lineOf(work, '', left).trim() };
+  if (ending.outcome !== 'done' || complete) return ending;
+  if (left?.offer === 'ask_again') {
+    const line = 'The agent’s request was lost with the connection to Letta, and nothing of it ran.';
+    return { ...ending, outcome: 'interrupted', line };
+  }
+  const says = isMaybeUnsent ? 'I lost the connection to Letta.' : sayCause({ name: 'link_lost' });
+  return { ...ending, outcome: 'interrupted', line: lineOf(work, says, left) };
+}
+
+/** Of a turn without messages: all were deleted, or moved to an offer because they waited too long. */
+export function endingWithoutMessages(work: Work): Ending {
+  if (openTurn(work)?.withdrawn) {
+    return { ...endingNow(work), outcome: 'stopped', line: 'the message was deleted before the agent got it' };
+  }
+  const line = 'I could not reach Letta for a long time, so I did not run this.';
+  return { ...endingNow(work), outcome: 'interrupted', line };
+}
+
+/** Of a turn whose author lost the right to use the agent while it was queued. */
+export function endingNotAllowed(work: Work): Ending {
+  return { ...endingNow(work), outcome: 'stopped', line: 'not run: its author may no longer use the agent' };
+}
+
+/** Whether Letta lost a request of the turn before anybody decided it: then the text before the request is no answer. */
+function diedAsking(work: Work): boolean {
+  const isLost = ({ turn, state }: ApprovalRecord) =>
+    turn === openTurn(work)?.id && state.state === 'closed' && state.why === 'link_lost';
+  return approvals(work).some(isLost);
+}
+
+// ---- what is left to decide --------------------------------------------------------------------
+
+/** About a turn that was cut off in its work. */
+export function leftoverOfCut(work: Work): Leftover {
+  return { offer: diedAsking(work) ? 'ask_again' : 'continue' };
+}
+
+/** About a turn whose conversation is gone at Letta. */
+export function leftoverWithoutConversation(work: Work): Leftover | null {
+  const turn = openTurn(work);
+  if (!turn || turn.items.length === 0 || turn.stoppedBy) return null;
+  const { link, live } = work.thread;
+  const began = turn.state === 'submitted' && (link.begun || (live?.fold.parts.length ?? 0) > 0);
+  return { offer: 'start_new', certain: !began };
+}
+
+/** About a turn that we can no longer follow. */
+export function leftover(work: Work): Leftover | null {
+  const turn = openTurn(work);
+  // A turn that was to end background tasks leaves no offer: whoever clicked Stop is told which tasks still run.
+  if (turn?.ends) return null;
+  if (!turn || turn.state === 'prepared') return { offer: 'send_again', certain: true };
+  const { link, live } = work.thread;
+  const id = turn.clientMessageId;
+  const began = id === null || knows(link, id) || (live?.fold.parts.length ?? 0) > 0;
+  if (!began) return { offer: 'send_again', certain: false };
+  return turn.stoppedBy ? null : leftoverOfCut(work);
+}
+
+// ---- ending it ---------------------------------------------------------------------------------
+
+/** Ends the turn as failed. @param says what went wrong, a sentence for people */
+export function fail(work: Work, says: string, left: Leftover | null): void {
+  if (openTurn(work)) end(work, endingFailed(work, says, left), left);
+}
+
+/** Ends the turn: its last view goes to Slack, and the record keeps the turn until Slack has shown or refused it. */
+export function end(work: Work, ending: Ending, left: Leftover | null = null): void {
+  if (!openTurn(work) || isOver(work.thread)) return;
+  close(work);
+  finish(work, ending, left);
+}
+
+/** Closes the turn to further events: from here on they belong to the next turn and are held. */
+export function close(work: Work): void {
+  cancelPreparing(work);
+  const tries = (work.thread.live?.tries ?? 0) + 1;
+  setLive(work, { phase: 'ending', lastView: null, tries, isEndDue: false, isAborting: false });
+  for (const timer of ['silence', 'end_due', 'stop'] as const) stopTimer(work, timer);
+}
+
+/**
+ * Stores how the turn ended, and sends its last view to Slack.
+ * @param left what the turn leaves to decide: stored with its end, and shown in its last message
+ */
+export function finish(work: Work, how: Ending, left: Leftover | null): void {
+  const turn = openTurn(work);
+  const { record: before, live } = work.thread;
+  if (!turn || !before || !live) return;
+  const { now } = work.context;
+  const notifyAfterMs = work.context.notifyAfterMs(turn.requester);
+  const { ending, details } = withDetailsToken(work, live, addNotify(how, before, now, notifyAfterMs));
+  const { input, parts } = live.fold;
+  const said = isSeenUnknown(live) ? undefined : saidIn(parts);
+  const ended = {
+    ended: ending,
+    ...(said && { said }),
+    ...(turn.clientMessageId === null && input !== null && { input }),
+  };
+  const offer = offeringAtEnd(work, left);
+  change(work, (record) => {
+    const closed = changeTurn(closeApprovals(offer(record), turn.id, 'turn_over', now), ended);
+    return details ? withDetails(closed, details.ref) : closed;
+  });
+  log(work, 'info', { turn: turn.id, outcome: ending.outcome, durationMs: ending.durationMs }, 'turn ended');
+  settle(work);
+  const view = viewOf(work, ending);
+  if (!view) return;
+  setLive(work, { lastView: view });
+  const kept = new Set(work.thread.record?.details?.map(({ token }) => token));
+  const drop = (before.details ?? []).filter(({ token }) => !kept.has(token));
+  const endedAt = turn.startedAt + ending.durationMs;
+  emit(work, { do: 'finish', turn: turn.id, view, endedAt, details: details && { ...details, drop } });
+}
+
+/** Adds the token of the Details button if there is something to show; an ending that has a token stays as it is. */
+function withDetailsToken(
+  work: Work,
+  { id: turn, fold }: Live,
+  ending: Ending,
+): { ending: Ending; details: Omit<FreshDetails, 'drop'> | null } {
+  const { keepsDetails, now: at } = work.context;
+  const asIs = { ending, details: null };
+  if (!keepsDetails || ending.details !== undefined || settings(work).verbosity === 'quiet') return asIs;
+  const details = detailsOf(fold, turn, at);
+  if (!details) return asIs;
+  const token = makeToken(work.context.id());
+  return { ending: { ...ending, details: token }, details: { ref: { token, turn, at }, details } };
+}
+
+/** Slack has shown the last view, or refused it for good: the turn leaves the record. */
+export function leaveRecord(work: Work, turn: TurnId, delivery: Delivery): void {
+  const { live } = work.thread;
+  const closing = closingTurn(work, live?.lastView ?? null, delivery);
+  const open = openTurn(work);
+  let dropped: readonly InboxItem[] = [];
+  change(work, (record) => {
+    const next = closing(record);
+    if (delivery.delivered) return next;
+    // The thread cannot be written to, so messages that could not be answered do not run.
+    dropped = next.inbox;
+    return { ...next, inbox: [] };
+  });
+  if (!delivery.delivered && open && live?.lastView) {
+    const { reason } = delivery;
+    log(work, 'warn', { turn, reason, dropped: dropped.length }, 'could not deliver the answer');
+    tellGivenUp(work, open, reason, live.lastView, dropped);
+  }
+  set(work, { live: null, readBefore: live?.read ?? new Set(), toldAuthors: new Set() });
+  emit(work, { do: 'close_turn' });
+  due(work);
+}
+
+// ---- what the agent has said -------------------------------------------------------------------
+
+/** Characters; a longer text would make the record too big, so then none of it is stored. */
+const SAID_MOST = 150_000;
+
+/** What the agent has said, in order; `undefined`: too much to be kept. */
+function saidIn(parts: TurnState['parts']): SaidText[] | undefined {
+  const said = parts.flatMap((part): SaidText[] => {
+    if (part.kind !== 'text' || part.text === '') return [];
+    const { runId, messageId, text } = part;
+    return [{ runId, messageId, text }];
+  });
+  const length = said.reduce((sum, { text }) => sum + text.length, 0);
+  return length <= SAID_MOST ? said : undefined;
+}
+
+/** Stores what the agent has said before people see it, so that a restarted bridge never replaces it by less. */
+export function keepSaid(work: Work, turn: TurnId, parts: TurnState['parts']): void {
+  const said = saidIn(parts);
+  change(work, (record) => (record.turn?.id === turn ? changeTurn(record, { said }) : record));
+}

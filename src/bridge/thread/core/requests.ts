@@ -1,0 +1,325 @@
+import { mayApproversStartAgents, type Policy, settingsOf } from '../../access/policy.ts';
+import type { ApprovalRequest, Decision } from '../../agent-event.ts';
+import { approvalTitle, approve, digestOf, rebuildDecision, refusalOf, ruleOf } from '../../approvals/answers.ts';
+import { type AutoApproval, findAutoApproval } from '../../approvals/auto-approval/auto-approval.ts';
+import { startsAgent } from '../../approvals/auto-approval/starts-agent.ts';
+import { mayMoveDirectory, pendingMoves } from '../../approvals/directory-moves.ts';
+import { auditText } from '../../approvals/shown.ts';
+import { makeToken, type UserId } from '../../ids.ts';
+import { authorOf, setApproval } from '../../record/inbox.ts';
+import { isTaskEndCall } from '../../record/tasks.ts';
+import type { ApprovalRecord, ApprovalState } from '../../record/thread-record.ts';
+import { foldTurn, lastSaidMessageId } from '../../turn/fold.ts';
+import { denialOf, denyUndecided, mayDecide, reopen, tell } from './decide.ts';
+import type { Answer } from './events.ts';
+import { runsAnother } from './link.ts';
+import { placeOf } from './thread.ts';
+import { approvals, change, emit, log, openTurn, say, setLive, touch, upLink, type Work } from './work.ts';
+
+type Grant = AutoApproval & { by: 'grant' };
+
+// ---- what becomes of a request -----------------------------------------------------------------
+
+/**
+ * Letta asks, or asks again after a reconnect or a restart; then the request keeps its card. If Letta had confirmed
+ * that card's decision, this is a new request with the same id, because the model makes the ids
+ * (docs/letta-protocol.md, Approvals).
+ */
+export function onRequest(work: Work, request: ApprovalRequest) {
+  const turn = openTurn(work);
+  const { live, link } = work.thread;
+  if (!turn || !live) return;
+  const { requestId } = request;
+  const digest = digestOf(request.input);
+  const last = approvals(work).findLast((each) => each.turn === turn.id && each.requestId === requestId);
+  const known = last?.digest === digest && !live.taken.has(last.token) ? last : null;
+  if (turn.ends && isTaskEndCall(turn.ends, request)) return letPass(work, request, { by: 'stop' });
+  // While Letta runs a turn of its own, our input is queued behind it, and the agent has not read yet that it may
+  // only end tasks; so people decide that turn's requests.
+  if (turn.ends && !known && !runsAnother(link, turn)) {
+    const message = 'In this turn you may only end the background tasks, by their ids.';
+    if (upLink(work) !== null) emit(work, { do: 'deny', requestId, message });
+    return;
+  }
+  const pass = known ? null : autoApprovalOf(work, request);
+  const up = upLink(work);
+  if (!pass || pass.by === 'stop') return show(work, request, known);
+  // Over another link Letta asks again.
+  if (up === null) return;
+  const giver = pass.by === 'grant' ? pass.grant.by.id : null;
+  const { requester } = turn;
+  emit(work, {
+    do: 'judge',
+    turn: turn.id,
+    link: up,
+    request,
+    by: pass.by,
+    author: authorOf(turn),
+    requester,
+    giver,
+  });
+}
+
+/** Whether those in whose name a request passes without a card, the author and the giver of a grant, still may. */
+export function onJudged(work: Work, { request, by, may }: Answer & { type: 'judged' }) {
+  // Policy, grants or turn may have changed while we asked Slack, so the request is judged again.
+  const still = may ? autoApprovalOf(work, request) : null;
+  if (!still || still.by !== by) return show(work, request, null);
+  if (still.by === 'grant') return show(work, request, null, still);
+  letPass(work, request, still);
+}
+
+function autoApprovalOf(work: Work, request: ApprovalRequest): AutoApproval | null {
+  const turn = openTurn(work);
+  // Somebody stopped the turn, so nothing more passes without a card.
+  if (!turn || turn.stoppedBy) return null;
+  return findAutoApproval(request, {
+    policy: work.context.policy,
+    place: placeOf(work.thread),
+    workingDirectory: work.thread.link.workingDirectory,
+    mayMove: mayMove(work, request),
+    requester: turn.requester,
+    grants: turn.grants ?? [],
+    files: work.thread.record?.handedOver,
+  });
+}
+
+/** Approves a request without a card, after its audit entry is written; if either fails, people are asked. */
+function letPass(work: Work, request: ApprovalRequest, pass: Exclude<AutoApproval, Grant>): void {
+  const turn = openTurn(work);
+  const { key, live, link } = work.thread;
+  const up = upLink(work);
+  if (!turn || !live || up === null) return;
+  const { requestId, tool } = request;
+  if (mayMoveDirectory(request)) setLive(work, { passed: [...live.passed, request] });
+  const at = work.context.now;
+  const title = pass.by === 'rule' ? `${approvalTitle(request)} · rule ${pass.rule}` : approvalTitle(request);
+  const digest = digestOf(request.input);
+  const shared = { id: work.context.id(), thread: key, turn: turn.id, requestId, tool, title, digest, at };
+  const input = auditText(request, link.workingDirectory);
+  const by = { by: null, outcome: 'approved', via: pass.by } as const;
+  const entry = { ...shared, input, requester: turn.requester, askedAt: at, ...by };
+  emit(work, { do: 'write_pass', turn: turn.id, link: up, request, entry });
+}
+
+/** The entry of a request that may pass is written, or could not be. */
+export function onPassWritten(work: Work, { request, ok, turn, link }: Answer & { type: 'pass_written' }): void {
+  // A stopped turn needs no answer.
+  if (openTurn(work)?.stoppedBy) return;
+  if (ok) emit(work, { do: 'pass', turn, link, request });
+  else show(work, request, null);
+}
+
+export function onPassFailed(work: Work, request: ApprovalRequest): void {
+  if (!openTurn(work)?.stoppedBy) show(work, request, null);
+}
+
+// ---- cards -------------------------------------------------------------------------------------
+
+/** @param grant the consent by which the request counts as decided */
+function show(work: Work, request: ApprovalRequest, known: ApprovalRecord | null, grant: Grant | null = null) {
+  const { live } = work.thread;
+  if (!live) return;
+  const { requestId } = request;
+  const others = live.fold.openApprovals.filter((open) => open !== requestId);
+  const anew = known ? live.fold : foldTurn(live.fold, { type: 'approvals-open', requestIds: others });
+  setLive(work, { fold: foldTurn(anew, { type: 'approval-asked', request }), isViewOutdated: true });
+  if (known) return askAgain(work, known, request);
+  if (grant) {
+    const { kind, by } = grant.grant;
+    const words = kind === 'command' ? 'this exact command during this turn' : 'all edits during this turn';
+    const at = work.context.now;
+    const { id, name } = by;
+    const state = { state: 'decided', decision: 'approved', by: id, name, at, words, via: 'grant' } as const;
+    return tell(work, openCard(work, request, state), approve().send);
+  }
+  const refusal = refusalOf(request);
+  if (refusal === null) return void openCard(work, request, { state: 'open' });
+  // Nobody could decide it in Slack: the agent and the thread are told why it is denied.
+  log(work, 'warn', { request: requestId, tool: request.tool, refusal }, 'request denied: it cannot be shown');
+  const record = openCard(work, request, { state: 'closed', why: 'not_shown', at: work.context.now });
+  const message = `This could not be shown to anyone in Slack, so it was not approved: it is ${refusal}.`;
+  tell(work, record, { behavior: 'deny', message });
+  say(work, `I could not show here what the agent asked for, so I denied it: it is ${refusal}.`);
+}
+
+function openCard(work: Work, request: ApprovalRequest, state: ApprovalState): ApprovalRecord {
+  const { live, link } = work.thread;
+  const turn = openTurn(work);
+  if (!turn || !live) throw new TypeError('no turn is open');
+  const { now: at, policy, approvalTimeoutMs } = work.context;
+  const { requestId, tool } = request;
+  const { channel } = placeOf(work.thread);
+  const after = lastSaidMessageId(live.fold);
+  const only = onlyFor(policy, channel, tool);
+  const approval: ApprovalRecord = {
+    token: makeToken(work.context.id()),
+    turn: turn.id,
+    requestId,
+    tool,
+    title: approvalTitle(request),
+    digest: digestOf(request.input),
+    requester: turn.requester,
+    asks: request.questions ? [turn.requester] : asksOf(policy, channel, turn.requester, only),
+    ...(only !== null && { only }),
+    rule: hasAdmins(policy) && ruleOf(request) !== null,
+    askedAt: at,
+    // Left out while unknown: after a restart, text before the request may not have been read from the history yet.
+    ...((after !== null || !live.isTextUnknown) && { after }),
+    ...(approvalTimeoutMs !== null && state.state === 'open' && { expiresAt: at + approvalTimeoutMs }),
+    ...(state.state !== 'open' && { audit: 'due' as const, input: auditText(request, link.workingDirectory) }),
+    state,
+  };
+  change(work, (record) => {
+    const before = record.approvals.map((old): ApprovalRecord => {
+      const replaced = old.turn === turn.id && old.requestId === requestId && old.state.state === 'open';
+      const closed = { state: 'closed', why: 'answered_elsewhere', at } as const;
+      return replaced ? { ...old, state: closed, audit: 'due' } : old;
+    });
+    return { ...record, approvals: [...before, approval] };
+  });
+  const { digest } = approval;
+  log(work, 'info', { turn: turn.id, request: requestId, tool, digest, state: state.state }, 'approval asked');
+  return approval;
+}
+
+/** Letta asks again for a request that has a card: it is open, or Letta did not get the decision. */
+function askAgain(work: Work, known: ApprovalRecord, request: ApprovalRequest) {
+  const { now, staleAfterMs } = work.context;
+  const { token, state } = known;
+  if (state.state === 'open') return;
+  if (openTurn(work)?.stoppedBy) {
+    // Somebody stopped the turn, so a decision made before must not reach Letta after the Stop.
+    change(work, (record) => setApproval(record, token, { state: 'closed', why: 'turn_over', at: now }));
+    return;
+  }
+  if (state.state === 'closed') {
+    const { why } = state;
+    return why === 'expired' || why === 'not_shown' ? tell(work, known, denialOf(why)) : reopen(work, token);
+  }
+  const { decision, by, at } = state;
+  const { requestId } = request;
+  // A command approved in the evening must not run in the morning, when things may have changed.
+  const isStale = staleAfterMs !== null && now - at > staleAfterMs;
+  if (isStale) log(work, 'info', { request: requestId, decision, by }, 'a decision is too old to be sent to Letta');
+  const send = work.thread.live?.decisions.get(requestId) ?? rebuildDecision(request, known, state)?.send;
+  if (!send || isStale) return reopen(work, token);
+  if (decision === 'denied') return tell(work, known, send);
+  sayLate(work, known, send, by);
+}
+
+/** Sends an approval that Letta did not get, if the person who gave it still may; else people decide anew. */
+function sayLate(work: Work, { token, requester, turn, requestId }: ApprovalRecord, send: Decision, by: UserId): void {
+  const link = upLink(work);
+  // Over another link Letta asks again.
+  if (link !== null) emit(work, { do: 'rejudge', turn, link, token, send, by, requester, requestId });
+}
+
+export function onRejudged(work: Work, { token, send, person }: Answer & { type: 'rejudged' }) {
+  const now = approvals(work).find((each) => each.token === token);
+  if (now?.state.state !== 'decided' || openTurn(work)?.stoppedBy) return;
+  // With a saved rule or without one.
+  const may = person && (['decide', 'save'] as const).some((wish) => mayDecide(work, now, person, wish).allowed);
+  if (may) return tell(work, now, send);
+  log(work, 'warn', { request: now.requestId, by: now.state.by }, 'a decision no longer counts; asking again');
+  reopen(work, token);
+}
+
+/** Closes open cards whose requests Letta no longer waits for. @param stillOpen ids that Letta still waits for */
+export function closeCards(
+  work: Work,
+  stillOpen: readonly string[],
+  why: 'answered_elsewhere' | 'link_lost' | 'turn_over',
+): void {
+  const turn = openTurn(work)?.id;
+  const isSettled = (each: ApprovalRecord) =>
+    each.turn === turn && each.state.state === 'open' && !stillOpen.includes(each.requestId);
+  const settled = approvals(work).filter(isSettled);
+  if (settled.length === 0) return;
+  const at = work.context.now;
+  change(work, (record) =>
+    settled.reduce((now, { token }) => setApproval(now, token, { state: 'closed', why, at }), record),
+  );
+  touch(work);
+}
+
+/**
+ * Slack refused cards in every form for half a day, or no longer has the thread. Their requests are denied, because
+ * people cannot see what they would decide, and the thread is told.
+ * @param cards the first letters of their tokens; left out: all open ones of the turn
+ */
+export function onCardRefused(work: Work, reason: string, cards?: readonly string[]): void {
+  const turn = openTurn(work)?.id;
+  const isUnseen = ({ token }: ApprovalRecord) => cards?.some((letters) => token.startsWith(letters)) ?? true;
+  const open = approvals(work).filter((each) => each.turn === turn && each.state.state === 'open' && isUnseen(each));
+  if (open.length === 0) return;
+  log(work, 'warn', { turn, reason, requests: open.length }, 'could not show cards');
+  for (const record of open) denyUndecided(work, record, 'not_shown');
+  say(work, 'I could not show here what the agent asked for, so I denied it.');
+}
+
+/** Ids of the people and groups whose click would count, for the card's mentions; the requester first. */
+function asksOf(policy: Policy, channel: string, requester: UserId, only: ApprovalRecord['only'] | null): string[] {
+  const { approvers, selfApproval } = settingsOf(policy, channel);
+  if (only) return [...policy.admins.ids, ...policy.admins.groups].filter((id) => id !== requester || selfApproval);
+  const first = approvers.requester && selfApproval ? [requester] : [];
+  const others = [...approvers.ids, ...approvers.groups].filter((id) => id !== requester || selfApproval);
+  return [...new Set([...first, ...others])];
+}
+
+/** Who alone may approve this tool; `null`: the channel's approvers. */
+function onlyFor(policy: Policy, channel: string, tool: string): 'admins' | 'nobody' | null {
+  if (!startsAgent(tool) || mayApproversStartAgents(policy, channel)) return null;
+  return hasAdmins(policy) ? 'admins' : 'nobody';
+}
+
+function hasAdmins({ admins }: Policy): boolean {
+  return admins.ids.length + admins.groups.length > 0;
+}
+
+// ---- where a call runs -------------------------------------------------------------------------
+
+/**
+ * The device reported another working directory. It does not say which call moved it, so when several could have,
+ * none counts as done.
+ */
+export function onDirectoryMoved(work: Work): void {
+  const { live } = work.thread;
+  if (!live) return;
+  const [only, ...others] = pendingCalls(work).filter((id) => mayRun(work, id));
+  if (only !== undefined && others.length === 0) setLive(work, { moved: [...live.moved, only] });
+}
+
+/** Whether this call was approved or let pass, or was seen to run. */
+function mayRun(work: Work, id: string): boolean {
+  const { live } = work.thread;
+  const isDone = ({ turn, state, requestId: each }: ApprovalRecord, requestId: string) =>
+    each === requestId &&
+    turn === live?.id &&
+    state.state === 'decided' &&
+    !['denied', 'edited'].includes(state.decision);
+  const isApproved = (requestId: string) => approvals(work).some((record) => isDone(record, requestId));
+  const isIt = ({ callId, requestId }: ApprovalRequest) => (callId ?? requestId) === id;
+  return (
+    isApproved(id) ||
+    (live?.passed.some(isIt) ?? false) ||
+    (live?.fold.approvals.some((request) => isIt(request) && isApproved(request.requestId)) ?? false) ||
+    (live?.fold.tools.some(({ callId, status }) => callId === id && status !== 'called') ?? false)
+  );
+}
+
+/** Calls that may still move the working directory. */
+function pendingCalls(work: Work): string[] {
+  const { live } = work.thread;
+  if (!live) return [];
+  const records = approvals(work).filter((record) => record.turn === live.id);
+  const requests = [...live.fold.approvals, ...live.passed];
+  return pendingMoves({ requests, records, tools: live.fold.tools }).filter((id) => !live.moved.includes(id));
+}
+
+/** Whether this call's relative paths may be meant for another directory than the one that we know. */
+function mayMove(work: Work, { callId }: ApprovalRequest): boolean {
+  const { live } = work.thread;
+  const heard = !live?.isJoined || live.fold.tools.some((call) => call.callId === callId);
+  return !heard || pendingCalls(work).length > 0;
+}

@@ -1,0 +1,261 @@
+import { beginTurn, changeTurn } from '../../record/inbox.ts';
+import { clientMessageIdOf, lapseContinueOffers } from '../../record/offers.ts';
+import { isActive, needsLetta } from '../../record/thread-record.ts';
+import { askAbout, click, submit, typed } from './clicks.ts';
+import { command } from './commands.ts';
+import { onAudited, onDeadline, onUnreminded, resume, settleAudit } from './deadlines.ts';
+import { onAnswered, onUnanswered } from './decide.ts';
+import type { ThreadEvent } from './events.ts';
+import { forgetHeld, onConnection, onGap, onTasksUntold, onVerdict, release } from './hear.ts';
+import { onHeldUp, onTold } from './held-up.ts';
+import { onPrepared, onSent, onUnprepared, onUnsent, sendInput } from './input.ts';
+import { connect, RETRY_MS, settle } from './link.ts';
+import {
+  fillGap,
+  gapFailed,
+  lookAgain,
+  onEndDue,
+  onLooked,
+  onLookLater,
+  onRecalled,
+  releaseCards,
+  takeGap,
+} from './look.ts';
+import { beginWaiting, changeOffer, offerShown, pauseMessages, resumeMessages, showOffers } from './offers.ts';
+import { end, endingNow, endingWithoutMessages, keepSaid, leaveRecord } from './over.ts';
+import { onCardRefused, onJudged, onPassFailed, onPassWritten, onRejudged } from './requests.ts';
+import { abortAgain, abortLater, endSilent, lookAtSilence, onAborted, stop } from './stop.ts';
+import { askAgent, onTasksAsked, pursueTasks } from './tasks.ts';
+import { isOver } from './thread.ts';
+import { followTurn, turnIds } from './turn.ts';
+import {
+  change,
+  due,
+  emit,
+  openTurn,
+  setLink,
+  startTimer,
+  stopTimer,
+  touch,
+  upLink,
+  type Work,
+  write,
+} from './work.ts';
+
+/** How long a thread without work keeps its link to Letta. */
+const REST_AFTER_MS = 5 * 60_000;
+
+/**
+ * What one event makes of a thread: a new value of it, and effects. Values only: the same thread, event and context make
+ * the same again.
+ */
+export function step(work: Work, event: ThreadEvent): void {
+  const before = work.thread.record;
+  if (!isLate(work, event)) handle(work, event);
+  if (work.thread.record !== before) resume(work);
+  while (work.isDue) {
+    work.isDue = false;
+    advance(work);
+  }
+}
+
+/** Whether the event is about a turn, a link or a connection that is over. */
+function isLate(work: Work, event: ThreadEvent): boolean {
+  const { live, link } = work.thread;
+  if ('turn' in event && event.turn !== undefined && event.turn !== live?.id) return true;
+  if ('dial' in event && event.dial !== link.dial) return true;
+  return 'link' in event && event.link !== upLink(work);
+}
+
+function handle(work: Work, event: ThreadEvent) {
+  switch (event.type) {
+    case 'wake':
+      return due(work);
+    case 'agent':
+      return onConnection(work, event.event);
+    case 'timer':
+      return onTimer(work, event);
+    // people
+    case 'store': {
+      const queued = work.thread.record?.inbox.length ?? 0;
+      write(work, event.change);
+      if (work.thread.record?.inbox.length !== queued) touch(work);
+      return;
+    }
+    case 'click':
+      work.answer = click(work, event.action, event.person);
+      return;
+    case 'submission':
+      work.answer = submit(work, event.submission, event.person);
+      return;
+    case 'command':
+      work.answer = command(work, event.command);
+      return;
+    case 'typed':
+      work.answer = typed(work, event.item, event.person);
+      return;
+    case 'ask_about':
+      return askAbout(work, event.item, event.person);
+    // the outbox
+    case 'posts':
+      return change(work, (record) =>
+        record.turn?.id === event.of ? changeTurn(record, { posts: event.posts }) : record,
+      );
+    case 'offer_posts':
+      return changeOffer(work, event.token, (offer) => ({ ...offer, posts: event.posts }));
+    case 'said':
+      return keepSaid(work, event.turn, event.parts);
+    case 'card_refused':
+      return onCardRefused(work, event.reason, event.cards);
+    case 'held_up':
+      return onHeldUp(work, event.held);
+    case 'finished':
+      forgetHeld(work);
+      leaveRecord(work, event.turn, event.delivery);
+      return release(work);
+    case 'offer_shown':
+      offerShown(work, event.token, event.wanted, event.isShown);
+      return event.isShown ? due(work) : undefined;
+    case 'unreminded':
+      return onUnreminded(work, event.users, event.text);
+    case 'told':
+      return onTold(work, event.isDelivered);
+    // answers
+    case 'prepared':
+      return onPrepared(work, event);
+    case 'unprepared':
+      return onUnprepared(work, event.attempt);
+    case 'unsent':
+      return onUnsent(work, event);
+    case 'sent':
+      return onSent(work, event);
+    case 'looked': {
+      const verdict = onLooked(work, event);
+      return verdict ? onVerdict(work, verdict) : undefined;
+    }
+    case 'gap_read':
+      if (event.history) takeGap(work, event.history);
+      if (event.history || gapFailed(work, event.failures) === 'given up') onGap(work, event.history !== null);
+      return;
+    case 'recalled':
+      return onRecalled(work, event.history);
+    case 'settled':
+      if (!event.ok) return startTimer(work, 'settle', RETRY_MS);
+      setLink(work, { settled: true });
+      return due(work);
+    case 'stop_settled':
+      return abortAgain(work, event.attempt);
+    case 'aborted':
+      return onAborted(work, event.aborted);
+    case 'answered':
+      return onAnswered(work, event);
+    case 'unanswered':
+      return onUnanswered(work, event);
+    case 'judged':
+      return onJudged(work, event);
+    case 'rejudged':
+      return onRejudged(work, event);
+    case 'pass_written':
+      return onPassWritten(work, event);
+    case 'pass_failed':
+      return onPassFailed(work, event.request);
+    case 'audited':
+      onAudited(work, event.entry, event.token, event.ok);
+      return event.ok ? due(work) : undefined;
+    case 'tasks_asked':
+      return onTasksAsked(work, event.isEnding);
+    default:
+      return event satisfies never;
+  }
+}
+
+function onTimer(work: Work, { timer, attempt = 0 }: ThreadEvent & { type: 'timer' }) {
+  switch (timer) {
+    case 'again':
+    case 'tasks_alone':
+    case 'tasks_ended':
+      return due(work);
+    case 'audit':
+      return settleAudit(work);
+    case 'deadlines':
+      return onDeadline(work);
+    case 'end_due':
+      return onEndDue(work);
+    case 'gap':
+      return fillGap(work, attempt) === 'given up' ? onGap(work, false) : undefined;
+    case 'look_again':
+    case 'look_retry': {
+      const verdict = lookAgain(work, timer === 'look_again' ? 'again' : 'retry', attempt);
+      return verdict ? onVerdict(work, verdict) : undefined;
+    }
+    case 'look_later':
+      return onLookLater(work, attempt);
+    case 'recall':
+      return releaseCards(work);
+    case 'rest':
+      return rest(work);
+    case 'settle':
+      return settle(work);
+    case 'silence':
+      return lookAtSilence(work);
+    case 'silence_over':
+      return endSilent(work);
+    case 'stop':
+      return abortLater(work, attempt);
+    case 'tasks_grace':
+      return askAgent(work);
+    case 'tasks_told':
+      return onTasksUntold(work);
+    default:
+      return timer satisfies never;
+  }
+}
+
+/** Does whatever is due next. */
+function advance(work: Work) {
+  const { paused, isDraining } = work.context;
+  if (paused) pauseMessages(work, paused.at);
+  if (isOver(work.thread)) return;
+  stopTimer(work, 'rest');
+  const { record } = work.thread;
+  if (!record) return restLater(work);
+  beginWaiting(work, record);
+  resume(work);
+  if (!paused) resumeMessages(work);
+  const isOpen = openTurn(work) !== null;
+  const isEndingTasks = pursueTasks(work, paused?.by ?? null);
+  showOffers(work);
+  if (!isOpen && !isEndingTasks && !isDraining && !paused && (work.thread.record?.inbox.length ?? 0) > 0) {
+    const ids = turnIds(work);
+    change(work, (now) => lapseContinueOffers(beginTurn(now, ids, clientMessageIdOf), ids.now));
+    showOffers(work);
+  }
+  const turn = openTurn(work);
+  if (!turn) {
+    const wanted = work.thread.record && (needsLetta(work.thread.record) || work.thread.toConfirm !== null);
+    return wanted ? connect(work) : restLater(work);
+  }
+  if (work.thread.live?.id !== turn.id) followTurn(work, turn, isOpen);
+  if (paused && !turn.stoppedBy && !turn.ends) {
+    stop(work, paused.by);
+    return due(work);
+  }
+  if (turn.state === 'prepared') {
+    if (turn.stoppedBy) return end(work, endingNow(work));
+    if (turn.items.length === 0 && !turn.ends) return end(work, endingWithoutMessages(work));
+  }
+  connect(work);
+  if (turn.state === 'prepared') sendInput(work, turn);
+}
+
+function restLater(work: Work): void {
+  startTimer(work, 'rest', work.thread.link.options === null ? 0 : REST_AFTER_MS);
+}
+
+function rest(work: Work) {
+  const { record } = work.thread;
+  if (record && isActive(record)) return;
+  // An event waits, and a closed thread would refuse it.
+  if (!work.context.isLast) return restLater(work);
+  emit(work, { do: 'retire' });
+}

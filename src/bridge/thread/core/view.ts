@@ -1,0 +1,120 @@
+import type { Place } from '../../access/can.ts';
+import { hasChanged } from '../../approvals/effects.ts';
+import type { UserId } from '../../ids.ts';
+import { findBackgroundOffer } from '../../record/offers.ts';
+import { tasksOf } from '../../record/tasks.ts';
+import type { ApprovalRecord, Ending, ThreadRecord } from '../../record/thread-record.ts';
+import { type HomeThread, questionOf } from '../../view/home.ts';
+import { tailOfferView } from '../../view/offer.ts';
+import { statusText } from '../../view/status.ts';
+import { type TurnView, turnView } from '../../view/turn.ts';
+import { placeOf, type Thread } from './thread.ts';
+import { type Known, settings } from './work.ts';
+
+export interface ThreadOverview extends HomeThread {
+  place: Place;
+  requester: UserId;
+  /** Requests that wait for people. */
+  asks: readonly ApprovalRecord[];
+}
+
+/**
+ * What the open turn waits for: `working` the agent, `ending` the last view on its way to Slack, `held_up` Slack, which
+ * refuses that view for now.
+ */
+export type Progress =
+  | 'none'
+  | 'prepared'
+  | 'working'
+  | 'waiting_for_people'
+  | 'waiting_for_letta'
+  | 'ending'
+  | 'held_up';
+
+/** @param link the link that the runtime can be reached through */
+export function progressOf({ record, live }: Thread, link: number | null): Progress {
+  const turn = record?.turn;
+  if (!turn) return 'none';
+  if (live?.phase === 'ending' || live?.phase === 'held_up') return live.phase;
+  if (turn.state === 'prepared') return 'prepared';
+  if (link === null) return 'waiting_for_letta';
+  return openRequests(record).length > 0 ? 'waiting_for_people' : 'working';
+}
+
+export function openRequests(record: ThreadRecord | null): ApprovalRecord[] {
+  return (record?.approvals ?? []).filter(({ state }) => state.state === 'open');
+}
+
+/** The open turn, or else what runs in the background, for a list of all threads; `null` when there is neither. */
+export function overviewOf(thread: Thread, link: number | null, botUser: UserId): ThreadOverview | null {
+  const { record } = thread;
+  const turn = record?.turn;
+  const [task] = tasksOf(record);
+  if (!record || (!turn && !task)) return null;
+  const { address, inbox } = record;
+  const shared = { address, place: placeOf(thread), page: thread.link.page, queued: inbox.length };
+  if (!turn) {
+    if (!task) return null;
+    const { for: requester, since, what: question } = task;
+    const stop = findBackgroundOffer(record)?.token ?? null;
+    return { ...shared, requester, question, stop, doing: 'background', since, asks: [] };
+  }
+  const progress = progressOf(thread, link);
+  const isAtEnd = progress === 'none' || progress === 'held_up';
+  const doing = isAtEnd ? 'ending' : progress === 'prepared' ? 'waiting_for_letta' : progress;
+  const { requester, startedAt: since } = turn;
+  const stop = isAtEnd ? null : turn.stopToken;
+  return { ...shared, requester, question: questionOf(turn, botUser), stop, doing, since, asks: openRequests(record) };
+}
+
+/** Whose turn or background tasks run, and whose messages wait; of a turn held up by Slack only the tasks count. */
+export function wantedBy({ record, live }: Thread): UserId[] {
+  const tasks = tasksOf(record).map((task) => task.for);
+  if (live?.phase === 'held_up') return tasks;
+  const turn = record?.turn ? [record.turn.requester] : [];
+  return [...new Set([...turn, ...(record?.inbox ?? []).map(({ user }) => user), ...tasks])];
+}
+
+/** The device and directory in which the agent changes something now; `null` while it does not, or only reads. */
+export function workplaceOf(thread: Thread, link: number | null): string | null {
+  const { record, live } = thread;
+  const { workingDirectory } = thread.link;
+  const isWorking = progressOf(thread, link) === 'working';
+  if (workingDirectory === null || !isWorking || !live || !hasChanged(live.fold)) return null;
+  return `${record?.runtime?.deviceId ?? ''} ${workingDirectory}`;
+}
+
+/** What people should see of the open turn; `null`: none is open. @param ending how it ended, in its last view */
+export function viewOf(work: Known, ending: Ending | null): TurnView | null {
+  const { record, live, link } = work.thread;
+  if (!record?.turn || !live) return null;
+  const { turn } = record;
+  const { permissions, autoApprove, verbosity } = settings(work);
+  const reach = { hasReads: permissions === 'guarded', hasRules: autoApprove.length > 0 };
+  return turnView(live.fold, {
+    address: record.address,
+    turn,
+    approvals: record.approvals.filter((approval) => approval.turn === turn.id),
+    textUnknown: isSeenUnknown(live),
+    frozenCards: live.frozen,
+    where: { workingDirectory: link.workingDirectory, device: link.device, reach },
+    now: work.context.now,
+    queued: record.inbox.length,
+    offer: tailOfferView(record.offers.find(({ tail }) => tail?.turn === turn.id)),
+    hold: live.hold ?? (turn.state === 'prepared' ? { kind: 'starting' } : null),
+    ending,
+    verbosity,
+  });
+}
+
+/** Whether people may have seen text of the turn that the bridge does not know. */
+export function isSeenUnknown({ isTextUnknown, isSaidKnown }: NonNullable<Thread['live']>): boolean {
+  return isTextUnknown && !isSaidKnown;
+}
+
+/** Says what the thread is doing, in Markdown for people. */
+export function statusOf(work: Known): string {
+  const { device, workingDirectory } = work.thread.link;
+  const live = viewOf(work, null)?.live ?? null;
+  return statusText(work.thread.record, live, { device, workingDirectory, permissions: settings(work).permissions });
+}

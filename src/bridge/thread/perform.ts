@@ -1,0 +1,587 @@
+import { asBridgeError } from '../../errors.ts';
+import { UNCONFIRMED, type Verdict } from '../access/can.ts';
+import type { Door } from '../access/door.ts';
+import { approve } from '../approvals/answers.ts';
+import type { AuditEntry, RefusedClick } from '../approvals/audit-entry.ts';
+import type { FileHandOver } from '../files/hand-over.ts';
+import type { ThreadKey, TurnId, UserId } from '../ids.ts';
+import type {
+  AgentConnection,
+  AgentGateway,
+  Audit,
+  Clock,
+  DetailsStore,
+  Log,
+  MessageAddress,
+  People,
+  Random,
+  Timer as Running,
+  Surface,
+  TurnSurface,
+  UserGroups,
+} from '../ports.ts';
+import { authorOf } from '../record/inbox.ts';
+import type { OpenTurn, ThreadRecord } from '../record/thread-record.ts';
+import type { TurnState } from '../turn/fold.ts';
+import { offerView, tailOfferView } from '../view/offer.ts';
+import type { Effect } from './core/effects.ts';
+import type { ThreadEvent, Timer } from './core/events.ts';
+import { addressOf, type Thread } from './core/thread.ts';
+import { isSeenUnknown } from './core/view.ts';
+import type { Mailbox } from './mailbox.ts';
+import type { PastOptions } from './read-past.ts';
+import { writeInput } from './write-prompt.ts';
+
+export interface PerformerParts {
+  gateway: AgentGateway;
+  surface: Surface;
+  people: People;
+  /** Left out: every user group counts as empty. */
+  groups?: UserGroups | undefined;
+  door: Pick<Door, 'judgeAgain' | 'mayUseAgent'>;
+  linkTo?: ((at: MessageAddress) => string | null) | undefined;
+  past?: PastOptions | undefined;
+  files?: FileHandOver | undefined;
+  audit: Audit;
+  /** Notes who tried to decide what they may not. */
+  refused: { note(click: RefusedClick, record: ThreadRecord): unknown };
+  details?: DetailsStore | undefined;
+  clock: Clock;
+  random: Random;
+  botUser: string;
+  log: Log;
+  mailbox: Mailbox;
+  thread(): Thread;
+  /** Takes a step; called only while a mail or its effects are handled. */
+  handle(event: ThreadEvent): void;
+  onRetired(): void;
+}
+
+/** How many people are reminded of one request. */
+const REMINDED_MOST = 20;
+const HISTORY_ITEMS = 50;
+/** A turn's tools may fill many items, so this many are read before its input is called missing. */
+const HISTORY_DEEP = 1_000;
+/**
+ * Over the relay, the reply to a `sync` may overtake state that the device sent before it, so a look waits this long
+ * (docs/letta-protocol.md, Hosted: what the device tells the relay).
+ */
+const OVERTAKEN_MS = 1_000;
+
+/** Does what steps want done in the world, and hands what comes of it back as events. */
+export class Performer {
+  readonly #parts: PerformerParts;
+  readonly #timers = new Map<Timer, { turn: TurnId | undefined; running: Running }>();
+  #surface: TurnSurface | null = null;
+  /** The text that was last handed to the disk; `null`: none, or the disk failed. */
+  #said: TurnState['parts'] | null = null;
+  /** Aborts what is fetched for an input. */
+  #writing: AbortController | null = null;
+  #connection: AgentConnection | null = null;
+  #dial = -1;
+  /** Losses that the connection has reported and whose events are still to come. */
+  #losses = 0;
+
+  constructor(parts: PerformerParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether the connection has reported a loss whose event is still to come. */
+  get isLinkLost(): boolean {
+    return this.#losses > 0;
+  }
+
+  /** Shows the open turn; `null`: none is shown. */
+  get surface(): TurnSurface | null {
+    return this.#surface;
+  }
+
+  /** The thread has moved, so that its open turn is shown under another address. */
+  reopen(turn: OpenTurn | null): void {
+    this.#surface = turn && this.#openTurn(turn, false);
+  }
+
+  close(): void {
+    for (const { running } of this.#timers.values()) running.cancel();
+    this.#writing?.abort();
+    this.#disconnect();
+  }
+
+  perform(effect: Effect) {
+    const { surface, log, mailbox } = this.#parts;
+    const address = addressOf(this.#parts.thread());
+    const connection = this.#connection;
+    const letta = () => connection ?? Promise.reject(new Error('there is no link'));
+    switch (effect.do) {
+      case 'log':
+        return log[effect.level](effect.fields, effect.message);
+      case 'timer':
+        return this.#setTimer(effect);
+      case 'retire':
+        return this.#parts.onRetired();
+      // ---- Slack
+      case 'say':
+        return this.#away('could not post a notice', () => surface.say(address, effect.text));
+      case 'whisper':
+        return this.#away('could not show a private notice', () => surface.whisper(address, effect.user, effect.text));
+      case 'direct':
+        return this.#tell(effect);
+      case 'remind':
+        return this.#remind(effect);
+      case 'open_turn':
+        // A closed thread would never end the view that it begins to show.
+        if (!mailbox.closed) this.#surface = this.#openTurn(effect.turn, effect.resumed);
+        return;
+      case 'close_turn':
+        this.#surface = null;
+        for (const [timer, { turn }] of this.#timers) if (turn !== undefined) this.#setTimer({ timer });
+        return;
+      case 'finish':
+        return this.#finish(effect);
+      case 'recheck_cards':
+        return this.#surface?.recheckCards?.();
+      case 'show_offer':
+        return this.#showOffer(effect);
+      // ---- Letta
+      case 'connect':
+        return this.#connect(effect);
+      case 'disconnect':
+        return this.#disconnect();
+      case 'prepare':
+        return this.#prepare(effect);
+      case 'cancel_prepare':
+        return this.#writing?.abort();
+      case 'submit':
+        return this.#submit(effect);
+      case 'settle': {
+        const told = (ok: boolean) => ({ type: 'settled', link: effect.link, ok }) as const;
+        return this.#away(
+          'sync after a turn failed',
+          async () => (await letta()).settle(),
+          () => told(true),
+          () => told(false),
+        );
+      }
+      case 'settle_silent':
+        return this.#away('could not ask Letta about a silent turn', async () => (await letta()).settle());
+      case 'settle_stop': {
+        const { turn, link, attempt } = effect;
+        const told = () => ({ type: 'stop_settled', turn, link, attempt }) as const;
+        return this.#away('sync after an abort failed', async () => (await letta()).settle(), told, told);
+      }
+      case 'abort': {
+        const told = (aborted: boolean | null) => ({ type: 'aborted', turn: effect.turn, aborted }) as const;
+        const abort = async () => (await letta()).abort();
+        return this.#away(
+          'Letta did not confirm the abort',
+          abort,
+          ({ aborted }) => told(aborted),
+          () => told(null),
+        );
+      }
+      case 'look':
+        return this.#look(effect);
+      case 'read_gap': {
+        const { turn, failures } = effect;
+        const read = async () => (await letta()).fetchHistory(HISTORY_ITEMS);
+        const told = (history: Awaited<ReturnType<typeof read>> | null) =>
+          ({ type: 'gap_read', turn, failures, history }) as const;
+        return this.#away('could not read the history', read, told, () => told(null));
+      }
+      case 'recall': {
+        const read = async () => (await letta()).fetchHistory(HISTORY_ITEMS);
+        const told = (history: Awaited<ReturnType<typeof read>> | null) =>
+          ({ type: 'recalled', turn: effect.turn, history }) as const;
+        return this.#away('could not read the history', read, told, () => told(null));
+      }
+      case 'answer': {
+        const { turn, link, token, requestId, decision } = effect;
+        return this.#away(
+          'Letta did not confirm a decision',
+          async () => (await letta()).answer(requestId, decision),
+          (answer) => ({ type: 'answered', of: turn, token, requestId, answer }),
+          (error) => {
+            const { certain, code } = asBridgeError(error);
+            // After a lost link Letta asks again.
+            const mayAskAnew = certain && code !== 'link_lost';
+            return { type: 'unanswered', turn, link, token, requestId, mayAskAnew };
+          },
+        );
+      }
+      case 'deny': {
+        const decision = { behavior: 'deny', message: effect.message } as const;
+        return this.#away('could not answer a request', async () => (await letta()).answer(effect.requestId, decision));
+      }
+      case 'pass': {
+        const { turn, link, request } = effect;
+        return this.#away(
+          'could not let a request pass',
+          async () => (await letta()).answer(request.requestId, approve().send),
+          () => null,
+          () => ({ type: 'pass_failed', turn, link, request }),
+        );
+      }
+      case 'end_tasks': {
+        const { link, tasks } = effect;
+        const endTask = (task: (typeof tasks)[number]) =>
+          Promise.resolve(letta())
+            .then((to) => to.endTask(task))
+            .catch((error: unknown) => {
+              log.warn({ err: error, kind: task.kind }, 'could not end a background task');
+              return { ended: false };
+            });
+        return this.#away(
+          'could not end background tasks',
+          () => Promise.all(tasks.map(endTask)),
+          (answers) => ({ type: 'tasks_asked', link, isEnding: answers.some(({ ended }) => ended) }),
+        );
+      }
+      // ---- who may, and what is written about it
+      case 'judge': {
+        const { turn, link, request, by } = effect;
+        const told = (may: boolean | null) => ({ type: 'judged', turn, link, request, by, may }) as const;
+        return this.#away(
+          'could not judge whether a request may pass',
+          () => this.#stillMay(effect),
+          told,
+          () => told(null),
+        );
+      }
+      case 'rejudge': {
+        const { turn, link, token, send, by: user, requester } = effect;
+        const judge = () => this.#parts.door.judgeAgain(this.#key, { user }, { do: 'decide', requester });
+        return this.#away(
+          'could not check whether a decision still counts',
+          judge,
+          ({ person }) => ({ type: 'rejudged', turn, link, token, send, person }),
+          () => ({ type: 'rejudged', turn, link, token, send, person: null }),
+        );
+      }
+      case 'write_pass': {
+        const { turn, link, request, entry } = effect;
+        const told = (ok: boolean) => ({ type: 'pass_written', turn, link, request, ok }) as const;
+        return this.#away(
+          'could not let a request pass',
+          () => this.#write(entry),
+          () => told(true),
+          () => told(false),
+        );
+      }
+      case 'audit': {
+        const { entry, token } = effect;
+        const told = (ok: boolean) => ({ type: 'audited', entry, token, ok }) as const;
+        const message = 'could not write an approval to the audit';
+        return this.#away(
+          message,
+          () => this.#write(entry),
+          () => told(true),
+          () => told(false),
+        );
+      }
+      case 'note_refused':
+        this.#parts.refused.note(effect.click, effect.record);
+        return;
+      default:
+        return effect satisfies never;
+    }
+  }
+
+  get #key(): ThreadKey {
+    return this.#parts.thread().key;
+  }
+
+  /** Begins work of the world; what comes of it is an event. @param message for the log when it fails */
+  #away<T>(
+    message: string,
+    begin: () => Promise<T>,
+    done: (value: T) => ThreadEvent | null = () => null,
+    failed: (error: unknown) => ThreadEvent | null = () => null,
+  ): void {
+    const { log } = this.#parts;
+    const post = (event: ThreadEvent | null) => (event ? this.#post(event) : undefined);
+    startWork(begin).then(
+      (value) => post(done(value)),
+      (error: unknown) => {
+        log.warn({ err: error }, message);
+        post(failed(error));
+      },
+    );
+  }
+
+  #post(event: ThreadEvent): void {
+    this.#parts.mailbox.post(() => this.#parts.handle(event));
+  }
+
+  #setTimer({ timer, ms, turn, attempt }: Omit<Effect & { do: 'timer' }, 'do'>): void {
+    const { mailbox, handle } = this.#parts;
+    this.#timers.get(timer)?.running.cancel();
+    this.#timers.delete(timer);
+    if (ms === undefined) return;
+    const running = mailbox.later(ms, () => {
+      // It may have been cancelled, or set anew, while its event waited.
+      if (this.#timers.get(timer) !== entry) return;
+      this.#timers.delete(timer);
+      handle({ type: 'timer', timer, ...(turn !== undefined && { turn }), ...(attempt !== undefined && { attempt }) });
+    });
+    const entry = { turn, running };
+    this.#timers.set(timer, entry);
+  }
+
+  // ---- Slack -----------------------------------------------------------------------------------
+
+  #openTurn(turn: OpenTurn, resumed: boolean): TurnSurface {
+    const { surface, mailbox, thread, handle } = this.#parts;
+    const { id } = turn;
+    this.#said = null;
+    return surface.openTurn({
+      turn: id,
+      address: addressOf(thread()),
+      posts: turn.posts,
+      resumed,
+      onPosts: (posts) => mailbox.posted(() => handle({ type: 'posts', of: id, posts })),
+      onText: () => this.#keepSaid(id),
+      onCardRefused: (reason, cards) => this.#post({ type: 'card_refused', turn: id, reason, cards }),
+      onHeldUp: (held) => this.#post({ type: 'held_up', turn: id, held }),
+    });
+  }
+
+  /**
+   * Stores what the agent has said so far before people see it, so that a restarted bridge never replaces it by less.
+   * When the disk fails, people see the text all the same.
+   */
+  #keepSaid(turn: TurnId): Promise<void> | undefined {
+    const { thread, mailbox, handle, log } = this.#parts;
+    const { live } = thread();
+    if (live?.id !== turn || live.fold.parts === this.#said || isSeenUnknown(live)) return undefined;
+    const { parts } = live.fold;
+    this.#said = parts;
+    return mailbox
+      .posted(() => handle({ type: 'said', turn, parts }))
+      .catch((error) => {
+        this.#said = null;
+        log.warn({ turn, err: error }, 'could not store what the agent has said');
+      });
+  }
+
+  #finish({ turn, view, endedAt, details }: Effect & { do: 'finish' }): void {
+    const { log, details: store } = this.#parts;
+    const surface = this.#surface;
+    if (!surface) return;
+    const keep = async () => {
+      if (!details || !store) return;
+      try {
+        await store.put(details.ref, details.details);
+        await store.drop(details.drop);
+      } catch (error) {
+        // Only the details are lost.
+        log.warn({ turn, err: error }, 'could not store the details of a turn');
+      }
+    };
+    this.#away(
+      'could not deliver the answer',
+      () => keep().then(() => surface.finish(view, endedAt)),
+      (delivery) => ({ type: 'finished', turn, delivery }),
+      // The surface has closed, so the next start shows the end that is on disk.
+      (error) => (asBridgeError(error).retry ? null : { type: 'finished', turn, delivery: { delivered: true } }),
+    );
+  }
+
+  #tell({ user, text, copy }: Effect & { do: 'direct' }): void {
+    const { surface, thread, log } = this.#parts;
+    const { team } = addressOf(thread());
+    const message = 'could not tell a person what their thread does not show';
+    const told = (isDelivered: boolean) => copy && ({ type: 'told', turn: copy.turn, isDelivered } as const);
+    const tell = surface.sendDirectMessage?.bind(surface);
+    if (!tell) return;
+    this.#away(
+      message,
+      () => tell(user, team, text, copy),
+      (delivery) => {
+        if (!delivery.delivered) log.warn({ user, reason: delivery.reason }, message);
+        return told(delivery.delivered);
+      },
+      () => told(false),
+    );
+  }
+
+  #remind({ whom, text, there, open }: Effect & { do: 'remind' }): void {
+    const { surface, thread } = this.#parts;
+    const { team } = addressOf(thread());
+    const tell = (user: UserId) => surface.sendDirectMessage?.(user, team, text, null, open);
+    const remind = async () => {
+      const missed: UserId[] = [];
+      for (const user of await this.#people(whom)) if (!(await tell(user))?.delivered) missed.push(user);
+      return missed;
+    };
+    this.#away('could not remind people of a request', remind, (users) =>
+      users.length === 0 ? null : { type: 'unreminded', users, text: there },
+    );
+  }
+
+  /** The people among these users and user groups (`S…`), each once; bots read no direct messages. */
+  async #people(whom: readonly string[]): Promise<UserId[]> {
+    const { groups } = this.#parts;
+    const people = new Set<UserId>();
+    for (const id of whom) {
+      const members = id.startsWith('S') ? ((await groups?.listMembers(id)) ?? []) : [id];
+      for (const member of members) if (/^[UW]/.test(member)) people.add(member);
+    }
+    return [...people].slice(0, REMINDED_MOST);
+  }
+
+  #showOffer({ offer, wanted }: Effect & { do: 'show_offer' }): void {
+    const { surface, thread, mailbox, handle, botUser, log } = this.#parts;
+    const { token, kind, posts, display } = offer;
+    const message = offer.tail?.message;
+    const view = (message !== undefined && tailOfferView(offer)) || offerView(offer, botUser);
+    const show = () =>
+      surface.showOffer({
+        view,
+        ...(message !== undefined && { message }),
+        address: addressOf(thread()),
+        posts,
+        resumed: display === 'begun' && posts.length === 0,
+        onPosts: (now) => mailbox.posted(() => handle({ type: 'offer_posts', token, posts: now })),
+      });
+    const told = (isShown: boolean) => ({ type: 'offer_shown', token, wanted, isShown }) as const;
+    this.#away(
+      'could not show an offer',
+      show,
+      (delivery) => {
+        if (!delivery.delivered) log.warn({ offer: kind, reason: delivery.reason }, 'could not show an offer');
+        return told(true);
+      },
+      () => told(false),
+    );
+  }
+
+  // ---- Letta -----------------------------------------------------------------------------------
+
+  #connect({ dial, options }: Effect & { do: 'connect' }): void {
+    const { gateway, mailbox, handle } = this.#parts;
+    // The thread may have closed while a mail was under way; then nothing would close a new connection.
+    if (mailbox.closed) return;
+    this.#dial = dial;
+    this.#losses = 0;
+    this.#connection = gateway.connect(options, (event) => {
+      const isLoss = event.type === 'lost';
+      if (isLoss && this.#dial === dial) this.#losses += 1;
+      mailbox.post(() => {
+        if (isLoss && this.#dial === dial) this.#losses -= 1;
+        handle({ type: 'agent', dial, event });
+      });
+    });
+  }
+
+  #disconnect(): void {
+    this.#connection?.close();
+    this.#connection = null;
+    this.#dial = -1;
+    this.#losses = 0;
+  }
+
+  #prepare({ turn, attempt, version, isDirect, context }: Effect & { do: 'prepare' }): void {
+    const thread = this.#parts.thread();
+    const { key, record } = thread;
+    const connection = this.#connection;
+    const writing = new AbortController();
+    const { signal } = writing;
+    this.#writing = writing;
+    const prepare = () => {
+      if (!connection) throw new Error('there is no link');
+      const verdict = this.#mayBegin(turn);
+      const mayHandOver = verdict.then((is) => is !== 'unknown' && is.allowed);
+      const place = { key, address: addressOf(thread), record, isDirect, context };
+      return Promise.all([writeInput(this.#parts, place, turn, { connection, mayHandOver, signal }), verdict]);
+    };
+    this.#away(
+      'could not write a prompt',
+      prepare,
+      ([{ turn: written, content, files, unreadable }, verdict]) => {
+        const { context: along, notPassedOn, past } = written;
+        const whole = { context: along, notPassedOn, past };
+        const input = { version, written: whole, content, files, unreadable };
+        return { type: 'prepared', turn: turn.id, attempt, ...input, verdict };
+      },
+      () => ({ type: 'unprepared', turn: turn.id, attempt }),
+    );
+  }
+
+  async #mayBegin(turn: OpenTurn): Promise<Verdict | 'unknown'> {
+    // Whoever may stop need not be allowed to speak; their right to stop was judged at the click.
+    if (turn.ends) return { allowed: true };
+    try {
+      const { verdict } = await this.#parts.door.judgeAgain(this.#key, authorOf(turn), { do: 'speak' });
+      return !verdict.allowed && verdict.reason === UNCONFIRMED ? 'unknown' : verdict;
+    } catch (error) {
+      this.#parts.log.warn({ turn: turn.id, err: error }, 'could not check whether a turn may begin');
+      return 'unknown';
+    }
+  }
+
+  /** Sends the input, which is on disk as submitted, unless the link was lost while the disk wrote. */
+  #submit({ turn: of, ...input }: Effect & { do: 'submit' }): void {
+    const connection = this.#connection;
+    if (!connection || this.isLinkLost || this.#parts.thread().link.up === null) {
+      this.#parts.handle({ type: 'unsent', of });
+      return;
+    }
+    const { clientMessageId, content, tools } = input;
+    this.#away(
+      'Letta did not confirm the input',
+      () => connection.submit({ clientMessageId, content, ...(tools && { tools }) }),
+      () => ({ type: 'sent', of, error: null }),
+      (error) => {
+        const { certain, retry, notice } = asBridgeError(error);
+        return { type: 'sent', of, error: { certain, retry, notice } };
+      },
+    );
+  }
+
+  #look({ turn, link, look, fresh, isDeep }: Effect & { do: 'look' }): void {
+    const { mailbox } = this.#parts;
+    const connection = this.#connection;
+    const read = async () => {
+      if (!connection) throw new Error('there is no link');
+      if (!fresh) {
+        await connection.settle();
+        await new Promise<void>((resolve) => void mailbox.later(OVERTAKEN_MS, resolve));
+      }
+      return connection.fetchHistory(isDeep ? HISTORY_DEEP : HISTORY_ITEMS);
+    };
+    this.#away(
+      'could not read the history',
+      read,
+      (history) => ({ type: 'looked', turn, link, look, isDeep, history }),
+      () => ({ type: 'looked', turn, link, look, isDeep, history: null }),
+    );
+  }
+
+  // ---- who may, and what is written about it ---------------------------------------------------
+
+  async #stillMay({ author, requester, giver }: Effect & { do: 'judge' }): Promise<boolean> {
+    const { door } = this.#parts;
+    const asked = [door.judgeAgain(this.#key, author, { do: 'speak' })];
+    if (giver !== null) asked.push(door.judgeAgain(this.#key, { user: giver }, { do: 'decide', requester }));
+    return (await Promise.all(asked)).every(({ verdict }) => verdict.allowed);
+  }
+
+  async #write(entry: AuditEntry): Promise<void> {
+    await this.#parts.audit.append(entry);
+    this.#parts.log.info(fieldsOf(entry), 'approval settled');
+  }
+}
+
+/** An entry's fields for the log, without anything that a person or the agent wrote. */
+function fieldsOf({ title: _, id: __, thread: ___, input: ____, ...fields }: AuditEntry): object {
+  return fields;
+}
+
+/** Turns an error that `begin` throws into a rejection, so that it is heard as an event. */
+function startWork<T>(begin: () => Promise<T>): Promise<T> {
+  try {
+    return begin();
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}

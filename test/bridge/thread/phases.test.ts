@@ -1,0 +1,11 @@
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { NEXT_PHASES } from '../../../src/bridge/thread/core/thread.ts';
+
+it('the picture of phases in docs/architecture.md: as in the code', () => {
+  const text = readFileSync(new URL('../../../docs/architecture.md', import.meta.url), 'utf8');
+  const picture = /stateDiagram-v2\n([\s\S]*?)```/.exec(text)?.[1] ?? '';
+  const arrows = [...picture.matchAll(/^ {2}(\w+) --> (\w+):/gm)].map(([, from, to]) => `${from} ${to}`);
+  const known = Object.entries(NEXT_PHASES).flatMap(([from, next]) => next.map((to) => `${from} ${to}`));
+  expect(arrows.sort()).toEqual(known.sort());
+});
