@@ -140,7 +140,8 @@ export function Channel() {
           <List messages={messages} inPane={false} label={`Messages in ${named}`} id={`${user} ${info.id}`}>
             {messages.length === 0 && (
               <p class="empty">
-                Nothing here yet. {im ? 'Write to the agent,' : 'Mention the agent with @agent,'} or play a scene.
+                Nothing here yet.{' '}
+                {info.hasBot && `${im ? 'Write to the agent,' : 'Mention the agent with @agent,'} or play a scene.`}
               </p>
             )}
           </List>
