@@ -23,8 +23,8 @@ export function imageType(bytes: Uint8Array): string | null {
 /** Whether the root element is `svg`: comments, an XML declaration and a document type may come first. */
 function isSvg(head: string): boolean {
   const rest = head.replace(/^\s*(?:ï»¿)?\s*/, '');
-  if (/^<svg[\s>]/i.test(rest)) return true;
-  return /^<(?:\?xml|!--|!DOCTYPE svg)/i.test(rest) && /<svg[\s>]/i.test(rest) && !/<html[\s>]/i.test(rest);
+  if (/^<svg[\s/>]/i.test(rest)) return true;
+  return /^<(?:\?xml|!--|!DOCTYPE svg)/i.test(rest) && /<svg[\s/>]/i.test(rest) && !/<html[\s>]/i.test(rest);
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
