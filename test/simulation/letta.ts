@@ -275,6 +275,13 @@ export class SimLetta implements Host {
         const agents = [{ id: AGENT, name: 'Ada' }];
         return this.#sendReply(lane, null, { type: 'agent_list_response', request_id, success: true, agents });
       }
+      case 'write_file':
+        return this.#sendReply(lane, null, {
+          type: 'write_file_response',
+          request_id,
+          path: frame.path,
+          success: true,
+        });
       case 'conversation_messages_list': {
         const query = (frame.query ?? {}) as Json;
         const conversation = this.conversations.get(String(frame.conversation_id));

@@ -2,6 +2,7 @@ import { makeMessageKey, makeToken } from '../../src/bridge/ids.ts';
 import type { InboundAction, InboundMessage, Span } from '../../src/bridge/inbound.ts';
 import { parseActionId } from '../../src/slack/render/action-ids.ts';
 import type { VirtualClock } from './clock.ts';
+import { filesOfMessage } from './files.ts';
 import type { Chance } from './random.ts';
 import { BOT, type Button, type SimSlack, type SlackMessage, TEAM, visibleText } from './slack.ts';
 import type { Story } from './story.ts';
@@ -168,7 +169,7 @@ export class SimPeople {
       userTeam: null,
       external: false,
       spans,
-      files: [],
+      files: name.startsWith('msg') ? filesOfMessage(this.written.length + 1) : [],
       mentionsBot: mention,
     };
     const place = root ?? (channel === DM ? null : posted.ts);

@@ -4,6 +4,7 @@ import { assembleStore } from '../../src/storage/open.ts';
 import { type Bridge, wireBridge } from '../../src/wiring.ts';
 import { VirtualClock } from './clock.ts';
 import { SimDisk } from './disk.ts';
+import { simulateFiles } from './files.ts';
 import { type Judged, judge, type Offered, saysItWorks } from './invariants.ts';
 import { noFaults, SimLetta } from './letta.ts';
 import { Life } from './life.ts';
@@ -236,6 +237,7 @@ class World implements Judged {
       silenceMs: SILENCE_MS,
       catchUp: CATCH_UP,
       past: { tier: 'full', mostMessages: 50 },
+      files: { slack: simulateFiles(clock, random.forkStream('files')), folder: null, keptMs: 3_600_000 },
     });
     this.#bridge = bridge;
     this.#startedAt = this.clock.now();
