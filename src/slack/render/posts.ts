@@ -178,5 +178,5 @@ function notPassedOnNote(what: readonly string[]): string[] {
   if (what.length === 0) return [];
   const rest = what.length > LISTED ? ` · and ${what.length - LISTED} more` : '';
   const listed = what.slice(0, LISTED).map((line) => clip(line, 120));
-  return [`⚠️ Not passed on to the agent: ${listed.join(' · ')}${rest}`];
+  return [`Not passed on to the agent: ${listed.join(' · ')}${rest}`];
 }
