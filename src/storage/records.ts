@@ -151,6 +151,8 @@ const yes = z.literal(true).optional();
 const refuses = z.enum(['edit', 'delete']).optional();
 const posts = z.array(z.strictObject({ part: text, ts: text, hash: text, live: yes, ends: yes, refuses }));
 
+const said = z.array(z.strictObject({ runId: text, messageId: text, text }));
+
 const ending = z.strictObject({
   outcome: z.enum(['done', 'stopped', 'failed', 'interrupted']),
   by: text.nullable(),
@@ -201,7 +203,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     grants: z.array(grant).optional(),
     ends: z.array(text).optional(),
     ended: ending.optional(),
-    said: z.array(z.strictObject({ runId: text, messageId: text, text })).optional(),
+    said: said.optional(),
     told: z.literal(true).optional(),
     withdrawn: z.literal(true).optional(),
     alongside: z.number().int().positive().optional(),
@@ -255,6 +257,9 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     background: z.boolean(),
     tasks: z.array(task).optional(),
     endTasks: endTasks.optional(),
+    late: z
+      .strictObject({ turn: turnId, requester: text, startedAt: time, posts, said: said.optional(), ended: ending })
+      .optional(),
     details: z.array(z.strictObject({ token, turn: turnId, at: time })).optional(),
     // Records from before offers existed have none.
     offers: z.array(offer).default([]),

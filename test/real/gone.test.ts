@@ -114,6 +114,7 @@ describe('a thread on the real Letta', () => {
     const old = thread();
     await old.say('@agent say: one');
     // A turn whose end was not heard is another story: its message is offered, too.
+    await old.answers('one');
     await old.ends();
     await letta.kill();
     rmSync(join(letta.project, '..', 'backend', 'conversations'), { recursive: true });

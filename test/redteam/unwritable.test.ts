@@ -151,6 +151,30 @@ describe.each(['not_in_channel', 'channel_not_found', 'is_archived', 'restricted
       expect(middle.clock.waiting).toBeLessThan(3);
     });
 
+    test.each([false, true])('reopened after two days: nothing says that it runs (restart: %s)', async (restarts) => {
+      const shown = await begin();
+      const { middle } = shown;
+      middle.connection.say('The first half, ');
+      await middle.clock.advance(10_000);
+      const live = () => shown.messages().map((message) => shown.read(message));
+      expect(live().join()).toContain('Stop');
+      refuse(shown, word);
+      end(shown);
+      await middle.clock.advance(48 * 3_600_000);
+      expect(middle.record()).toMatchObject({ turn: null, late: { ended: { outcome: 'done' } } });
+      if (restarts) await middle.restart();
+      await middle.clock.advance(60_000);
+      expect(live().join()).toContain('Stop');
+      shown.slack.fault = () => null;
+      shown.surface.retrySoon('C01GEN');
+      await middle.clock.advance(60_000);
+      expect(live()).toHaveLength(1);
+      expect(live()[0]).toContain(`The first half, ${ANSWER}`);
+      expect(live().join()).not.toMatch(/Stop|Writing/);
+      expect(middle.record().late).toBeUndefined();
+      expect(direct(shown, 'U01ALICE').split(ANSWER)).toHaveLength(2);
+    });
+
     test('during a restart: the answer is sent once', async () => {
       const shown = await begin();
       const { middle } = shown;

@@ -153,6 +153,18 @@ export interface OpenTurn {
   past?: TurnPast | undefined;
 }
 
+/** The end of a turn that Slack refused for too long: its messages still look as while it ran. */
+export interface LateEnd {
+  turn: TurnId;
+  requester: UserId;
+  /** ms since 1970 */
+  startedAt: number;
+  posts: PostRecord[];
+  /** As of the turn. */
+  said?: SaidText[] | undefined;
+  ended: Ending;
+}
+
 /** A message of the agent, as far as the bridge heard it. */
 export interface SaidText {
   runId: string;
@@ -363,6 +375,8 @@ export interface ThreadRecord {
   warned?: true | undefined;
   /** Who muted it; left out in older records. */
   mutedBy?: UserId | undefined;
+  /** The last turn whose end Slack refused for too long: it is shown when the thread can be written to again. */
+  late?: LateEnd | undefined;
   /** The turns whose details are stored, the latest last. */
   details?: DetailsRef[] | undefined;
   /** Files on the agent's machine, the latest last. */
@@ -386,7 +400,12 @@ export interface HandedFile {
 /** Whether start-up must load the thread. An open offer that Slack shows does not count: it only waits for a click. */
 export function isActive(record: ThreadRecord): boolean {
   const unwritten = record.approvals.some(({ audit }) => audit === 'due');
-  return needsLetta(record) || unwritten || record.offers.some((offer) => offer.display !== 'shown');
+  return (
+    needsLetta(record) ||
+    unwritten ||
+    record.late !== undefined ||
+    record.offers.some((offer) => offer.display !== 'shown')
+  );
 }
 
 /** Whether the thread has something to do, or running, at Letta. */

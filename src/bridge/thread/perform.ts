@@ -10,6 +10,7 @@ import type {
   AgentGateway,
   Audit,
   Clock,
+  Delivery,
   DetailsStore,
   Log,
   MessageAddress,
@@ -138,6 +139,8 @@ export class Performer {
         return;
       case 'finish':
         return this.#finish(effect);
+      case 'finish_late':
+        return this.#finishLate(effect);
       case 'recheck_cards':
         return this.#surface?.recheckCards?.();
       case 'show_offer':
@@ -427,6 +430,24 @@ export class Performer {
       for (const member of members) if (/^[UW]/.test(member)) people.add(member);
     }
     return [...people].slice(0, REMINDED_MOST);
+  }
+
+  #finishLate({ turn, posts, view }: Effect & { do: 'finish_late' }): void {
+    const { surface, thread, mailbox, handle, clock } = this.#parts;
+    const late = surface.openTurn({
+      turn,
+      address: addressOf(thread()),
+      posts,
+      resumed: true,
+      onPosts: (now) => mailbox.posted(() => handle({ type: 'late_posts', of: turn, posts: now })),
+    });
+    const told = (delivery: Delivery | null) => ({ type: 'late_shown', of: turn, delivery }) as const;
+    this.#away(
+      'could not finish a late answer',
+      () => late.finish(view, clock.now()),
+      (delivery) => told(delivery),
+      () => told(null),
+    );
   }
 
   #showOffer({ offer, wanted }: Effect & { do: 'show_offer' }): void {

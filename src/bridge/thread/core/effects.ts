@@ -5,7 +5,7 @@ import type { AuditEntry, RefusedClick } from '../../approvals/audit-entry.ts';
 import type { AutoApproval } from '../../approvals/auto-approval/auto-approval.ts';
 import type { Token, TurnId, UserId } from '../../ids.ts';
 import type { ConnectOptions, MessageAddress } from '../../ports.ts';
-import type { DetailsRef, Offer, OpenTurn, ThreadRecord } from '../../record/thread-record.ts';
+import type { DetailsRef, Offer, OpenTurn, PostRecord, ThreadRecord } from '../../record/thread-record.ts';
 import type { InputContent } from '../../turn/input-content.ts';
 import type { TurnDetails } from '../../turn/steps.ts';
 import type { TurnView } from '../../view/turn.ts';
@@ -31,6 +31,8 @@ export type Effect =
   /** Stores the details, then shows the last view. `drop`: details that the record no longer refers to. */
   | { do: 'finish'; turn: TurnId; view: TurnView; endedAt: number; details: FreshDetails | null }
   | { do: 'close_turn' }
+  /** Shows the last view of a turn that left the record before Slack took it. */
+  | { do: 'finish_late'; turn: TurnId; posts: readonly PostRecord[]; view: TurnView }
   | { do: 'recheck_cards' }
   | { do: 'show_offer'; offer: Offer; wanted: string }
   // Letta

@@ -59,6 +59,9 @@ export type AskEvent =
 export type OutboxEvent =
   | { type: 'posts'; of: TurnId; posts: PostRecord[] }
   | { type: 'offer_posts'; token: Token; posts: PostRecord[] }
+  | { type: 'late_posts'; of: TurnId; posts: PostRecord[] }
+  /** `delivery`: `null`, whether Slack shows it is not known. */
+  | { type: 'late_shown'; of: TurnId; delivery: Delivery | null }
   /** Text of the agent is about to be shown. */
   | { type: 'said'; turn: TurnId; parts: TurnState['parts'] }
   | { type: 'card_refused'; turn: TurnId; reason: string; cards: readonly string[] | undefined }

@@ -9,6 +9,7 @@ import type { ThreadEvent } from './events.ts';
 import { forgetHeld, onConnection, onGap, onTasksUntold, onVerdict, release } from './hear.ts';
 import { onHeldUp, onTold } from './held-up.ts';
 import { onPrepared, onSent, onUnprepared, onUnsent, sendInput } from './input.ts';
+import { noteLatePosts, onLateShown, showLateEnd } from './late.ts';
 import { connect, RETRY_MS, settle } from './link.ts';
 import {
   fillGap,
@@ -103,6 +104,10 @@ function handle(work: Work, event: ThreadEvent) {
       );
     case 'offer_posts':
       return changeOffer(work, event.token, (offer) => ({ ...offer, posts: event.posts }));
+    case 'late_posts':
+      return noteLatePosts(work, event.of, event.posts);
+    case 'late_shown':
+      return onLateShown(work, event.of, event.delivery);
     case 'said':
       return keepSaid(work, event.turn, event.parts);
     case 'card_refused':
@@ -225,6 +230,7 @@ function advance(work: Work) {
   const isOpen = openTurn(work) !== null;
   const isEndingTasks = pursueTasks(work, paused?.by ?? null);
   showOffers(work);
+  showLateEnd(work);
   if (!isOpen && !isEndingTasks && !isDraining && !paused && (work.thread.record?.inbox.length ?? 0) > 0) {
     const ids = turnIds(work);
     change(work, (now) => lapseContinueOffers(beginTurn(now, ids, clientMessageIdOf), ids.now));
