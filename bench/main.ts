@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ackTimes } from './ack.ts';
+import { contextTimes } from './context.ts';
 import { frameRows, memoryRows } from './frames/rows.ts';
 import { hostileRows } from './hostile.ts';
 import { recoveryTimes } from './recovery.ts';
@@ -14,6 +15,7 @@ import { workspaceRows } from './streams/workspace.ts';
 /** Run in this order: groups whose worlds share the machine come last. */
 const GROUPS: Readonly<Record<string, (folder: string) => Row[] | Promise<Row[]>>> = {
   ack: ackTimes,
+  context: contextTimes,
   recovery: recoveryTimes,
   render: renderCosts,
   hostile: hostileRows,

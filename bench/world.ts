@@ -36,7 +36,11 @@ export async function startWorld(database: string): Promise<BenchWorld> {
 export async function startBridgeSide(
   slack: SmallSlack,
   database: string,
-  { onFrame, channels = [] }: Pick<ScriptedLettaOptions, 'onFrame'> & Pick<SlackOptions, 'channels'> = {},
+  {
+    onFrame,
+    channels = [],
+    policy,
+  }: Pick<ScriptedLettaOptions, 'onFrame'> & Pick<SlackOptions, 'channels'> & { policy?: string } = {},
 ): Promise<Omit<BenchWorld, 'slack'>> {
   const letta = await startScriptedLetta({
     surface: 'app-server',
@@ -44,7 +48,7 @@ export async function startBridgeSide(
     timings: NO_TIME,
     ...(onFrame && { onFrame }),
   });
-  const config = loadConfig({
+  const env = {
     SLACK_API_URL: slack.url,
     SLACK_BOT_TOKEN: slack.tokens.bot,
     SLACK_APP_TOKEN: slack.tokens.app,
@@ -53,7 +57,8 @@ export async function startBridgeSide(
     LETTA_APP_SERVER_URL: letta.url,
     LETTA_APP_SERVER_TOKEN: TOKEN,
     STORE: `sqlite://${database}`,
-  });
+  };
+  const config = policy === undefined ? loadConfig(env) : loadConfig(env, () => policy);
   const log = createLog({ level: 'error', pretty: false, secrets: [], to: process.stderr });
   const world = { clock: systemClock, random: systemRandom, log, metrics: noMetrics };
   return {

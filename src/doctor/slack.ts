@@ -79,7 +79,9 @@ export function checkScopes(
   const known = new Set<string>([...bot, ...bot_optional, ...AGENT.scopes]);
   const extra = scopes.filter((scope) => !known.has(scope));
   if (missing.length > 0) addFinding(trouble('scopes_missing', { scopes: missing.join(', ') }));
-  else addFinding(fine('scopes', `all ${bot.length} that the bridge needs`));
+  const unread = missing.filter((scope) => scope.endsWith(':history'));
+  if (unread.length > 0) addFinding(trouble('threads_unread', { scopes: unread.join(', ') }));
+  if (missing.length === 0) addFinding(fine('scopes', `all ${bot.length} that the bridge needs`));
   if (extra.length > 0) addFinding(trouble('scopes_extra', { scopes: extra.join(', ') }));
 }
 

@@ -60,6 +60,12 @@ export const TROUBLES = {
     says: 'The bot token lacks {scopes}',
     fix: 'Add them under OAuth & Permissions, Bot Token Scopes (or paste manifest.yml under App Manifest), then click Reinstall to Workspace.',
   },
+  threads_unread: {
+    check: 'scopes',
+    level: 'warn',
+    says: 'Without {scopes} the agent does not see threads and missed messages there',
+    fix: 'Add it under OAuth & Permissions, Bot Token Scopes, then click Reinstall to Workspace; or set context: off in the policy file.',
+  },
   scopes_extra: {
     check: 'scopes',
     level: 'warn',

@@ -25,6 +25,12 @@ describe('the check at start', () => {
     await checkAtStart({ ...world, config, api });
     expect(log.lines.map(({ level, fields }) => [level, fields.check, fields.finding, fields.fix])).toEqual([
       ['warn', 'scopes', 'The bot token lacks im:history', expect.stringContaining('Reinstall to Workspace')],
+      [
+        'warn',
+        'scopes',
+        'Without im:history the agent does not see threads and missed messages there',
+        expect.stringContaining('Reinstall to Workspace'),
+      ],
       ['warn', 'channels', 'The bot is not in #outside (C03OUT)', 'Write /invite @agent in #outside.'],
     ]);
     log.lines.length = 0;

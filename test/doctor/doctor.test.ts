@@ -296,6 +296,7 @@ describe.concurrent('doctor’s look at Slack', () => {
     const report = await examine({ env: { SLACK_ALLOWED_CHANNELS: 'C01GEN' } });
     expect(named(report, 'scopes_missing')?.text).toBe('The bot token lacks channels:history, groups:read');
     expect(named(report, 'scopes_missing')?.fix).toContain('Reinstall to Workspace');
+    expect(named(report, 'threads_unread')?.text).toContain('Without channels:history the agent does not see threads');
     expect(exitCode(report)).toBe(1);
   });
 
