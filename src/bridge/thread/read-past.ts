@@ -1,11 +1,13 @@
 import { asBridgeError } from '../../errors.ts';
+import { isBot } from '../access/can.ts';
 import type { Door } from '../access/door.ts';
 import type { PlaceSettings } from '../access/policy.ts';
 import { makeMessageKey, parseThreadKey, type ThreadKey } from '../ids.ts';
 import type { ThreadAddress } from '../inbound.ts';
 import type { Clock, Log, PastMessage, ThreadReader } from '../ports.ts';
 import { EARLIER } from '../record/inbox.ts';
-import type { InboxItem, OpenTurn, ThreadRecord } from '../record/thread-record.ts';
+import type { InboxItem, LinkedMessages, OpenTurn, ThreadRecord } from '../record/thread-record.ts';
+import { linkedMessages, linksIn, type MessageLink } from '../turn/links.ts';
 import {
   type ChosenPast,
   choosePast,
@@ -111,4 +113,21 @@ async function readMessages(
   });
   const { root, messages, unread, isComplete } = found;
   return { root: root && itemOf(root), messages: messages.map(itemOf), unread, isComplete };
+}
+
+/** Reads what is behind the links of a turn's messages to other messages, within three seconds. Never rejects. */
+export async function readLinks(
+  { past, clock }: PastSources,
+  { key, context }: Pick<TurnPlace, 'key' | 'context'>,
+  turn: OpenTurn,
+): Promise<LinkedMessages[]> {
+  // A bot is in no channel as a person is.
+  if (past === undefined || context !== 'thread' || isBot(turn.requester)) return [];
+  const { team, channel: from } = parseThreadKey(key);
+  const read = async (link: MessageLink) => {
+    const work = past.reader.readLinked({ ...link, reader: turn.requester, from });
+    const found = await within(clock, READ_WITHIN_MS, work);
+    return linkedMessages(team, link, found === 'late' ? { refused: 'Slack did not answer in time' } : found);
+  };
+  return Promise.all(linksIn(turn.items).map(read));
 }

@@ -1,5 +1,5 @@
 import type { FileHandOver } from '../files/hand-over.ts';
-import { parseThreadKey, type UserId } from '../ids.ts';
+import { isDirect as isDirectChannel, parseThreadKey, type UserId } from '../ids.ts';
 import type { Clock, MessageAddress, People, Random, UserGroups } from '../ports.ts';
 import type { FileOutcome } from '../record/handed-over.ts';
 import { taskEndPrompt } from '../record/tasks.ts';
@@ -8,7 +8,7 @@ import { oneLine } from '../text/one-line.ts';
 import type { InputContent } from '../turn/input-content.ts';
 import { isSafeSeal, listMentionedIds, promptContent } from '../turn/prompt.ts';
 import { within } from '../within.ts';
-import { type PastSources, readPast, type TurnPlace } from './read-past.ts';
+import { type PastSources, readLinks, readPast, type TurnPlace } from './read-past.ts';
 import { type FileWay, handOverFiles, type TurnFiles, unreadableNotice } from './write-files.ts';
 
 export interface PromptSources {
@@ -62,9 +62,13 @@ export async function writeInput(
 async function withPast(sources: PromptSources & PastSources, place: TurnPlace, turn: OpenTurn): Promise<OpenTurn> {
   const { record } = place;
   if (turn.ends || turn.past || !record) return turn;
-  const { context, notPassedOn, isFirst, omitted, known } = await readPast(sources, place, record, turn);
+  const [{ context, notPassedOn, isFirst, omitted, known }, linked] = await Promise.all([
+    readPast(sources, place, record, turn),
+    readLinks(sources, place, turn),
+  ]);
   const seal = sources.random.id().slice(0, SEAL);
-  return { ...turn, context, notPassedOn, past: { isFirst, omitted, known, seal } };
+  const past = { isFirst, omitted, known, seal, ...(linked.length > 0 && { linked }) };
+  return { ...turn, context, notPassedOn, past };
 }
 
 /** Writes the content of a turn's input, with names of people and channels as far as Slack tells them in time. */
@@ -77,7 +81,9 @@ async function writePrompt(
   if (turn.ends) return taskEndPrompt(turn.ends);
   const { people, botUser, random, clock } = sources;
   const { team, channel } = parseThreadKey(place.key);
-  const ids = listMentionedIds([...turn.context, ...turn.items]);
+  const linked = turn.past?.linked ?? [];
+  const ids = listMentionedIds([...turn.context, ...turn.items, ...linked.flatMap(({ items }) => items)]);
+  for (const each of linked) if (!isDirectChannel(each.channel)) ids.channels.add(each.channel);
   const { isDirect } = place;
   if (!isDirect) ids.channels.add(channel);
   const users = new Map<string, string>();

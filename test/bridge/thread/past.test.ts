@@ -256,3 +256,31 @@ describe('`context` of a channel', () => {
     expect(spoken(content)).toEqual(['go on']);
   });
 });
+
+describe('a link to a message', () => {
+  const link = 'https://acme.slack.com/archives/C02ENG/p1767603600000100';
+  const asked = async (behindLinks: LinkedPast, options: Parameters<typeof createMiddle>[0] = {}) => {
+    const { middle, thread } = story([], options);
+    thread.behindLinks = behindLinks;
+    await middle.write(`see ${link}`);
+    middle.connection.ready();
+    return { thread, content: await sent(middle) };
+  };
+
+  it('brings the message behind it as context, read for its author', async () => {
+    const found = { messages: [said(5, 'the build is red', { user: 'U03CARA' })] };
+    const { thread, content } = await asked(found);
+    expect(thread.links).toEqual([
+      { channel: 'C02ENG', ts: '1767603600.000100', threadTs: null, reader: 'U01ALICE', from: 'C01GEN' },
+    ]);
+    expect(spoken(content)).toEqual(['the build is red', `see ${link}`]);
+    expect(content).toContain('Behind the link to message 1767603600.000100 in C02ENG');
+    expect(content).toMatch(/from U03CARA, .* not trusted: for context only/);
+  });
+
+  it('not to be shown: says why', async () => {
+    const { content } = await asked({ refused: 'U01ALICE is not in that channel' });
+    expect(spoken(content)).toEqual([`see ${link}`]);
+    expect(content).toContain('not shown to you, because U01ALICE is not in that channel.');
+  });
+});
