@@ -213,6 +213,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       queue: config.queue,
       silenceMs: config.turnSilenceMs,
       notifyAfterMs: config.notifyAfterMs,
+      feedbackKeptMs: config.retentionMs,
       onHomeChanged: (users) => inbound?.noteHomeChange(users),
       staleAfterMs: config.staleAfterMs,
       clockAheadMs: slackTime.aheadMs,

@@ -1,6 +1,7 @@
 import { Bindings } from './bridge/access/bindings.ts';
 import { KillSwitch } from './bridge/access/kill-switch.ts';
 import type { PolicyBook } from './bridge/access/policy.ts';
+import { FeedbackBook } from './bridge/commands/feedback.ts';
 import { watchHomes } from './bridge/commands/home-changes.ts';
 import { NotifyTimes } from './bridge/commands/notify-times.ts';
 import { FileHandOver } from './bridge/files/hand-over.ts';
@@ -87,6 +88,8 @@ export interface BridgeParts {
   silenceMs?: number;
   /** ms after which a separate message says that a turn ended; 0: never. */
   notifyAfterMs?: number;
+  /** How long it is kept what people think of an answer, in ms. */
+  feedbackKeptMs?: number;
   /** Called when the Home tabs of these people may have changed; `null`: everyone's. */
   onHomeChanged?: (users: readonly UserId[] | null) => void;
   /**
@@ -132,6 +135,7 @@ export interface BridgeCatchUp {
   stop(): Promise<void>;
 }
 
+const FEEDBACK_KEPT_MS = 7 * 24 * 60 * 60_000;
 const NOTIFY_AFTER_MS = 2 * 60_000;
 /**
  * How many messages are remembered as handled although no thread has them, so that catch-up does not take them again.
@@ -150,7 +154,7 @@ const middleFiles = ({ slack, folder, keptMs }: NonNullable<BridgeParts['files']
 export function wireBridge(parts: BridgeParts): Bridge {
   const { clock, random, log, identity, store, policies, target, agentId, dial, fetch } = parts;
   const { longAnswers, queue, silenceMs, notifyAfterMs = NOTIFY_AFTER_MS, approvalTimeoutMs, staleAfterMs } = parts;
-  const { metrics = noMetrics, onHomeChanged = () => {} } = parts;
+  const { metrics = noMetrics, onHomeChanged = () => {}, feedbackKeptMs = FEEDBACK_KEPT_MS } = parts;
   const meter = meterCalls(honourRetryAfter(parts.api, clock), clock);
   const { api } = meter;
   const people = createPeople({ api, clock, enterpriseId: identity.enterpriseId });
@@ -249,6 +253,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
       limit: WELCOMED,
     }),
     notifyTimes,
+    feedback: new FeedbackBook({ choices, clock, team: identity.teamId, keptMs: feedbackKeptMs }),
     checks: parts.checks,
     agents: letta.agents,
     ...(moves && { channels: new ChannelMoves({ moves, workers, log }) }),

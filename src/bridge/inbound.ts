@@ -92,6 +92,9 @@ export type OfferAction =
   | 'deny_with_this'
   | 'keep_queued';
 
+/** What a person thinks of an answer. */
+export type FeedbackAction = 'feedback_good' | 'feedback_bad';
+
 export type ActionName =
   | 'approve'
   | 'deny'
@@ -128,6 +131,11 @@ export interface InboundAction {
   threadTs: SlackTs | null;
 }
 
+/** A click on any of our buttons and menus. */
+export interface InboundClick extends Omit<InboundAction, 'name'> {
+  name: ActionName | FeedbackAction;
+}
+
 /** `approve`: from the full view, which shows the whole request. */
 export type SubmissionName = 'approve' | 'deny_with_reason' | 'edit_command' | 'save_rule' | 'answer_in_words';
 
@@ -141,6 +149,11 @@ export interface InboundSubmission {
   choices?: number[][] | undefined;
   actor: Actor;
   team: TeamId;
+}
+
+/** Any of our submitted modals. `feedback`: what was wrong with an answer. */
+export interface InboundForm extends Omit<InboundSubmission, 'name'> {
+  name: SubmissionName | 'feedback';
 }
 
 /** A click on the Stop button that Slack shows while a session is at work (docs/slack.md, Agent sessions). */
@@ -229,6 +242,7 @@ export type ModalRequest =
       own?: boolean;
     }
   | { kind: 'details'; token: Token; details: TurnDetails; page: number }
+  | { kind: 'feedback'; token: Token }
   /** `about`: what the message says, in one line. */
   | { kind: 'ask'; ask: InboundAsk; askedTs: SlackTs; about: string };
 

@@ -46,6 +46,12 @@ export const METRICS = [
     labels: ['form'],
     help: 'Posts that Slack refused as rendered, by the form that it then took: smaller, mrkdwn, plain, none of them.',
   },
+  {
+    name: 'feedback',
+    kind: 'counter',
+    labels: ['verdict'],
+    help: 'Clicks below answers: good, bad.',
+  },
   { name: 'queue_depth', kind: 'gauge', labels: [], help: 'Queued messages.' },
   { name: 'open_approvals', kind: 'gauge', labels: [], help: 'Approvals and questions that are waiting for people.' },
   { name: 'live_threads', kind: 'gauge', labels: [], help: 'Threads that are active.' },

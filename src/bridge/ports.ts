@@ -13,16 +13,16 @@ import type { ChannelId, MessageKey, SlackTs, TeamId, ThreadKey, Token, TurnId, 
 import type {
   ActionOutcome,
   FileRef,
-  InboundAction,
   InboundAsk,
   InboundChannelChange,
+  InboundClick,
   InboundCommand,
+  InboundForm,
   InboundJoin,
   InboundMessage,
   InboundQuestion,
   InboundRevision,
   InboundSessionStop,
-  InboundSubmission,
   MessageOutcome,
   RevisionOutcome,
   SubmissionOutcome,
@@ -290,8 +290,8 @@ export interface Intake {
   /** Resolves when the change is on disk or needs not be. */
   handleRevision(revision: InboundRevision): Promise<RevisionOutcome>;
   /** Resolves when the decision is on disk. */
-  handleAction(action: InboundAction): Promise<ActionOutcome>;
-  handleSubmission(submission: InboundSubmission): Promise<SubmissionOutcome>;
+  handleAction(action: InboundClick): Promise<ActionOutcome>;
+  handleSubmission(submission: InboundForm): Promise<SubmissionOutcome>;
   /** Resolves when the stop is on disk, or the person was told why not. */
   handleSessionStop(stop: InboundSessionStop): Promise<void>;
   /** The answer is Markdown for the caller's eyes only. */

@@ -1,5 +1,5 @@
 import { makeMessageKey, makeToken } from '../../src/bridge/ids.ts';
-import type { InboundAction, InboundMessage, Span } from '../../src/bridge/inbound.ts';
+import type { InboundClick, InboundMessage, Span } from '../../src/bridge/inbound.ts';
 import { parseActionId } from '../../src/slack/render/action-ids.ts';
 import type { VirtualClock } from './clock.ts';
 import { filesOfMessage } from './files.ts';
@@ -25,7 +25,7 @@ export interface Written {
 
 export interface Click {
   token: string;
-  action: InboundAction['name'];
+  action: InboundClick['name'];
   user: string;
   /** What the card was about, as shown when it was clicked. */
   about: string | null;
@@ -39,7 +39,7 @@ export interface Click {
 
 export interface Outbound {
   onMessage(written: Written): void;
-  onClick(click: Click, action: InboundAction): void;
+  onClick(click: Click, action: InboundClick): void;
 }
 
 const MEMBERS = ['U1ALICE', 'U2BOB'] as const;
@@ -210,7 +210,7 @@ export class SimPeople {
     const text = visibleText(message);
     const about = /perm\d+z/.exec(text)?.[0] ?? null;
     const answer = parsed.choice?.options[0] === 0 ? 'Blue' : 'Red';
-    const behaviors: Partial<Record<InboundAction['name'], string>> = {
+    const behaviors: Partial<Record<InboundClick['name'], string>> = {
       approve: 'allow',
       allow_command: 'allow',
       // The command changes; no question is answered.

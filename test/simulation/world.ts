@@ -1,5 +1,5 @@
 import { closedPolicy, type Policy } from '../../src/bridge/access/policy.ts';
-import type { InboundAction, SubmissionName } from '../../src/bridge/inbound.ts';
+import type { InboundClick, SubmissionName } from '../../src/bridge/inbound.ts';
 import { assembleStore } from '../../src/storage/open.ts';
 import { type Bridge, wireBridge } from '../../src/wiring.ts';
 import { VirtualClock } from './clock.ts';
@@ -381,7 +381,7 @@ class World implements Judged {
     });
   }
 
-  #deliverClick(click: Click, action: InboundAction): void {
+  #deliverClick(click: Click, action: InboundClick): void {
     const chance = this.#chance;
     this.clock.after(chance.between(20, 250), () => {
       const { currentLife } = this;
@@ -394,7 +394,7 @@ class World implements Judged {
           click.result = outcome.result === 'refused' ? outcome.why : outcome.result;
           if (outcome.result !== 'modal') return;
           if (outcome.modal.kind === 'view_full' || outcome.modal.kind === 'details') return;
-          if (outcome.modal.kind === 'ask') return;
+          if (outcome.modal.kind === 'ask' || outcome.modal.kind === 'feedback') return;
           const { kind: name, token } = outcome.modal;
           const text = name === 'deny_with_reason' ? 'because' : 'Green';
           this.clock.after(chance.between(500, 15_000), () =>
@@ -408,7 +408,7 @@ class World implements Judged {
     });
   }
 
-  #submitModal(click: Click, action: InboundAction & { name: SubmissionName }, text: string): void {
+  #submitModal(click: Click, action: Omit<InboundClick, 'name'> & { name: SubmissionName }, text: string): void {
     const { currentLife } = this;
     const bridge = this.#isConnected ? this.#bridge : null;
     if (!bridge || !currentLife) return;

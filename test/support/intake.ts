@@ -1,15 +1,15 @@
 import type {
   ActionOutcome,
-  InboundAction,
   InboundAsk,
   InboundChannelChange,
+  InboundClick,
   InboundCommand,
+  InboundForm,
   InboundJoin,
   InboundMessage,
   InboundQuestion,
   InboundRevision,
   InboundSessionStop,
-  InboundSubmission,
   MessageOutcome,
   RevisionOutcome,
   SubmissionOutcome,
@@ -23,8 +23,8 @@ export class RecordingIntake implements Intake {
   readonly deliveries: InboundMessage[] = [];
   /** What is "on disk", by key, so that a repeat is recognised. */
   readonly stored = new Map<string, InboundMessage>();
-  readonly actions: InboundAction[] = [];
-  readonly submissions: InboundSubmission[] = [];
+  readonly actions: InboundClick[] = [];
+  readonly submissions: InboundForm[] = [];
   readonly commands: InboundCommand[] = [];
   failing = 0;
   actionOutcome: ActionOutcome = { result: 'decided' };
@@ -61,14 +61,14 @@ export class RecordingIntake implements Intake {
     return { outcome: 'changed' };
   }
 
-  async handleAction(action: InboundAction): Promise<ActionOutcome> {
+  async handleAction(action: InboundClick): Promise<ActionOutcome> {
     this.actions.push(action);
     await this.gate;
     this.#failIfAsked();
     return this.actionOutcome;
   }
 
-  async handleSubmission(submission: InboundSubmission): Promise<SubmissionOutcome> {
+  async handleSubmission(submission: InboundForm): Promise<SubmissionOutcome> {
     this.submissions.push(submission);
     this.#failIfAsked();
     return this.submissionOutcome;

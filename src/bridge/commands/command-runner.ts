@@ -10,7 +10,9 @@ import { asCode } from '../text/as-code.ts';
 import { moment } from '../text/moment.ts';
 import { oneLine } from '../text/one-line.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
+import { feedbackText, NO_FEEDBACK } from '../words/feedback.ts';
 import { type BindingRequest, parseAgent, parseMode } from './binding-requests.ts';
+import type { FeedbackBook } from './feedback.ts';
 import type { OutcomeLog } from './outcome-log.ts';
 import {
   aboutOf,
@@ -31,6 +33,8 @@ export interface CommandParts {
   policies: PolicyBook;
   bindings: Bindings;
   audit: Audit;
+  /** Left out: what people think of answers is not noted. */
+  feedback?: FeedbackBook | undefined;
   botUser: UserId;
 }
 
@@ -99,6 +103,8 @@ export class CommandRunner {
         return this.#bindChannel(order, thread, parseMode(order.args));
       case 'audit':
         return this.#listAudit(order);
+      case 'feedback':
+        return this.#listFeedback(order);
       case 'pause':
         return this.#pauseAll(person.id);
       case 'resume':
@@ -141,6 +147,17 @@ export class CommandRunner {
       return isAdmin || requester === person.id || can(policy, person, { do: 'decide', requester }, place).allowed;
     });
     return entries.length === 0 ? 'No requests yet.' : entries.map(auditLine).join('\n');
+  }
+
+  async #listFeedback({ args }: Order): Promise<string> {
+    const wanted = args === '' ? AUDIT_SHOWN : Number(args);
+    if (!Number.isInteger(wanted) || wanted < 1 || wanted > AUDIT_MOST) return `Give a number from 1 to ${AUDIT_MOST}.`;
+    const all = (await this.#parts.feedback?.list()) ?? [];
+    if (all.length === 0) return NO_FEEDBACK;
+    const good = all.filter(({ verdict }) => verdict === 'good').length;
+    const latest = all.toReversed().slice(0, wanted);
+    const lines = latest.map(({ thread, ...rest }) => ({ ...rest, where: threadLine(thread).replace('- ', '') }));
+    return feedbackText({ good, bad: all.length - good }, lines);
   }
 
   /** Explains a message of another channel only to its author, because others must not learn what is said there. */

@@ -77,6 +77,14 @@ export const commands = [
     about: 'anything',
   },
   {
+    name: 'feedback',
+    aliases: [],
+    args: '[how many]',
+    help: 'list what people think of answers (👍 and 👎 below them); admins only',
+    about: 'anything',
+    who: 'admins',
+  },
+  {
     name: 'pause',
     aliases: [],
     args: null,

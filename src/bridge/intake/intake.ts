@@ -5,6 +5,7 @@ import { Door, type Judgement } from '../access/door.ts';
 import type { KillSwitch } from '../access/kill-switch.ts';
 import type { PolicyBook } from '../access/policy.ts';
 import { CommandRunner } from '../commands/command-runner.ts';
+import type { FeedbackBook } from '../commands/feedback.ts';
 import { type HomeParts, HomeTab } from '../commands/home.ts';
 import { OutcomeLog } from '../commands/outcome-log.ts';
 import { type ParsedCommand, parseSlash } from '../commands/table.ts';
@@ -20,16 +21,16 @@ import {
 } from '../ids.ts';
 import {
   type ActionOutcome,
-  type InboundAction,
   type InboundAsk,
   type InboundChannelChange,
+  type InboundClick,
   type InboundCommand,
+  type InboundForm,
   type InboundJoin,
   type InboundMessage,
   type InboundQuestion,
   type InboundRevision,
   type InboundSessionStop,
-  type InboundSubmission,
   type MessageOutcome,
   type Refused,
   type RevisionOutcome,
@@ -47,6 +48,7 @@ import { within } from '../within.ts';
 import { Asks } from './asks.ts';
 import type { ChannelMoves } from './channel-moves.ts';
 import { threadOfRevision } from './edits.ts';
+import { FeedbackDesk } from './feedback-desk.ts';
 import { InboundLog, type LoggedOutcome } from './inbound-log.ts';
 import { MessageIntake } from './messages.ts';
 import { Notices } from './notices.ts';
@@ -84,6 +86,8 @@ export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents' | 'noti
   onSpoken?: ((key: ThreadKey) => void) | undefined;
   /** Handled messages that no thread's record remembers, so that catch-up does not handle them again. */
   handled?: RecentKeys<MessageKey> | undefined;
+  /** What people think of answers; left out: it is not noted. */
+  feedback?: FeedbackBook | undefined;
   /** The channels that were welcomed; left out: none is. */
   welcomed?: RecentKeys<ChannelId> | undefined;
 }
@@ -103,6 +107,7 @@ export class BridgeIntake implements Intake {
   readonly #home: HomeTab;
   readonly #welcomes: Welcomes | null;
   readonly #asks: Asks;
+  readonly #feedback: FeedbackDesk;
   readonly #outcomes: OutcomeLog;
   readonly #refusedClicks: RefusedClicks;
 
@@ -125,6 +130,7 @@ export class BridgeIntake implements Intake {
       commands: this.#commands,
       notices: this.#notices,
     });
+    this.#feedback = new FeedbackDesk({ ...parts, book: parts.feedback, notices: this.#notices });
     this.#asks = new Asks({
       ...parts,
       door: this.#door,
@@ -222,10 +228,12 @@ export class BridgeIntake implements Intake {
     return { ...revision, channel, key: makeMessageKey({ team, channel, ts }) };
   }
 
-  async handleAction(action: InboundAction): Promise<ActionOutcome> {
+  async handleAction(action: InboundClick): Promise<ActionOutcome> {
     const about: ClickFields = { action: action.name, user: action.actor.user };
-    const done = this.#runInThreadOf(action.token, about, 'click', (key, person) => {
-      return this.#parts.workers.get(key).click(action, person);
+    const done = this.#runInThreadOf(action.token, about, 'click', (key, person): Promise<ActionOutcome> => {
+      const { name } = action;
+      if (name === 'feedback_good' || name === 'feedback_bad') return this.#feedback.act(key, action);
+      return this.#parts.workers.get(key).click({ ...action, name }, person);
     });
     return this.#log.logOutcome('click', about, done, clickLogged);
   }
@@ -267,10 +275,12 @@ export class BridgeIntake implements Intake {
     return 'nothing_runs';
   }
 
-  async handleSubmission(submission: InboundSubmission): Promise<SubmissionOutcome> {
+  async handleSubmission(submission: InboundForm): Promise<SubmissionOutcome> {
     const about: ClickFields = { modal: submission.name, user: submission.actor.user };
-    const done = this.#runInThreadOf(submission.token, about, 'modal', (key, person) => {
-      return this.#parts.workers.get(key).submission(submission, person);
+    const done = this.#runInThreadOf(submission.token, about, 'modal', (key, person): Promise<SubmissionOutcome> => {
+      const { name } = submission;
+      if (name === 'feedback') return this.#feedback.submit(key, submission);
+      return this.#parts.workers.get(key).submission({ ...submission, name }, person);
     });
     return this.#log.logOutcome('modal', about, done, clickLogged);
   }

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { makeToken, type Token } from '../../bridge/ids.ts';
-import type { InboundAction, InboundCommand, InboundSubmission } from '../../bridge/inbound.ts';
+import type { InboundClick, InboundCommand, InboundForm } from '../../bridge/inbound.ts';
 import { submittedChoices, submittedTexts } from '../modals/modals.ts';
 import {
+  ACTION_IDS,
   ANSWER_MENU,
   MORE_MENU,
   OPEN_ID,
@@ -77,7 +78,7 @@ const viewActions = z.looseObject({
 
 /** A click on one of our buttons, the trigger that may open a modal, and the modal (if any) that holds the button. */
 export interface ReadAction {
-  action: InboundAction;
+  action: InboundClick;
   triggerId: string;
   view: { id: string; hash: string } | null;
 }
@@ -145,7 +146,7 @@ function meaningOf({ action_id, value, selected_option }: Clicked): { meaning: P
     if (!chosen) return null;
     return { meaning: { name: 'answer', choice: { question: 0, options: [chosen.option] } }, token: chosen.token };
   }
-  if (action_id === MORE_MENU) {
+  if (action_id === MORE_MENU || (action_id === ACTION_IDS.details && selected_option)) {
     const chosen = parseMoreValue(selected_option?.value ?? '');
     return chosen && { meaning: { name: chosen.name, choice: null }, token: chosen.token };
   }
@@ -154,7 +155,7 @@ function meaningOf({ action_id, value, selected_option }: Clicked): { meaning: P
 }
 
 /** Reads a `view_submission`; `null` when the modal is not ours. */
-export function readSubmission(body: unknown, team: string): InboundSubmission | null {
+export function readSubmission(body: unknown, team: string): InboundForm | null {
   const parsed = viewSubmission.safeParse(body);
   if (!parsed.success) return null;
   const { user, view } = parsed.data;

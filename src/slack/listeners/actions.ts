@@ -1,5 +1,5 @@
 import type { App } from '@slack/bolt';
-import type { InboundAction, ModalRequest } from '../../bridge/inbound.ts';
+import type { InboundClick, ModalRequest } from '../../bridge/inbound.ts';
 import { asBridgeError } from '../../errors.ts';
 import { readHomeAction } from '../inbound/home-actions.ts';
 import { isLinkClick, readAction } from '../inbound/interactions.ts';
@@ -34,7 +34,7 @@ export function listenToActions(app: App, context: ListenerContext): void {
   });
 }
 
-function placeOf(action: InboundAction) {
+function placeOf(action: InboundClick) {
   return { channel: action.channel, user: action.actor.user, threadTs: action.threadTs };
 }
 
@@ -42,7 +42,7 @@ function placeOf(action: InboundAction) {
  * A trigger expires after 3 s and works once (docs/slack.md, Interactivity), so there is no retry: the person must
  * click again.
  */
-async function openModal(context: ListenerContext, action: InboundAction, triggerId: string, modal: ModalRequest) {
+async function openModal(context: ListenerContext, action: InboundClick, triggerId: string, modal: ModalRequest) {
   const { api, log } = context;
   try {
     await api.call('views.open', { trigger_id: triggerId, view: modalView(modal) }, { client: 'live' });

@@ -108,6 +108,11 @@ export function modalView(request: ModalRequest): ModalView {
       ];
       return { ...shared, title: modalTitle('Approve, save rule'), submit: modalTitle('Approve and save'), blocks };
     }
+    case 'feedback': {
+      const input = { label: 'What was wrong?', placeholder: 'One line is enough.', optional: true };
+      const blocks = [textInput(0, input), section('The people who run the agent can read this.')];
+      return { ...shared, title: modalTitle('Not a good answer'), submit: modalTitle('Send'), blocks };
+    }
     case 'answer_in_words':
       return {
         ...shared,

@@ -1,11 +1,11 @@
 import { makeToken, type Token } from '../../bridge/ids.ts';
-import type { ActionName, SubmissionName } from '../../bridge/inbound.ts';
+import type { ActionName, FeedbackAction, InboundClick, InboundForm } from '../../bridge/inbound.ts';
 
 /**
  * The names of our buttons and modals in Slack's payloads. A button's `value` is only the token. The chosen option of a
  * question is in the `action_id`, because those must differ within a block (docs/slack.md, Interactivity).
  */
-type PlainAction = Exclude<ActionName, 'answer' | 'view_page'>;
+type PlainAction = Exclude<ActionName, 'answer' | 'view_page'> | FeedbackAction;
 
 export const ACTION_IDS: Readonly<Record<PlainAction, string>> = {
   approve: 'bridge_approve',
@@ -18,6 +18,8 @@ export const ACTION_IDS: Readonly<Record<PlainAction, string>> = {
   view_full: 'bridge_view_full',
   stop: 'bridge_stop',
   details: 'bridge_details',
+  feedback_good: 'bridge_feedback_good',
+  feedback_bad: 'bridge_feedback_bad',
   answer_in_words: 'bridge_answer_in_words',
   run_now: 'bridge_run_now',
   drop: 'bridge_drop',
@@ -45,10 +47,13 @@ const MENU_VALUE = /^(.{1,64}):(\d{1,3})$/;
 /** `action_id` of a card's menu of less used actions; the chosen option's value names the action and holds its token. */
 export const MORE_MENU = 'bridge_more';
 
-/** What a card's menu may hold. */
-export type MoreAction = Extract<PlainAction, 'edit_command' | 'view_full' | 'save_rule' | 'stop'>;
+/** What the menu of a card, or of a finished answer, may hold. */
+export type MoreAction = Extract<
+  PlainAction,
+  'edit_command' | 'view_full' | 'save_rule' | 'stop' | 'details' | 'feedback_good' | 'feedback_bad'
+>;
 
-const MORE_VALUE = /^(edit_command|view_full|save_rule|stop):(.{1,60})$/;
+const MORE_VALUE = /^(edit_command|view_full|save_rule|stop|details|feedback_good|feedback_bad):(.{1,60})$/;
 
 /** The value of an option of a card's menu: at most 75 characters (docs/slack.md, Size limits). */
 export function makeMoreValue(action: MoreAction, token: Token): string {
@@ -88,7 +93,7 @@ export function parseMenuValue(value: string): { token: Token; option: number } 
 }
 
 export interface ParsedActionId {
-  name: ActionName;
+  name: InboundClick['name'];
   choice: { question: number; options: number[] } | null;
   page?: number;
 }
@@ -108,12 +113,13 @@ export function parseActionId(actionId: string): ParsedActionId | null {
 }
 
 /** `callback_id`s of our modals that are submitted; their `private_metadata` is the token. */
-export const CALLBACK_IDS: Readonly<Record<SubmissionName | 'view_full' | 'details', string>> = {
+export const CALLBACK_IDS: Readonly<Record<InboundForm['name'] | 'view_full' | 'details', string>> = {
   approve: 'bridge_approve_full',
   deny_with_reason: 'bridge_deny_with_reason',
   edit_command: 'bridge_edit_command',
   save_rule: 'bridge_save_rule',
   answer_in_words: 'bridge_answer_in_words',
+  feedback: 'bridge_feedback',
   view_full: 'bridge_view_full',
   details: 'bridge_details',
 };
@@ -123,9 +129,9 @@ export const ASK_SHORTCUT = 'ask_about_message';
 export const ASK_DIALOG = 'bridge_ask';
 
 /** The submission that a modal's `callback_id` means; `null` when it is not one of ours that can be submitted. */
-export function parseCallbackId(callbackId: string): SubmissionName | null {
+export function parseCallbackId(callbackId: string): InboundForm['name'] | null {
   for (const [name, id] of Object.entries(CALLBACK_IDS)) {
-    if (id === callbackId && name !== 'view_full' && name !== 'details') return name as SubmissionName;
+    if (id === callbackId && name !== 'view_full' && name !== 'details') return name as InboundForm['name'];
   }
   return null;
 }

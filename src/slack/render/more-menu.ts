@@ -35,6 +35,23 @@ export function moreMenu(options: readonly MoreOption[]): (Button | Overflow)[] 
   ];
 }
 
+/** The menu of a finished answer: what it did, and what its reader thinks of it. */
+export function answerMenu(token: Token): Overflow {
+  const option = (action: MoreAction, label: string) => ({
+    text: { ...plain(label, LIMITS.option), emoji: true },
+    value: makeMoreValue(action, token),
+  });
+  return {
+    type: 'overflow',
+    action_id: ACTION_IDS.details,
+    options: [
+      option('details', 'Details'),
+      option('feedback_good', '👍 Good answer'),
+      option('feedback_bad', '👎 Not good…'),
+    ],
+  };
+}
+
 /** The card's own Stop; none once the turn is being stopped. */
 export function stopOption(stop: Token | null): MoreOption[] {
   return stop === null ? [] : [{ action: 'stop', token: stop, label: 'Stop', says: 'Stop the agent' }];

@@ -6,6 +6,7 @@ import { activityWords, answeringWords } from './activity-words.ts';
 import { actions, button, clip, context, mention, mrkdwn, plain, section } from './blocks.ts';
 import { durationWords, summaryLine } from './doing.ts';
 import { LIMITS } from './limits.ts';
+import { answerMenu } from './more-menu.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
 import { decidedLine, offerButtons } from './offer.ts';
 import type { SlackPost } from './post.ts';
@@ -41,15 +42,15 @@ export function tailOf(view: TurnView, nameOf?: NameOf): Tail {
   const fits = mentioned.length <= LIMITS.text;
   const line = fits ? mentioned : clip(neutralizeMrkdwn(words.slice(0, 500)), LIMITS.text);
   const token = isQuiet ? undefined : view.ending?.details;
-  const detailsButton = (label: string) =>
-    token === undefined ? [] : [button({ actionId: ACTION_IDS.details, token, label, says: 'Details' })];
-  const [details] = view.offer ? [] : detailsButton('⋯');
-  if (details && line !== '') blocks.push({ ...section(line), accessory: details });
+  const detailsButton =
+    token === undefined ? [] : [button({ actionId: ACTION_IDS.details, token, label: 'Details', says: 'Details' })];
+  const menu = token === undefined || view.offer ? null : answerMenu(token);
+  if (menu && line !== '') blocks.push({ ...section(line), accessory: menu });
   else if (line !== '') blocks.push(context(mrkdwn(line)));
   else if (view.items.length === 0) blocks.push(context(plain(DONE)));
   if (view.offer) {
     if (view.offer.text !== '') blocks.push(decidedLine(view.offer));
-    const buttons = [...offerButtons(view.offer), ...detailsButton('Details')];
+    const buttons = [...offerButtons(view.offer), ...detailsButton];
     if (buttons.length > 0) blocks.push(actions(...buttons));
   }
   return { blocks, words: words === '' ? DONE : words, isLive: false };

@@ -309,12 +309,20 @@ describe('an ended turn', () => {
     expect(tool?.blocks.at(-1)).toMatchObject({ type: 'context', elements: [{ text: '1 tool · 300 ms' }] });
   });
 
-  it('with details: has their icon beside the figures, in one block', () => {
+  it('with details: has their menu beside the figures, in one block', () => {
     const [post] = renderPosts(view([text('Done.')], over({ details: makeToken('detailsTOKEN') })));
     expect(types(post)).toEqual(['markdown', 'section']);
     expect(post?.blocks.at(-1)).toMatchObject({
       text: { text: '3 tools · 42 s' },
-      accessory: { action_id: 'bridge_details', value: 'detailsTOKEN', accessibility_label: 'Details' },
+      accessory: {
+        type: 'overflow',
+        action_id: 'bridge_details',
+        options: [
+          { text: { text: 'Details' }, value: 'details:detailsTOKEN' },
+          { text: { text: '👍 Good answer' }, value: 'feedback_good:detailsTOKEN' },
+          { text: { text: '👎 Not good…' }, value: 'feedback_bad:detailsTOKEN' },
+        ],
+      },
     });
     validateMessageBlocks(post?.blocks ?? []);
   });
