@@ -29,13 +29,11 @@ async function send(whole: Whole, text: string, files: FileInput[] = [], thread_
   return ts;
 }
 
-/** What the bot said in a thread, as Alice sees it. */
+/** What the bot said in a thread, as Alice sees it. The text beside blocks is left out, as it quotes what was asked. */
 function seen(whole: Whole, thread_ts: string): string {
   const shown = whole.slack.control.messages('C01GEN', { thread_ts, user: 'U01ALICE' });
-  return shown
-    .filter(({ bot_id }) => bot_id === 'B0BOT')
-    .map(({ text, blocks }) => `${text} ${JSON.stringify(blocks)}`)
-    .join('\n');
+  const own = shown.filter(({ bot_id }) => bot_id === 'B0BOT');
+  return own.map(({ text, blocks }) => (blocks.length > 0 ? JSON.stringify(blocks) : text)).join('\n');
 }
 
 const shows = (whole: Whole, thread: string, words: string) =>
