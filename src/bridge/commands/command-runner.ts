@@ -1,7 +1,7 @@
 import type { Bindings } from '../access/bindings.ts';
 import { can, type Place } from '../access/can.ts';
 import type { KillSwitch } from '../access/kill-switch.ts';
-import { type PlaceSettings, type PolicyBook, settingsOf } from '../access/policy.ts';
+import { type PolicyBook, settingsOf } from '../access/policy.ts';
 import type { AuditEntry } from '../approvals/audit-entry.ts';
 import { isDirect, type MessageKey, parseThreadKey, type TeamId, type ThreadKey, type UserId } from '../ids.ts';
 import type { Person } from '../person.ts';
@@ -10,6 +10,7 @@ import { asCode } from '../text/as-code.ts';
 import { moment } from '../text/moment.ts';
 import { oneLine } from '../text/one-line.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
+import { bindingText } from '../words/bindings.ts';
 import { feedbackText, NO_FEEDBACK } from '../words/feedback.ts';
 import { type BindingRequest, parseAgent, parseMode } from './binding-requests.ts';
 import type { FeedbackBook } from './feedback.ts';
@@ -228,12 +229,6 @@ function auditLine({ at, tool, title, requester, by, outcome, reason, via, threa
   const how = via === null ? '' : ` (${via})`;
   const what = `${asCode(oneLine(tool, 40))} ${asCode(oneLine(title, 80))}`;
   return `- ${moment(at)} ${what}, for <@${requester}> in ${where}: ${outcome.replaceAll('_', ' ')}${reason === undefined ? '' : ` (${reason.replaceAll('_', ' ')})`}${who}${how} · ${digest.slice(0, 12)}`;
-}
-
-function bindingText({ permissions, binding }: PlaceSettings): string {
-  const { agentId = null, device = null, workingDirectory = null } = binding ?? {};
-  const said = (value: string | null) => (value === null ? 'default' : asCode(value));
-  return `In this channel: agent ${said(agentId)}, device ${said(device)}, directory ${said(workingDirectory)}, permissions ${permissions}.`;
 }
 
 function threadLine(key: ThreadKey): string {

@@ -90,7 +90,7 @@ describe('!agent', () => {
     await slash(middle, 'agent agent-reviewer');
     await slash(middle, 'agent on build-box');
     expect(await slash(middle, 'agent in /srv/app')).toBe(
-      'In this channel: agent `agent-reviewer`, device `build-box`, directory `/srv/app`, permissions standard.',
+      'In this channel: agent `agent-reviewer` on `build-box` in `/srv/app`, permissions standard.',
     );
     await middle.write('list');
     const binding = { agentId: 'agent-reviewer', device: 'build-box', workingDirectory: '/srv/app' };
