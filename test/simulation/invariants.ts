@@ -102,7 +102,7 @@ function endingOf(message: SlackMessage): Ending {
   if (LIVE.test(line) || last?.type === 'actions') return 'live';
   if (/⚠️ Interrupted/.test(line)) return 'interrupted';
   if (/⛔ Stopped/.test(line)) return 'stopped';
-  if (/⚠️/.test(line)) return 'failed';
+  if (/⚠️(?! Not passed on)/u.test(line)) return 'failed';
   return 'done';
 }
 
