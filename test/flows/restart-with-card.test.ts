@@ -20,7 +20,9 @@ async function story(letta: Mode, { onTestFinished }: Pick<TestContext, 'onTestF
   const messages = () =>
     structuredClone(control.messages(channel, { ...(root && { thread_ts: root }) })).filter(({ bot_id }) => bot_id);
   /** Text, card and the line below it are there. */
-  const asked = () => messages().length === 3 && shown().includes('Waiting for an answer');
+  /** The card is there, and the text above it is finished. */
+  const asked = () =>
+    messages().length === 2 && messages()[0]?.blocks.length === 1 && /\[(?:Approve|Red)\]/.test(shown());
   const holding = (words: string) => messages().find((message) => JSON.stringify(message.blocks).includes(words));
   /** As people do who are told that Letta is not there yet: once more, until the card says that it counted. */
   const click = async (words: string, action: string, counted: string) => {
@@ -58,7 +60,12 @@ describe.concurrent('a bridge that dies while a card is open', () => {
       await click(CARD, 'bridge_approve', 'Approved');
       await until(() => shown().includes('Done:'), shown);
       await until(quiet, shown);
-      expect(messages().map(({ ts }) => ts)).toEqual(before.map(({ ts }) => ts));
+      expect(
+        messages()
+          .slice(0, 2)
+          .map(({ ts }) => ts),
+      ).toEqual(before.map(({ ts }) => ts));
+      expect(messages()).toHaveLength(3);
       expect(holding('First I look around.')?.ts).toBe(before[0]?.ts);
       expect(shown()).toContain('Approved');
     },
@@ -75,7 +82,7 @@ describe.concurrent('a bridge that dies while a card is open', () => {
     await until(quiet, shown);
     expect(
       messages()
-        .slice(0, 3)
+        .slice(0, 2)
         .map(({ ts }) => ts),
     ).toEqual(before.map(({ ts }) => ts));
     expect(messages()[0]).toEqual(before[0]);
@@ -115,7 +122,7 @@ describe.concurrent('a bridge that dies while a card is open', () => {
     await until(quiet, shown);
     expect(
       messages()
-        .slice(0, 3)
+        .slice(0, 2)
         .map(({ ts }) => ts),
     ).toEqual(before.map(({ ts }) => ts));
     expect(messages()[0]).toEqual(before[0]);

@@ -117,6 +117,9 @@ function openOffers({ disk }: Judged) {
 const CLOSED =
   /Answered outside Slack|No longer needed|Lost with the connection|no one decided in time|could not show it/;
 
+/** What a status says once a card is asked below it. */
+const ASKED = 'The agent worked on it, then asked';
+
 function judgeLiveElements(world: Judged, shown: Map<string, Shown>): void {
   const { slack, story } = world;
   const offers = openOffers(world);
@@ -127,7 +130,7 @@ function judgeLiveElements(world: Judged, shown: Map<string, Shown>): void {
   for (const turn of shown.values()) {
     if (turn.ending === 'live') story.addViolation(`${turn.id} looks alive`);
     // A turn that ended well, without tools and soon, has no last line.
-    const last = turn.posts.map(lastBlock);
+    const last = turn.posts.filter((post) => !visibleText(post).includes(ASKED)).map(lastBlock);
     const endings = last.filter((block) => block?.type === 'context' || hasDetails(block));
     const simple = turn.posts.some((post) => post.blocks.length === 0);
     const least = turn.ending === 'done' ? 0 : 1;

@@ -12,7 +12,10 @@ export function plainPosts(post: SlackPost): SlackPost[] {
   const texts = post.blocks.flatMap((block) => textsOf(block));
   // The texts were made harmless for their blocks. As plain text even our own tokens are escaped.
   const typed = post.typed === undefined ? [] : [post.typed];
-  return plainPieces(post.part, post.kind, post.live, withoutTokens([...texts, ...typed].join('\n\n') || post.text));
+  const words = withoutTokens([...texts, ...typed].join('\n\n') || post.text);
+  // Whose click is needed: `text` begins with our own mentions, which rich text holds in elements of their own.
+  const asks = post.part.startsWith('card-') ? (/^(?:<(?:@|!subteam\^)[A-Z0-9]+> )+/.exec(post.text)?.[0] ?? '') : '';
+  return plainPieces(post.part, post.kind, post.live, asks + words);
 }
 
 /** The last resort when rendering a view throws. The agent's text is made harmless here. */

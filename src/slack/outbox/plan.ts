@@ -46,7 +46,7 @@ function kindOf(hash: string): SlackPost['kind'] | null {
 
 /**
  * The calls that make the thread show `wanted`, most important first: deletions of messages that Slack does not let us
- * edit, edits, then at most one new post, then other deletions. Any one of them may be made next; then plan again.
+ * edit, a new card, edits, then at most one other new post, then other deletions. Any one of them may be made next; then plan again.
  * Empty when the thread shows `wanted`.
  *
  * - A post is planned only when all posts before it exist, so that the thread reads from top to bottom.
@@ -77,12 +77,12 @@ export function planCalls(
     const card = post.kind === 'text' ? findNextCard(rest, below) : undefined;
     const between = card ? below.filter(({ ts }) => compareTs(ts, card.record.ts) < 0) : below;
     const record = findMessage(post, between, isTextUnknown);
+    if (!record && post.isEditOnly) continue;
     if (!record && card) {
       rest.splice(rest.indexOf(card.post), 1);
       rest.unshift(card.post, post);
       continue;
     }
-    if (!record && post.isEditOnly) continue;
     // The live status waits, too, because otherwise it would take the place of the card.
     if (!record && (post.isFrozen || post.waitsForTextAbove || (awaitsCard && post.live))) {
       awaitsCard ||= post.isFrozen === true && !isTextUnknown && posted.length > 0;
@@ -100,7 +100,8 @@ export function planCalls(
   }
   if (unposted) {
     const post: PlannedCall = { kind: 'post', post: unposted };
-    return [...first, ...updates, ...(unposted.kind === 'card' || updates.length === 0 ? [post] : [])];
+    if (unposted.kind === 'card') return [...first, post, ...updates];
+    return [...first, ...(updates.length === 0 ? [post] : updates)];
   }
   const mayReturn = ({ part, ts }: PostRecord) => compareTs(ts, lowestCard) < 0 || !part.startsWith('+');
   const kept = isTextUnknown ? free.filter(mayReturn) : [];

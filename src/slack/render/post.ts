@@ -23,7 +23,10 @@ export interface SlackPost {
    * ended turn.
    */
   waitsForTextAbove?: true;
-  /** Set on the last message of a turn that is over, of which only the offer changes: if it is gone, it is not posted again. */
+  /**
+   * Only edits a message that is there, and is never posted: the last message of a turn that is over, of which only the
+   * offer changes, or what takes the place of a status that is not true any more.
+   */
   isEditOnly?: true;
   /** Of an open card: the commands that decide it, for forms without buttons. Harmless. */
   typed?: string;

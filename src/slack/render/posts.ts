@@ -1,6 +1,6 @@
 import type { KnownBlock } from '@slack/types';
 import { shortId } from '../../bridge/approvals/short-id.ts';
-import type { TurnView, ViewItem } from '../../bridge/view/turn.ts';
+import { RESUMING, type TurnView, type ViewItem } from '../../bridge/view/turn.ts';
 import { activityWords } from './activity-words.ts';
 import { approvalCard } from './approval-blocks.ts';
 import { clip, context, plain } from './blocks.ts';
@@ -10,7 +10,7 @@ import { questionCard } from './question-blocks.ts';
 import { createSubstance, type Substance, substanceOfText } from './readable.ts';
 import { dropTerminalCodes, type NameOf } from './slack-markup.ts';
 import { summary } from './summary.ts';
-import { notePosts, tailOf } from './tail.ts';
+import { footOf, notePosts, tailOf } from './tail.ts';
 import { type Letters, type RenderMemo, textPosts } from './text-posts.ts';
 
 /** How turns are rendered; left out: by Slack's limits and the settings' defaults. */
@@ -53,22 +53,26 @@ const MANY = Number.POSITIVE_INFINITY;
 
 /**
  * The messages that show a view, in reading order. The last one, the tail, says what the turn is doing; a note may
- * follow it.
+ * follow it. While people are asked, the card is the last one.
  */
 export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), options: RenderOptions = {}): SlackPost[] {
   if (view.isVoid) return [];
   const posts: SlackPost[] = [];
   const last = view.items.length - 1;
   const texts = renderTexts(view, memo, options, null);
+  const waiting = openCardAtEnd(view);
   view.items.forEach((item, index) => {
     if (item.kind === 'card') {
       // People do not wait for a decided card, and it would have to move when the text above it is known.
       const mayMove = view.textUnknown && view.live !== null && item.card.state.state !== 'open';
-      posts.push({ ...cardPost(item), ...(mayMove && { waitsForTextAbove: true }) });
+      posts.push(...statusBefore(view, index));
+      const foot = index === waiting ? footOf(view) : [];
+      posts.push({ ...cardPost(item, foot), ...(mayMove && { waitsForTextAbove: true }) });
       return;
     }
     posts.push(...(texts?.get(index) ?? []));
   });
+  if (waiting !== null) return addNotes(view.textUnknown ? posts.map(markAsAfterRestart) : posts, view);
   const tail = posts.at(-1);
   if (tail?.kind === 'text' && tail.part.startsWith(`${last}.`)) posts.pop();
   const number = view.items[last]?.kind === 'text' ? last : last + 1;
@@ -83,6 +87,32 @@ export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), option
   const named = view.textUnknown ? posts.map(markAsAfterRestart) : posts;
   return [...addNotes(named, view), ...notePosts(view)];
 }
+
+/**
+ * The last open card, while nothing was said below it: then it is the last message of the turn. It says itself what is
+ * waited for, and has its own Stop. Only a card that cannot be rendered does not say that Letta is away.
+ */
+function openCardAtEnd({ items, live }: TurnView): number | null {
+  const below = items.findLastIndex(({ kind }) => kind === 'text') + 1;
+  const at = items.findLastIndex((item) => item.kind === 'card' && item.card.state.state === 'open');
+  const item = items[at];
+  if (live === null || at < below || item?.kind !== 'card') return null;
+  const isFrozen = (item.card.kind === 'approval' ? item.card.shown : item.card.questions) === null;
+  const { activity } = live;
+  return isFrozen && activity.kind === 'waiting_for_letta' && activity.notice !== RESUMING ? null : at;
+}
+
+/**
+ * What a message without text says from the card below it on: it must not look alive any more, and is never deleted,
+ * because people may be reading there. There is one only if the agent was seen at work before it asked.
+ */
+function statusBefore({ items, textUnknown }: TurnView, index: number): SlackPost[] {
+  if (textUnknown || items[index - 1]?.kind === 'text') return [];
+  const blocks = [context(plain(WORKED))];
+  return [{ part: `${index}.0`, kind: 'text', blocks, text: WORKED, live: false, isEditOnly: true }];
+}
+
+const WORKED = 'The agent worked on it, then asked:';
 
 /** The messages of the view's texts, by item; `null`: `letters` was used up before the end. */
 function renderTexts(
@@ -115,13 +145,14 @@ function markAsAfterRestart(post: SlackPost): SlackPost {
   return post.kind === 'text' ? { ...post, part: `+${post.part}` } : post;
 }
 
-function cardPost({ card }: Extract<ViewItem, { kind: 'card' }>): SlackPost {
+/** @param foot what its turn is doing, below its buttons, where no message below the card says so */
+function cardPost({ card }: Extract<ViewItem, { kind: 'card' }>, foot: KnownBlock[]): SlackPost {
   const { blocks, words, mentions, typed } = card.kind === 'approval' ? approvalCard(card) : questionCard(card);
   // A notification reads `text`: who is needed, for what (docs/slack.md, Editing).
   return {
     part: `card-${shortId(card.token)}`,
     kind: 'card',
-    blocks,
+    blocks: blocks.length === 0 ? blocks : [...blocks, ...foot],
     ...(typed !== undefined && { typed }),
     // It cannot be rendered, but its message in Slack may be clicked: the click is checked when it comes.
     ...(blocks.length === 0 && { isFrozen: true }),
@@ -155,16 +186,18 @@ function isReadable({ items }: TurnView): boolean {
 /** So many fit into one text, even if each has its greatest length. */
 const LISTED = 20;
 
-/** Puts the notes above the first text, or above the status if there is no text. */
+/** Puts the notes above the first text, or above the status if there is no text; below a card's question if there is neither. */
 function addNotes(posts: SlackPost[], { notPassedOn, alongside = 0 }: TurnView): SlackPost[] {
-  const at = posts.findIndex(({ kind }) => kind === 'text');
+  const isFirst = ({ kind, isEditOnly }: SlackPost) => kind === 'text' && !isEditOnly;
+  const text = posts.findIndex(isFirst);
+  const at = text >= 0 ? text : posts.findIndex(({ kind, isFrozen }) => kind === 'card' && !isFrozen);
   const post = posts[at];
   const notes = [...notPassedOnNote(notPassedOn), ...alongsideNote(alongside)];
   if (notes.length === 0 || !post) return posts;
-  return posts.with(at, {
-    ...post,
-    blocks: [context(...notes.map((note) => plain(note, LIMITS.text))), ...post.blocks],
-  });
+  // A card begins with its question.
+  const above = post.kind === 'card' ? post.blocks.slice(0, 1) : [];
+  const block = context(...notes.map((note) => plain(note, LIMITS.text)));
+  return posts.with(at, { ...post, blocks: [...above, block, ...post.blocks.slice(above.length)] });
 }
 
 /** Does not name the threads, because some may be private. */

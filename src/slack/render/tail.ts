@@ -63,6 +63,17 @@ function whoDecides({ items }: TurnView, nameOf?: NameOf): string | undefined {
   return first === undefined ? undefined : nameOf?.(first);
 }
 
+/** What an open card says of its turn, if that is more than that it waits for people: then nothing is below the card. */
+export function footOf({ live }: TurnView): KnownBlock[] {
+  if (!live) return [];
+  const { activity, queued } = live;
+  const words = [
+    ...(activity.kind === 'waiting_for_people' ? [] : [activityWords(activity).line]),
+    ...(queued > 0 ? [waitingWords(queued)] : []),
+  ];
+  return words.length === 0 ? [] : [context(...words.map((line) => plain(line)))];
+}
+
 /**
  * A message of its own that tells somebody that the turn is over, because edits do not notify (docs/slack.md, Editing).
  */

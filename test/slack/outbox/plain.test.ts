@@ -50,5 +50,9 @@ describe('plain posts', () => {
     expect(plainPosts({ ...card, typed: 'write !approve abc' }).map(({ text }) => text)).toEqual([
       'rm x\n\nwrite !approve abc',
     ]);
+    const asking = { ...card, part: 'card-abc', text: '<@U1> <!subteam^S1> Run this command? rm x' };
+    expect(plainPosts(asking).map(({ text }) => text)).toEqual(['<@U1> <!subteam^S1> rm x']);
+    const forged = { ...card, part: 'card-abc', text: 'Run this? <@U1> x' };
+    expect(plainPosts(forged).map(({ text }) => text)).toEqual(['rm x']);
   });
 });

@@ -35,7 +35,7 @@ describe('the outbox plan', () => {
     const a = record(1, post('0.0', 'a'));
     const more = post('0.0', 'a and more');
     expect(planCalls([a], [more, post('0.1', 'b')]).map(({ kind }) => kind)).toEqual(['update']);
-    expect(planCalls([a], [more, post('1.0', 'card', 'card')]).map(({ kind }) => kind)).toEqual(['update', 'post']);
+    expect(planCalls([a], [more, post('1.0', 'card', 'card')]).map(({ kind }) => kind)).toEqual(['post', 'update']);
   });
 
   test('deletes messages that are not wanted any more', () => {
@@ -76,6 +76,22 @@ describe('the outbox plan', () => {
     expect(planCalls(ledger, [a, b, card, tail])).toEqual([{ kind: 'post', post: b }]);
     expect(planCalls([...ledger, record(3, b)], [a, b, card, tail])).toEqual([{ kind: 'post', post: tail }]);
     expect(planCalls([record(2, card)], [a, card])).toEqual([{ kind: 'post', post: a }]);
+  });
+
+  test('edits a status above a card, never posts one there', () => {
+    const still = { ...post('0.0', 'worked, then asked'), isEditOnly: true as const };
+    const [card, text] = [post('card-A', 'may I?', 'card'), post('1.0', 'below')];
+    expect(planCalls([], [still, card])).toEqual([{ kind: 'post', post: card }]);
+    expect(planCalls([record(1, card)], [still, card, text])).toEqual([{ kind: 'post', post: text }]);
+    const working = record(1, post('0.0', 'at work'));
+    const calls = planCalls([working], [still, card]);
+    expect(calls).toEqual([
+      { kind: 'post', post: card },
+      { kind: 'update', record: working, post: still },
+    ]);
+    // Below the card it would be wrong.
+    const below = record(2, post('1.0', 'at work'));
+    expect(planCalls([record(1, card), below], [still, card])).toEqual([{ kind: 'delete', record: below }]);
   });
 
   test('never turns a text message found in Slack into a card', () => {

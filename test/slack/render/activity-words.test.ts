@@ -62,7 +62,12 @@ describe('the notification of a message without text', () => {
       expiresAt: null,
       state: { state: 'open' },
     };
-    const waiting = { ...view({ kind: 'waiting_for_people' }), items: [{ kind: 'card' as const, card }] };
+    // Text below the open card, with nothing to read in it yet.
+    const items = [
+      { kind: 'card' as const, card },
+      { kind: 'text' as const, markdown: '-' },
+    ];
+    const waiting = { ...view({ kind: 'waiting_for_people' }), items };
     const words = (name: string | undefined) => renderPosts(waiting, undefined, { nameOf: () => name }).at(-1)?.text;
     expect(words('alice')).toBe('Waiting for @alice’s decision');
     expect(words(undefined)).toBe('Waiting for a decision');

@@ -7,12 +7,20 @@ import { shownRequest } from '../../../src/bridge/approvals/shown.ts';
 import { makeToken, makeTurnId } from '../../../src/bridge/ids.ts';
 import type { ApprovalState, Ending } from '../../../src/bridge/record/thread-record.ts';
 import { moment } from '../../../src/bridge/text/moment.ts';
-import type { Activity, ApprovalCard, Card, QuestionCard, TurnView, ViewItem } from '../../../src/bridge/view/turn.ts';
+import {
+  type Activity,
+  type ApprovalCard,
+  type Card,
+  type QuestionCard,
+  RESUMING,
+  type TurnView,
+  type ViewItem,
+} from '../../../src/bridge/view/turn.ts';
 import { parseActionId, parseMenuValue, parseMoreValue } from '../../../src/slack/render/action-ids.ts';
 import { neutralizePlain } from '../../../src/slack/render/neutralize.ts';
 import { noticePosts } from '../../../src/slack/render/notice.ts';
 import type { SlackPost } from '../../../src/slack/render/post.ts';
-import { createRenderer, renderPosts } from '../../../src/slack/render/posts.ts';
+import { createRenderer, renderPosts as renderAll } from '../../../src/slack/render/posts.ts';
 import { simplerPosts } from '../../../src/slack/render/simpler.ts';
 import { runs } from '../../support/runs.ts';
 import { anyText, markdownText, pingsIn } from './markdown-arbitrary.ts';
@@ -78,6 +86,8 @@ function view(items: ViewItem[], change: Partial<TurnView>): TurnView {
   return { turn: makeTurnId('abc'), address, notPassedOn: [], items, live: null, ending: null, ...change };
 }
 
+/** The posts of a view that Slack has nothing of yet. */
+const renderPosts = (...of: Parameters<typeof renderAll>) => renderAll(...of).filter((post) => !post.isEditOnly);
 const parts = (posts: SlackPost[]) => posts.map(({ part }) => part);
 const types = (post: SlackPost | undefined) => post?.blocks.map(({ type }) => type);
 const all = (post: SlackPost | undefined) => JSON.stringify(post?.blocks);
@@ -257,15 +267,19 @@ describe('a running turn', () => {
     expect(types(post)).toEqual(['markdown', 'context']);
   });
 
-  it('closes the text above a card and continues below it', () => {
+  it('closes the text above an open card, which is the last message', () => {
     const posts = renderPosts(view([text('before'), approval()], live({ kind: 'waiting_for_people' })));
-    expect(parts(posts)).toEqual(['0.0', 'card-cardTOKE', '2.0']);
+    expect(parts(posts)).toEqual(['0.0', 'card-cardTOKE']);
     expect(posts.map((post) => [post.kind, post.live])).toEqual([
       ['text', false],
       ['card', false],
-      ['text', true],
     ]);
     expect(types(posts[0])).toEqual(['markdown']);
+  });
+
+  it('continues below a card that is decided, or below later text', () => {
+    const decided = approval({ state: { state: 'closed', why: 'answered_elsewhere', at: 1 } });
+    expect(parts(renderPosts(view([decided], live())))).toEqual(['card-cardTOKE', '1.0']);
     expect(parts(renderPosts(view([text('before'), approval(), text('after')], live())))).toEqual([
       '0.0',
       'card-cardTOKE',
@@ -277,7 +291,7 @@ describe('a running turn', () => {
     const posts = renderPosts(
       view([approval(), text('x'), approval()], { ...live(), notPassedOn: ['2 files: a.png, <b>.pdf'] }),
     );
-    expect(posts.map((post) => all(post).includes('Not passed on'))).toEqual([false, true, false, false]);
+    expect(posts.map((post) => all(post).includes('Not passed on'))).toEqual([false, true, false]);
   });
 
   it('says once how many threads change files in the same folder', () => {
@@ -285,9 +299,43 @@ describe('a running turn', () => {
     expect(posts.map((post) => all(post).includes('2 other threads are changing files in the same folder'))).toEqual([
       true,
       false,
-      false,
     ]);
     expect(all(posts[0])).toContain('Not passed on');
+  });
+});
+
+describe('an open card without text below it', () => {
+  const open = (activity: Activity, queued = 0) =>
+    renderPosts(view([approval()], { live: { activity, stop, queued }, ending: null }));
+
+  it('says below its buttons what else is the case', () => {
+    expect(types(open({ kind: 'waiting_for_people' })[0])?.at(-1)).toBe('actions');
+    expect(JSON.stringify(open({ kind: 'waiting_for_people' }, 2)[0]?.blocks.at(-1))).toContain('2');
+    expect(JSON.stringify(open({ kind: 'stopping' })[0]?.blocks.at(-1))).toContain('Stopping');
+    const away = open({ kind: 'waiting_for_letta', notice: 'studio is offline' });
+    expect(away).toHaveLength(1);
+    expect(JSON.stringify(away[0]?.blocks.at(-1))).toContain('studio is offline');
+  });
+
+  it('holds what was not passed on while there is no text', () => {
+    const posts = renderPosts(view([approval()], { ...live(), notPassedOn: ['1 file: a.png'] }));
+    expect(posts.map((post) => all(post).includes('a.png'))).toEqual([true]);
+  });
+
+  it('unknown after a restart, Letta away: a message below says so', () => {
+    const lost = [approval({ shown: null })];
+    const away = live({ kind: 'waiting_for_letta', notice: 'studio is offline' });
+    expect(renderPosts(view(lost, away))).toHaveLength(2);
+    const starting = live({ kind: 'waiting_for_letta', notice: RESUMING });
+    expect(renderPosts(view(lost, starting))).toHaveLength(1);
+  });
+
+  it('a status above it no longer looks alive', () => {
+    const [still] = renderAll(view([approval()], live({ kind: 'waiting_for_people' })));
+    expect(still).toMatchObject({ part: '0.0', kind: 'text', isEditOnly: true, live: false });
+    expect(buttons(still)).toEqual([]);
+    const parallel = renderAll(view([text('before'), approval()], live()));
+    expect(parallel.some(({ isEditOnly }) => isEditOnly)).toBe(false);
   });
 });
 
@@ -727,7 +775,14 @@ describe('any view', () => {
           );
           const posts = renderPosts(view(items, { ...change, notPassedOn }));
           expect(new Set(parts(posts)).size).toBe(posts.length);
-          expect(posts.filter((post) => post.live)).toHaveLength(change.live ? 1 : 0);
+          const below = items.slice(items.findLastIndex(({ kind }) => kind === 'text') + 1);
+          const asks = below.some((each) => each.kind === 'card' && each.card.state.state === 'open');
+          // A card that is lost with a restart cannot say that Letta is away.
+          const isLate = posts.some((post) => post.isFrozen) && change.live?.activity.kind === 'waiting_for_letta';
+          expect(posts.filter((post) => post.live).length).toBeLessThanOrEqual(
+            change.live && (!asks || isLate) ? 1 : 0,
+          );
+          if (change.live && !asks) expect(posts.at(-1)?.live).toBe(true);
           for (const post of posts) {
             // It is not sent.
             if (post.isFrozen) continue;

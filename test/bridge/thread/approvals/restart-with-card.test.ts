@@ -93,19 +93,13 @@ describe('a restart of the bridge while a card is open', () => {
     await story.say('First I look around.', 'm-1');
     await story.ask(FIRST);
     const before = frozen(story.messages());
-    expect(before.map((message) => isCard(message))).toEqual([false, true, false]);
+    expect(before.map((message) => isCard(message))).toEqual([false, true]);
     const since = callsSince(story, story.slack.calls.length);
     await story.restart();
-    const [text, card, tail] = story.messages();
-    expect([text, card]).toEqual(before.slice(0, 2));
-    expect(story.read(tail)).toContain('I restarted');
-    expect(story.read(tail)).not.toMatch(/Thinking|Writing|🔧/);
+    expect(story.messages()).toEqual(before);
     await story.asksAgain([said('m-1', 'First I look around.')], FIRST);
-    expect(story.messages().map(({ ts }) => ts)).toEqual(before.map(({ ts }) => ts));
-    expect(story.messages().slice(0, 2)).toEqual(before.slice(0, 2));
-    expect(story.read(story.messages()[2])).not.toContain('I restarted');
-    // Not even an edit of the card: only the line below it has changed.
-    expect(since('chat.update').every(({ args }) => args.ts === before[2]?.ts)).toBe(true);
+    expect(story.messages()).toEqual(before);
+    expect(since('chat.update')).toEqual([]);
     expect(since('chat.postMessage')).toEqual([]);
     expect(since('chat.delete')).toEqual([]);
     await story.decided(story.messages()[1]);
@@ -114,8 +108,14 @@ describe('a restart of the bridge while a card is open', () => {
     story.middle.connection.past.push(said('m-2', 'It is done.'));
     story.middle.connection.end();
     await story.middle.clock.advance(10_000);
-    expect(story.messages().map(({ ts }) => ts)).toEqual(before.map(({ ts }) => ts));
+    expect(
+      story
+        .messages()
+        .map(({ ts }) => ts)
+        .slice(0, 2),
+    ).toEqual(before.map(({ ts }) => ts));
     const words = story.messages().map((message) => story.read(message));
+    expect(words).toHaveLength(3);
     expect(words[0]).toContain('First I look around.');
     expect(words[1]).toContain('Approved');
     expect(words[2]).toContain('It is done.');
@@ -135,7 +135,7 @@ describe('a restart of the bridge while a card is open', () => {
     middle.connection.ready({ loop: 'waiting_on_approval', ...runs, approvals: [FIRST] });
     middle.connection.emit({ type: 'text-repaired', runId: 'run-1', messageId: 'm-1', text });
     await middle.clock.advance(10_000);
-    expect(story.messages().map((message) => isCard(message))).toEqual([false, true, false]);
+    expect(story.messages().map((message) => isCard(message))).toEqual([false, true]);
     expect(story.read(story.messages()[0])).toContain(text);
     await story.decided(story.messages()[1]);
     await story.say('It is done.', 'm-2');
@@ -174,7 +174,7 @@ describe('a restart of the bridge while a card is open', () => {
     await story.restart();
     await story.isIdle([said('m-1', 'First I look around.')]);
     const after = story.messages();
-    expect(after.slice(0, 3).map(({ ts }) => ts)).toEqual(before.map(({ ts }) => ts));
+    expect(after.slice(0, 2).map(({ ts }) => ts)).toEqual(before.map(({ ts }) => ts));
     expect(after[0]).toEqual(before[0]);
     expect(story.read(after[1])).toContain('Lost with the connection to Letta: nothing ran');
     expect(story.read(after[2])).toContain('Interrupted');
@@ -305,7 +305,7 @@ describe('a restart of the bridge while a card is open', () => {
     });
     await story.middle.clock.advance(60_000);
     const after = story.messages();
-    expect(after.slice(0, 3).map(({ ts }) => ts)).toEqual(before.map(({ ts }) => ts));
+    expect(after.slice(0, 2).map(({ ts }) => ts)).toEqual(before.map(({ ts }) => ts));
     // Nobody can tell any more what was said, so what was shown of it stays.
     expect(after[0]).toEqual(before[0]);
     expect(story.read(after[1])).toContain('No longer needed');
@@ -335,9 +335,14 @@ describe('a restart of the bridge while a card is open', () => {
     connection.past.push(said('m-2', 'It is done.'));
     connection.end();
     await story.middle.clock.advance(10_000);
-    expect(story.messages().map(({ ts }) => ts)).toEqual(before.map(({ ts }) => ts));
+    expect(
+      story
+        .messages()
+        .map(({ ts }) => ts)
+        .slice(0, 2),
+    ).toEqual(before.map(({ ts }) => ts));
     expect(story.read(story.messages()[0])).toContain('First I look around.');
-    expect(since('chat.postMessage')).toEqual([]);
+    expect(since('chat.postMessage')).toHaveLength(1);
     expect(since('chat.delete')).toEqual([]);
   });
 
@@ -347,14 +352,14 @@ describe('a restart of the bridge while a card is open', () => {
       const story = await atWork();
       await story.say('First I look around.', 'm-1');
       const [text] = frozen(story.messages());
+      const since = callsSince(story, story.slack.calls.length);
       if (asked === 'before') {
         story.middle.connection.emit({ type: 'approval-asked', request: FIRST });
         await story.middle.clock.settle();
         expect(cardAbout(story, 'touch one.txt')).toBeUndefined();
       }
-      const since = callsSince(story, story.slack.calls.length);
       await story.restart();
-      expect(since('chat.postMessage')).toEqual([]);
+      if (asked === 'meanwhile') expect(since('chat.postMessage')).toEqual([]);
       await story.asksAgain([said('m-1', 'First I look around.')], FIRST);
       const after = story.messages();
       expect(after[0]?.ts).toBe(text?.ts);
@@ -399,15 +404,16 @@ describe('a restart of the bridge while a card is open', () => {
     await story.decided(cardAbout(story, 'touch one.txt'));
     await story.ask(SECOND);
     const before = frozen(story.messages());
-    expect(before.map((message) => isCard(message))).toEqual([false, false, true, false]);
+    expect(before.map((message) => isCard(message))).toEqual([false, false, false, true]);
     const since = callsSince(story, story.slack.calls.length);
     await story.restart();
     await story.asksAgain(past, SECOND);
     expect(story.messages().map(({ ts }) => ts)).toEqual(before.map(({ ts }) => ts));
     const words = story.messages().map((message) => story.read(message));
-    expect(words.slice(0, 3)).toEqual([
+    expect(words).toEqual([
       expect.stringContaining('First I look around.'),
       expect.stringContaining('Approved'),
+      expect.stringContaining('worked on it, then asked'),
       expect.stringContaining('touch two.txt'),
     ]);
     expect(since('chat.postMessage')).toEqual([]);
