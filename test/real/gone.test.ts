@@ -71,7 +71,7 @@ async function start() {
     /** The turn is over for the bridge, too: the answer has no Stop button any more. */
     const ends = () =>
       until(
-        () => !shown().includes('[Stop]'),
+        () => shown().trim() !== '' && !shown().includes('[Stop]'),
         () => shown() + lines.join(''),
         60_000,
       );

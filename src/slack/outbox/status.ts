@@ -13,7 +13,7 @@ const SELF_CLEAR_MS = 120_000;
 /** While there is no message, the status is set again this often. */
 const RENEW_MS = 100_000;
 /** A turn that shows its first message sooner has no status: that saves a call, and nobody could have read it. */
-const SOON_MS = 250;
+const SOON_MS = 400;
 /** A status whose turn comes later would be too late as a first sign. */
 const LATEST_MS = 700;
 /** An activity that is over sooner does not change the words. */

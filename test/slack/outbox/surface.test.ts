@@ -169,7 +169,7 @@ describe('a turn in Slack', () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({});
-    await stage.clock.advance(300);
+    await stage.clock.advance(500);
     expect(stage.slack.status(channel, thread)).toBe('is thinking…');
     expect(shownIn(stage)).toEqual([]);
     turn.show({ items: [text('Hello')], activity: { kind: 'writing' } });
@@ -201,7 +201,7 @@ describe('a turn in Slack', () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({});
-    await stage.clock.advance(300);
+    await stage.clock.advance(500);
     turn.show({ activity: { kind: 'tool', tool: 'Bash', detail: 'ls' } });
     await stage.clock.advance(4_000);
     expect(stage.slack.status(channel, thread)).toBe('is using a tool…');
@@ -242,7 +242,7 @@ describe('a turn in Slack', () => {
     stage.turn().show({});
     await stage.clock.advance(750);
     stage.turn({ ...address, threadTs: '1700000000.000002' }, [], 'turn-2').show({});
-    await stage.clock.advance(700);
+    await stage.clock.advance(800);
     expect(stage.slack.status(channel, '1700000000.000002')).toBe('is thinking…');
     expect(stage.slack.complaints).toEqual([]);
   });
@@ -306,9 +306,9 @@ describe('a turn in Slack', () => {
     stage.slack.fault = (method) =>
       method.startsWith('assistant') ? { kind: 'refused', error: 'invalid_thread_ts' } : null;
     stage.turn().show({});
-    await stage.clock.advance(300);
+    await stage.clock.advance(600);
     stage.turn({ ...address, channel: 'C02' }, [], 'turn-2').show({});
-    await stage.clock.advance(300);
+    await stage.clock.advance(600);
     expect(stage.slack.callsOf('assistant.threads.setStatus')).toHaveLength(2);
   });
 
