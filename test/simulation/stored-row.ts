@@ -17,6 +17,7 @@ interface Row {
     state: { state: string };
     items: { key: string }[];
     about?: { message: string };
+    tail?: { turn: string };
   }[];
   background: boolean;
 }

@@ -628,7 +628,10 @@ class World implements Judged {
       const about = offer.about?.message ?? null;
       const known = this.offers.get(offer.token) ?? { kind: offer.kind, for: offer.for, items: new Set(), about };
       this.offers.set(offer.token, known);
-      for (const { key } of offer.items) {
+      // Of a turn that is over, but not closed, the messages are still with the turn.
+      const isAgain = offer.kind === 'send_again' || offer.kind === 'start_new';
+      const own = isAgain && offer.tail?.turn === record.turn?.id ? (record.turn?.items ?? []) : [];
+      for (const { key } of [...offer.items, ...own]) {
         known.items.add(key);
         this.stored.set(key, 'speak');
       }
