@@ -35,7 +35,7 @@ const print = (text: string) => void process.stdout.write(`${printable(text)}\n`
 /** The bridge's settings that may come from the environment; the sandbox sets all others. */
 function bridgeEnv(): Record<string, string | undefined> {
   const names = Object.keys(process.env).filter((name) =>
-    /^(LETTA_|SLACK_|PERMISSIONS$|LOG_LEVEL$|STORE$|PORT$)/.test(name),
+    /^(LETTA_|SLACK_|PERMISSIONS$|LOG_LEVEL$|RECORD_THREADS$|STORE$|PORT$)/.test(name),
   );
   return Object.fromEntries(names.map((name) => [name, process.env[name]]));
 }

@@ -29,6 +29,7 @@ import { createSlackInbound, type SlackInbound, type SlackMode } from './slack/i
 import { createHttpTransport, type HttpRoute } from './slack/receiver/http.ts';
 import type { TransportState } from './slack/receiver/transport.ts';
 import { openStore } from './storage/open.ts';
+import { recordIn } from './storage/recordings.ts';
 import { createSharedFolder } from './storage/shared-folder.ts';
 import { wireBridge } from './wiring.ts';
 
@@ -101,6 +102,15 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     const storeWatch = watchStore({ ...store, clock, log });
     closing.push(storeWatch.stop);
     const { threads } = storeWatch;
+    const recordings = () => {
+      const { recordThreads } = config;
+      if (recordThreads === null) return undefined;
+      log.warn(
+        { folder: recordThreads },
+        'RECORD_THREADS is set: what people and the agent write is recorded in files',
+      );
+      return recordIn(recordThreads, log);
+    };
     const keepsDetails = config.retentionMs > 0;
     // With RETENTION=0s this deletes what an earlier setting kept.
     store.details.start(config.retentionMs);
@@ -212,6 +222,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       },
       queue: config.queue,
       silenceMs: config.turnSilenceMs,
+      recordings: recordings(),
       notifyAfterMs: config.notifyAfterMs,
       feedbackKeptMs: config.retentionMs,
       onHomeChanged: (users) => inbound?.noteHomeChange(users),

@@ -25,6 +25,7 @@ import type {
   Log,
   Metrics,
   Random,
+  Recordings,
   SharedFolder,
   SlackFiles,
   Surface,
@@ -86,6 +87,8 @@ export interface BridgeParts {
   queue?: { perThread: number; total: number };
   /** ms that a running turn may be silent. */
   silenceMs?: number;
+  /** Records what happens to threads; left out: nothing is recorded. */
+  recordings?: Recordings | undefined;
   /** ms after which a separate message says that a turn ended; 0: never. */
   notifyAfterMs?: number;
   /** How long it is kept what people think of an answer, in ms. */
@@ -215,6 +218,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
       reader: createThreadReader({ api, identity, tier: parts.past.tier, meter }),
       mostMessages: parts.past.mostMessages,
     },
+    recordings: parts.recordings,
     // A crash right after its first message may have kept the thread out of this list.
     onTakenUp: (thread) => recent?.noteKey(thread),
   });

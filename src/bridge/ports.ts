@@ -448,6 +448,16 @@ export interface DetailsStore {
   drop(refs: readonly DetailsRef[]): Promise<void>;
 }
 
+/** Keeps what happens to threads, to search for faults with `npm run replay`. */
+export interface Recordings {
+  /**
+   * Adds a line to the recording of a thread.
+   * @param begin makes the line that goes before it where a file begins, or where lines were lost
+   * @param isAnew whether it goes before it in any case
+   */
+  add(key: ThreadKey, line: string, begin: () => string, isAnew: boolean): void;
+}
+
 /** What became of every request. Entries are added, never changed, and deleted after their time. */
 export interface Audit {
   /** Resolves when it is on disk. An entry whose `id` and `at` are stored already changes nothing. */

@@ -51,6 +51,8 @@ export interface Config {
   queue: { perThread: number; total: number };
   /** ms that a running turn may be silent. */
   turnSilenceMs: number;
+  /** Where threads are recorded; `null`: nowhere. */
+  recordThreads: string | null;
   /** ms that running turns may go on after SIGTERM. */
   drainMs: number;
   /** `null` when `PORT` is not set; 0 asks for any free port. */
@@ -146,6 +148,7 @@ export function loadConfig(
   const perThread = readSetting('QUEUE_PER_THREAD', check.queueSize, readWithDefault('QUEUE_PER_THREAD'));
   const total = readSetting('QUEUE_TOTAL', check.queueSize, readWithDefault('QUEUE_TOTAL'));
   const turnSilenceMs = readSetting('TURN_SILENCE', check.someTimeUpTo('24h'), readWithDefault('TURN_SILENCE'));
+  const recordThreads = readSetting('RECORD_THREADS', check.anyText);
   const drainMs = readSetting('DRAIN_TIMEOUT', check.timeUpTo('24h'), readWithDefault('DRAIN_TIMEOUT'));
   const notifyAfterMs = readSetting('NOTIFY_AFTER', check.timeUpTo('24h'), readWithDefault('NOTIFY_AFTER'));
   const retentionMs = readSetting('RETENTION', check.timeUpTo('365d'), readWithDefault('RETENTION'));
@@ -205,6 +208,7 @@ export function loadConfig(
     approvals: { timeoutMs, auditKeptForMs },
     queue: { perThread, total },
     turnSilenceMs,
+    recordThreads,
     drainMs,
     port,
   };

@@ -238,6 +238,12 @@ export const SETTINGS = [
     description: 'How long running turns may go on after SIGTERM before the bridge stops (`20s`, `5m`, `0s`).',
     default: '20s',
   },
+  {
+    name: 'RECORD_THREADS',
+    description:
+      'A folder in which the bridge records what happens in each thread, to search for a fault with `npm run replay`. The recordings hold what people and the agent write; keys and passwords are left out. Off by default.',
+    default: null,
+  },
   { name: 'LOG_LEVEL', description: '`debug`, `info`, `warn` or `error`.', default: 'info' },
 ] as const satisfies readonly Setting[];
 

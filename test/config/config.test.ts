@@ -42,6 +42,7 @@ describe('loadConfig', () => {
   it('needs five settings for Socket Mode with an App Server', () => {
     expect(loadConfig(SOCKET)).toEqual({
       sharedFiles: null,
+      recordThreads: null,
       slack: {
         botToken: 'xoxb-1-abc',
         apiUrl: 'https://slack.com/api/',

@@ -34,6 +34,7 @@ import type {
   MessageAddress,
   People,
   Random,
+  Recordings,
   Surface,
   SurfaceOffer,
   SurfaceTurn,
@@ -438,6 +439,7 @@ export interface MiddleOptions {
   staleAfterMs?: number;
   policy?: Partial<Policy>;
   details?: DetailsStore;
+  recordings?: Recordings;
   /** How threads are read, and how many messages go along; left out: they are not read. */
   past?: PastOptions;
   /** Left out: a log that drops everything. */
@@ -498,6 +500,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
     const shared = {
       staleAfterMs,
       details: options.details,
+      recordings: options.recordings,
       past: options.past,
       threads,
       surface: options.surface?.(clock) ?? surface,

@@ -10,6 +10,8 @@ export interface StateParts {
   threads: Threads;
   clock: Clock;
   log: Log;
+  /** Told what is on disk after a commit; `undefined`: the changes since the last one were dropped. */
+  onStored?: ((record: ThreadRecord | null | undefined) => void) | undefined;
 }
 
 const AGAIN: Backoff = { firstMs: 1_000, longestMs: 60_000 };
@@ -77,7 +79,10 @@ export class ThreadState implements Changes {
 
   /** Takes back all that the steps made whose changes are pending. */
   drop(): void {
-    if (this.pending) this.#thread = this.#before;
+    if (this.pending) {
+      this.#thread = this.#before;
+      this.#parts.onStored?.(undefined);
+    }
     this.#changes = [];
   }
 
@@ -117,6 +122,7 @@ export class ThreadState implements Changes {
   #committed(record: ThreadRecord | null): void {
     this.#changes = [];
     this.#thread = { ...this.#thread, record };
+    this.#parts.onStored?.(record);
   }
 
   /** @param before the rev of the record that the failed write was to replace */

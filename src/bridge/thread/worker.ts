@@ -14,6 +14,7 @@ import type {
   MessageAddress,
   People,
   Random,
+  Recordings,
   Surface,
   Threads,
   UserGroups,
@@ -39,6 +40,7 @@ import { detailsAnswer } from './details.ts';
 import { Mailbox } from './mailbox.ts';
 import { Performer } from './perform.ts';
 import type { PastOptions } from './read-past.ts';
+import { StepRecorder } from './recorder.ts';
 import { RefusedClicks } from './refused-clicks.ts';
 import { ThreadState } from './state.ts';
 
@@ -77,6 +79,8 @@ export interface WorkerParts {
   files?: FileHandOver | undefined;
   /** Stores what finished turns did, for the Details button; left out: nothing is stored. */
   details?: DetailsStore | undefined;
+  /** Records what happens to threads; left out: nothing is recorded. */
+  recordings?: Recordings | undefined;
   /** Called for each thread with something open that the start of the process resumes. */
   onTakenUp?: ((key: ThreadKey) => void) | undefined;
 }
@@ -96,6 +100,7 @@ export class ThreadWorker {
   readonly #mailbox: Mailbox;
   readonly #state: ThreadState;
   readonly #performer: Performer;
+  readonly #recorder: StepRecorder | null;
   /** Whether the process is about to end, so that no turn begins and messages wait on disk. */
   #draining = false;
   /** Whether the thread shows that its turn rests until the next start, so that no other live view is shown. */
@@ -116,7 +121,10 @@ export class ThreadWorker {
     this.#onRetired = onRetired;
     this.#alongside = alongside;
     const log = parts.log.child({ thread: key });
-    const state = new ThreadState(key, { threads, clock, log });
+    const recorder = parts.recordings ? new StepRecorder(parts.recordings, this.#config) : null;
+    this.#recorder = recorder;
+    const onStored = (record: ThreadRecord | null | undefined) => recorder?.addStored(this.#state.thread, record);
+    const state = new ThreadState(key, { threads, clock, log, onStored });
     this.#state = state;
     const onFailed = () => void this.#handle({ type: 'wake' });
     const mailbox = new Mailbox({ clock, log, changes: state, onEmpty: () => this.#show(), onFailed });
@@ -245,14 +253,18 @@ export class ThreadWorker {
 
   /** @param isAsked somebody waits: if the step fails, nothing of it counts */
   #handle(event: ThreadEvent, isAsked = false): unknown {
-    const work = this.#state.begin(this.#context());
+    const { thread } = this.#state;
+    const noting = this.#recorder?.note(this.#context());
+    const work = this.#state.begin(noting?.context ?? this.#context());
     try {
       step(work, event);
     } catch (error) {
+      this.#recorder?.interrupt();
       if (isAsked) throw error;
       this.#apply(work);
       throw error;
     }
+    if (noting) this.#recorder?.addStep(thread, event, noting.noted, work);
     this.#apply(work);
     return work.answer;
   }
@@ -308,6 +320,7 @@ export class ThreadWorker {
       if (!record) return false;
       this.#state.take(key, record);
       this.#state.outdate();
+      this.#recorder?.interrupt();
       this.#performer.reopen(record.turn);
       return true;
     });
@@ -320,6 +333,7 @@ export class ThreadWorker {
     const moved = this.#mailbox.alone(async () => {
       const record = await move();
       if (record) this.#state.take(this.key, record);
+      this.#recorder?.interrupt();
     });
     this.wake();
     return moved;

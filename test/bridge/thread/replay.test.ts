@@ -1,0 +1,161 @@
+import { describe, expect, it } from 'vitest';
+import type { ApprovalRequest } from '../../../src/bridge/agent-event.ts';
+import type { ActionName } from '../../../src/bridge/inbound.ts';
+import type { Recordings } from '../../../src/bridge/ports.ts';
+import {
+  decodeLine,
+  encodeLine,
+  type Replay,
+  replayLine,
+  withoutTexts,
+} from '../../../src/bridge/thread/core/recording.ts';
+import { NEXT_PHASES, type Phase } from '../../../src/bridge/thread/core/thread.ts';
+import { createMiddle, createRunning, type Middle, type MiddleOptions, ROOT, TEAM } from '../../support/middle.ts';
+import { bash, cards } from './approvals/asking-people.ts';
+
+/** The lines of one thread; `before`: all that was known of it before each. */
+interface Recorded {
+  before: string;
+  line: string;
+  isAnew: boolean;
+}
+
+class MemoryRecordings implements Recordings {
+  readonly lines: Recorded[] = [];
+
+  add(_key: string, line: string, begin: () => string, isAnew: boolean): void {
+    this.lines.push({ before: begin(), line, isAnew });
+  }
+}
+
+/** Slack's being shown a view is no step. */
+const known = (line: string) => line.replace(/"isViewOutdated":\w+/g, '');
+
+/** Takes the recorded steps again: what came of them otherwise, and the phases that a turn went through. */
+function replay(lines: readonly Recorded[]): { differs: string[]; phases: string[] } {
+  const differs: string[] = [];
+  const phases: string[] = [];
+  let at: Replay | null = null;
+  for (const { before, line: text, isAnew } of lines) {
+    if (isAnew || at === null) at = replayLine(null, decodeLine(before)).replay;
+    if (at === null) throw new Error('the recording does not begin');
+    const { thread: begins, config, policy } = at;
+    const line = decodeLine(text);
+    const isSame = known(encodeLine({ begins, config, policy })) === known(before);
+    if ('event' in line && !isSame) differs.push(`before ${text.slice(0, 200)}`);
+    const done = replayLine(at, line);
+    if ('event' in line && encodeLine({ ...line, effects: done.effects ?? [] }) !== encodeLine(line)) {
+      differs.push(`${line.event.type}: ${done.effects?.map((effect) => effect.do)}`);
+    }
+    const [was, is] = [begins.live, done.replay?.thread.live];
+    if (was && is && was.id === is.id && was.phase !== is.phase) phases.push(`${was.phase} ${is.phase}`);
+    at = done.replay;
+  }
+  return { differs, phases };
+}
+
+async function click(middle: Middle, name: ActionName) {
+  const card = cards(middle).findLast(({ state }) => state.state === 'open');
+  const token = name === 'stop' ? middle.surface.last.live?.stop : card?.token;
+  if (!token) throw new Error(`no button for ${name}`);
+  const where = { team: TEAM, channel: 'C01GEN', messageTs: '1.1', threadTs: ROOT };
+  const action = { name, token, choice: null, actor: { user: 'U01ALICE', team: TEAM }, ...where };
+  await middle.intake.handleAction(action).catch(() => undefined);
+  await middle.clock.settle();
+}
+
+const request: ApprovalRequest = bash('touch x');
+
+const stories: Record<string, (middle: Middle) => Promise<void>> = {
+  'an answer': async (middle) => {
+    middle.connection.say('Here they are.');
+    middle.connection.end();
+  },
+  'an approval, on a disk that fails once': async (middle) => {
+    middle.connection.emit({ type: 'approval-asked', request });
+    await middle.clock.settle();
+    middle.threads.failing = 1;
+    await click(middle, 'approve');
+    await click(middle, 'approve');
+    middle.connection.end();
+  },
+  'a Stop, with messages behind it': async (middle) => {
+    await middle.write('and count them');
+    await click(middle, 'stop');
+    middle.connection.end('cancelled');
+  },
+  'a lost link, and the history tells the end': async (middle) => {
+    middle.connection.say('Half of ');
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
+    await middle.clock.settle();
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'm-1', text: 'Half of it, and the rest.' },
+    ];
+    middle.connection.ready({ reconnected: true });
+  },
+  'a turn of Letta’s own behind ours': async (middle) => {
+    const gate = Promise.withResolvers<void>();
+    middle.surface.gate = gate.promise;
+    middle.connection.say('one');
+    middle.connection.end();
+    await middle.clock.settle();
+    middle.connection.emit({ type: 'user-message', clientMessageId: 'cm-q-1', automatic: true });
+    middle.connection.say('two', 'run-2', 'm-2');
+    middle.connection.emit({ type: 'turn-ended', runId: 'run-2', stopReason: 'end_turn', error: null });
+    middle.surface.gate = null;
+    gate.resolve();
+  },
+};
+
+describe('a recording, taken again step by step', () => {
+  const seen = new Set<string>();
+  for (const [name, story] of Object.entries(stories)) {
+    it(`of ${name}: the same states and effects`, async () => {
+      const recordings = new MemoryRecordings();
+      const middle = await createRunning({ recordings } satisfies MiddleOptions);
+      await story(middle);
+      await middle.clock.advance(60_000);
+      expect(recordings.lines.length).toBeGreaterThan(10);
+      const { differs, phases } = replay(recordings.lines);
+      expect(differs).toEqual([]);
+      for (const phase of phases) seen.add(phase);
+    });
+  }
+
+  it('only goes from phase to phase as the code says', () => {
+    const next = (from: string, to: string) => (NEXT_PHASES[from as Phase] as readonly string[]).includes(to);
+    expect([...seen].filter((each) => !next(...(each.split(' ') as [string, string])))).toEqual([]);
+    expect([...seen]).toEqual(expect.arrayContaining(['running looking', 'looking ending', 'preparing running']));
+  });
+});
+
+describe('a recording', () => {
+  it('redacted: keeps its shapes, drops every text', async () => {
+    const recordings = new MemoryRecordings();
+    const middle = createMiddle({ recordings });
+    await middle.write('deploy the payroll to Zurich', { files: ['salaries.xlsx'] });
+    middle.connection.ready({ workingDirectory: '/srv/payroll' });
+    await middle.clock.settle();
+    middle.connection.begin();
+    middle.connection.say('Zurich is done.');
+    middle.connection.emit({ type: 'approval-asked', request: bash('cat salaries.csv') });
+    await middle.clock.settle();
+    const all = recordings.lines.flatMap(({ before, line }) => [before, line]);
+    expect(all.join('\n')).toMatch(/payroll/);
+    const copies = all.map((line) => encodeLine(withoutTexts(decodeLine(line))));
+    const left = copies.join('\n').match(/.{0,40}(?:payroll|Zurich|salaries|deploy).{0,40}/gi) ?? [];
+    expect(left).toEqual([]);
+    for (const copy of copies) expect(() => replayLine(null, decodeLine(copy))).not.toThrow();
+  });
+
+  it('holds no key that somebody wrote', async () => {
+    const recordings = new MemoryRecordings();
+    const middle = createMiddle({ recordings });
+    const key = `ghp_${'a1B2'.repeat(9)}`;
+    await middle.write(`use ${key} for it`);
+    expect(recordings.lines.map(({ line }) => line).join('\n')).toContain('for it');
+    expect(recordings.lines.map(({ line }) => line).join('\n')).not.toContain(key);
+  });
+});
