@@ -109,6 +109,8 @@ export class Performer {
   }
 
   perform(effect: Effect) {
+    // The link was lost while the disk wrote: over the next one Letta asks anew, perhaps for something else.
+    if ('link' in effect && (this.isLinkLost || effect.link !== this.#parts.thread().link.up)) return;
     const { surface, log, mailbox } = this.#parts;
     const address = addressOf(this.#parts.thread());
     const connection = this.#connection;

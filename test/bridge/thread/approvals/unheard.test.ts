@@ -69,6 +69,33 @@ describe('a decision that did not reach Letta', () => {
     expect(told(middle)).toEqual([]);
   });
 
+  it('link drops while it is stored: waits until Letta asks again', async () => {
+    for (const [then, heard] of [
+      [DANGER, [{ behavior: 'allow' }]],
+      // The model makes the ids, so after a loss the same id may stand for another request.
+      [bash('rm -rf /'), []],
+    ] as const) {
+      const middle = await asked(DANGER);
+      const slow = Promise.withResolvers<void>();
+      const update = middle.threads.update.bind(middle.threads);
+      middle.threads.update = async (key, change) => {
+        const stored = await update(key, change);
+        await slow.promise;
+        return stored;
+      };
+      const clicked = click(middle, 'approve');
+      await middle.clock.settle();
+      expect(middle.record().approvals[0]?.state.state).toBe('decided');
+      // What the link says waits behind the write.
+      middle.connection.emit({ type: 'lost', reason: 'closed' });
+      const back = isBack(middle, then);
+      slow.resolve();
+      await back;
+      expect(await clicked).toEqual({ result: 'decided' });
+      expect(told(middle)).toEqual(heard);
+    }
+  });
+
   it('too old: the card opens again with the full time', async () => {
     const middle = await asked(DANGER, { approvalTimeoutMs: 2 * HOUR, staleAfterMs: HOUR / 4, now: 1_000_000 });
     await middle.clock.advance(HOUR / 2);
