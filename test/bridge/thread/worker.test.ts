@@ -100,6 +100,31 @@ describe('a turn', () => {
     expect(middle.connections).toHaveLength(1);
   });
 
+  it('round trip failed, link lost: the next turn gets its own', async () => {
+    const middle = await createRunning({ turnsDieWithLink: true });
+    const { connection, clock } = middle;
+    await middle.write('and count them');
+    connection.settle = () => Promise.reject(new Error('the device did not answer'));
+    connection.end();
+    await clock.settle();
+    connection.emit({ type: 'lost', reason: 'reset' });
+    connection.ready({ reconnected: true });
+    await clock.settle();
+    expect(connection.submitted).toHaveLength(2);
+    connection.begin('run-2');
+    await middle.write('and sort them');
+    connection.settle = () => Promise.resolve();
+    await clock.advance(3_000);
+    const sync = Promise.withResolvers<void>();
+    connection.settle = () => sync.promise;
+    connection.end('end_turn', 'run-2');
+    await clock.settle();
+    expect(connection.submitted).toHaveLength(2);
+    sync.resolve();
+    await clock.settle();
+    expect(connection.submitted).toHaveLength(3);
+  });
+
   it('belongs to one requester: messages of two people run in two turns', async () => {
     const middle = await createRunning();
     await middle.write('mine', { user: 'U01ALICE' });

@@ -5,7 +5,7 @@ import type { ConnectOptions } from '../../ports.ts';
 import type { OpenTurn } from '../../record/thread-record.ts';
 import { asCode } from '../../text/as-code.ts';
 import type { Link } from './thread.ts';
-import { emit, openTurn, say, set, setLink, settings, upLink, type Work } from './work.ts';
+import { emit, openTurn, say, set, setLink, settings, stopTimer, upLink, type Work } from './work.ts';
 
 /** The pause before something that failed for no lasting reason is tried again; without a pause it would spin. */
 export const RETRY_MS = 2_000;
@@ -55,6 +55,8 @@ export function disconnect(work: Work): void {
 
 export function opened(work: Work, event: ConnectionEvent & { type: 'ready' }): void {
   const { link } = work.thread;
+  // The replay stands for a `sync` that failed over the last link: asked now, it would settle a turn that runs by then.
+  stopTimer(work, 'settle');
   setLink(work, {
     up: link.ups + 1,
     ups: link.ups + 1,
