@@ -249,6 +249,34 @@ describe('Stop', () => {
     expect(middle.surface.said[0]?.text).toContain('just written');
   });
 
+  it('link drops while it is stored: aborts nothing else', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    const slow = Promise.withResolvers<void>();
+    const update = middle.threads.update.bind(middle.threads);
+    middle.threads.update = async (key, change) => {
+      const stored = await update(key, change);
+      await slow.promise;
+      return stored;
+    };
+    const clicked = click(middle, 'stop');
+    await middle.clock.settle();
+    expect(middle.record().turn?.stoppedBy).toBe('U01ALICE');
+    // What the link says waits behind the write: our turn is over, and Letta runs another client's.
+    lost(middle);
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'a1', text: 'a.txt' },
+    ];
+    const runs = { activeRunIds: ['run-9'], clientMessageIdsByRun: { 'run-9': ['theirs'] } };
+    middle.connection.ready({ reconnected: true, loop: 'busy', ...runs });
+    slow.resolve();
+    await clicked;
+    await middle.clock.settle();
+    expect(middle.connection.aborts).toBe(0);
+    expect(middle.surface.views.find(({ ending }) => ending)?.ending?.outcome).toBe('stopped');
+  });
+
   it('before Letta begins the turn: aborts again once it has begun', async () => {
     const middle = createMiddle();
     await middle.write('list the files');

@@ -245,7 +245,7 @@ export function onUnanswered(work: Work, { token, requestId, mayAskAnew }: Answe
   reopen(work, token);
 }
 
-function forgetDecision(work: Work, requestId: string): void {
+export function forgetDecision(work: Work, requestId: string): void {
   const decisions = [...(work.thread.live?.decisions ?? [])].filter(([each]) => each !== requestId);
   setLive(work, { decisions: new Map(decisions) });
 }

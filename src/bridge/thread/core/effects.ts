@@ -52,13 +52,13 @@ export type Effect =
   | { do: 'settle'; link: number }
   | { do: 'settle_silent' }
   | { do: 'settle_stop'; turn: TurnId; link: number; attempt: number }
-  | { do: 'abort'; turn: TurnId }
+  | { do: 'abort'; turn: TurnId; link: number }
   | { do: 'look'; turn: TurnId; link: number; look: number; fresh: boolean; isDeep: boolean }
   | { do: 'read_gap'; turn: TurnId; failures: number }
   | { do: 'recall'; turn: TurnId }
   | { do: 'answer'; turn: TurnId; link: number; token: Token; requestId: string; decision: Decision }
   /** Denies a request without a card. */
-  | { do: 'deny'; requestId: string; message: string }
+  | { do: 'deny'; link: number; requestId: string; message: string }
   /** Lets a request pass without a card. */
   | { do: 'pass'; turn: TurnId; link: number; request: ApprovalRequest }
   | { do: 'end_tasks'; link: number; tasks: readonly BackgroundTask[] }

@@ -10,7 +10,7 @@ import { authorOf, setApproval } from '../../record/inbox.ts';
 import { isTaskEndCall } from '../../record/tasks.ts';
 import type { ApprovalRecord, ApprovalState } from '../../record/thread-record.ts';
 import { foldTurn, lastSaidMessageId } from '../../turn/fold.ts';
-import { denialOf, denyUndecided, mayDecide, reopen, tell } from './decide.ts';
+import { denialOf, denyUndecided, forgetDecision, mayDecide, reopen, tell } from './decide.ts';
 import type { Answer } from './events.ts';
 import { runsAnother } from './link.ts';
 import { placeOf } from './thread.ts';
@@ -29,6 +29,7 @@ export function onRequest(work: Work, request: ApprovalRequest) {
   const turn = openTurn(work);
   const { live, link } = work.thread;
   if (!turn || !live) return;
+  const up = upLink(work);
   const { requestId } = request;
   const digest = digestOf(request.input);
   const last = approvals(work).findLast((each) => each.turn === turn.id && each.requestId === requestId);
@@ -38,11 +39,10 @@ export function onRequest(work: Work, request: ApprovalRequest) {
   // only end tasks; so people decide that turn's requests.
   if (turn.ends && !known && !runsAnother(link, turn)) {
     const message = 'In this turn you may only end the background tasks, by their ids.';
-    if (upLink(work) !== null) emit(work, { do: 'deny', requestId, message });
+    if (up !== null) emit(work, { do: 'deny', link: up, requestId, message });
     return;
   }
   const pass = known ? null : autoApprovalOf(work, request);
-  const up = upLink(work);
   if (!pass || pass.by === 'stop') return show(work, request, known);
   // Over another link Letta asks again.
   if (up === null) return;
@@ -125,6 +125,8 @@ function show(work: Work, request: ApprovalRequest, known: ApprovalRecord | null
   const anew = known ? live.fold : foldTurn(live.fold, { type: 'approvals-open', requestIds: others });
   setLive(work, { fold: foldTurn(anew, { type: 'approval-asked', request }), isViewOutdated: true });
   if (known) return askAgain(work, known, request);
+  // What was decided about another request with this id must not be sent for this one.
+  forgetDecision(work, requestId);
   if (grant) {
     const { kind, by } = grant.grant;
     const words = kind === 'command' ? 'this exact command during this turn' : 'all edits during this turn';

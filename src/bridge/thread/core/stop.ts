@@ -60,10 +60,11 @@ export function stop(work: Work, by: UserId): void {
 /** Asks Letta to end the turn, again until the turn's end comes, because an answer to an abort does not prove it. */
 export function abort(work: Work, attempt = 0): void {
   const turn = work.thread.live?.id;
-  if (upLink(work) === null || turn === undefined) return;
+  const link = upLink(work);
+  if (link === null || turn === undefined) return;
   setLive(work, { isAborting: true });
   startTurnTimer(work, 'stop', backoffMs(AGAIN, attempt + 1), attempt);
-  emit(work, { do: 'abort', turn });
+  emit(work, { do: 'abort', turn, link });
 }
 
 /** @param aborted `false`: there was nothing to abort; `null`: nobody knows */

@@ -96,6 +96,24 @@ describe('a decision that did not reach Letta', () => {
     }
   });
 
+  it('another request takes its id: is not sent for that one', async () => {
+    const edit = (requestId: string) =>
+      bash('', { requestId, tool: 'Write', input: { file_path: '/project/a.ts', content: 'b' } });
+    const middle = await asked(edit('perm-1'));
+    expect(await click(middle, 'allow_edits')).toEqual({ result: 'decided' });
+    await ask(middle, bash('rm -rf build', { requestId: 'perm-2' }));
+    middle.connection.onAnswer = uncertain;
+    expect(await submit(middle, 'edit_command', ['rm -rf build/tmp'])).toEqual({ result: 'decided' });
+    // The model makes the ids: after the loss, the same id stands for an edit, which passes by the consent.
+    for (const _ of ['passes, unheard', 'passes again']) {
+      await loseLink(middle);
+      const back = isBack(middle, edit('perm-2'));
+      middle.connection.onAnswer = uncertain;
+      await back;
+      expect(told(middle)).toEqual([{ behavior: 'allow' }]);
+    }
+  });
+
   it('too old: the card opens again with the full time', async () => {
     const middle = await asked(DANGER, { approvalTimeoutMs: 2 * HOUR, staleAfterMs: HOUR / 4, now: 1_000_000 });
     await middle.clock.advance(HOUR / 2);
