@@ -211,11 +211,13 @@ export class Performer {
             const mayAskAnew = certain && code !== 'link_lost';
             return { type: 'unanswered', turn, link, token, requestId, mayAskAnew };
           },
+          { request: requestId },
         );
       }
       case 'deny': {
         const decision = { behavior: 'deny', message: effect.message } as const;
-        return this.#away('could not answer a request', async () => (await letta()).answer(effect.requestId, decision));
+        const answer = async () => (await letta()).answer(effect.requestId, decision);
+        return this.#away('could not answer a request', answer, undefined, undefined, { request: effect.requestId });
       }
       case 'pass': {
         const { turn, link, request } = effect;
@@ -224,6 +226,7 @@ export class Performer {
           async () => (await letta()).answer(request.requestId, approve().send),
           () => null,
           () => ({ type: 'pass_failed', turn, link, request }),
+          { request: request.requestId },
         );
       }
       case 'end_tasks': {
@@ -250,6 +253,7 @@ export class Performer {
           () => this.#stillMay(effect),
           told,
           () => told(null),
+          { request: request.requestId },
         );
       }
       case 'rejudge': {
@@ -260,6 +264,7 @@ export class Performer {
           judge,
           ({ person }) => ({ type: 'rejudged', turn, link, token, send, person }),
           () => ({ type: 'rejudged', turn, link, token, send, person: null }),
+          { request: effect.requestId },
         );
       }
       case 'write_pass': {
@@ -270,6 +275,7 @@ export class Performer {
           () => this.#write(entry),
           () => told(true),
           () => told(false),
+          { request: request.requestId },
         );
       }
       case 'audit': {
@@ -281,6 +287,7 @@ export class Performer {
           () => this.#write(entry),
           () => told(true),
           () => told(false),
+          { level: 'error', request: entry.requestId },
         );
       }
       case 'note_refused':
@@ -295,19 +302,20 @@ export class Performer {
     return this.#parts.thread().key;
   }
 
-  /** Begins work of the world; what comes of it is an event. @param message for the log when it fails */
+  /** Begins work of the world; what comes of it is an event. @param message for the log when it fails, with `fields` */
   #away<T>(
     message: string,
     begin: () => Promise<T>,
     done: (value: T) => ThreadEvent | null = () => null,
     failed: (error: unknown) => ThreadEvent | null = () => null,
+    { level = 'warn', ...fields }: { level?: 'warn' | 'error'; turn?: TurnId; request?: string } = {},
   ): void {
     const { log } = this.#parts;
     const post = (event: ThreadEvent | null) => (event ? this.#post(event) : undefined);
     startWork(begin).then(
       (value) => post(done(value)),
       (error: unknown) => {
-        log.warn({ err: error }, message);
+        log[level]({ ...fields, err: error }, message);
         post(failed(error));
       },
     );
@@ -388,6 +396,7 @@ export class Performer {
       (delivery) => ({ type: 'finished', turn, delivery }),
       // The surface has closed, so the next start shows the end that is on disk.
       (error) => (asBridgeError(error).retry ? null : { type: 'finished', turn, delivery: { delivered: true } }),
+      { level: 'error', turn },
     );
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { closedPolicy, type Policy } from '../../../../src/bridge/access/policy.ts';
+import { createMemoryLog } from '../../../support/log.ts';
 import { createRunning, ROOT, THREAD } from '../../../support/middle.ts';
 import { ALICE, ask, asking, BOB, bash, cards, click, lastCard, reply, submit, told } from './asking-people.ts';
 
@@ -534,13 +535,18 @@ describe('the audit', () => {
   });
 
   it('write fails: is written later, also after a restart', async () => {
-    const middle = await createRunning();
+    const log = createMemoryLog();
+    const middle = await createRunning({ log });
     await ask(middle, bash('touch x'));
     middle.audit.failing = 5;
     await click(middle, 'approve');
     middle.connection.end();
     await middle.clock.settle();
     expect(middle.audit.entries).toEqual([]);
+    const message = 'could not write an approval to the audit';
+    expect(log.lines).toContainEqual(
+      expect.objectContaining({ level: 'error', message, fields: expect.objectContaining({ request: 'perm-1' }) }),
+    );
     middle.audit.failing = 0;
     await middle.restart();
     expect(middle.audit.entries).toMatchObject([{ title: 'touch x', outcome: 'approved' }]);
