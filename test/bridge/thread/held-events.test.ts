@@ -63,4 +63,35 @@ describe('held events', () => {
     expect(shown.map(({ text }) => text)).toEqual(['one', words.join(''), 'and that']);
     expect(shown.map(({ ending }) => ending?.outcome)).toEqual(['done', 'done', 'done']);
   });
+
+  it('overflow before a turn begins: its text comes from the history', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    const gate = Promise.withResolvers<void>();
+    middle.surface.gate = gate.promise;
+    middle.connection.say('one');
+    middle.connection.end();
+    await middle.clock.settle();
+    for (let count = 0; count < 10_000; count += 1)
+      middle.connection.emit({ type: 'tool-output', callId: 'call-9', output: `${count}` });
+    middle.connection.say('Look:', 'run-2', 'm-2');
+    middle.connection.emit(asked);
+    middle.surface.gate = null;
+    gate.resolve();
+    await middle.clock.advance(1_000);
+    expect(middle.record().turn?.origin).toBe('agent');
+    middle.connection.emit({ type: 'approvals-open', requestIds: [] });
+    middle.connection.say('done', 'run-2', 'm-3');
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'm-1', text: 'one' },
+      { kind: 'user', id: 'u2', clientMessageId: 'cm-q-1', text: '<task-notification>' },
+      { kind: 'assistant', id: 'm-2', text: 'Look:' },
+      { kind: 'assistant', id: 'm-3', text: 'done' },
+    ];
+    middle.connection.emit({ type: 'turn-ended', runId: 'run-2', stopReason: 'end_turn', error: null });
+    await middle.clock.advance(60_000);
+    const shown = middle.surface.last.items.flatMap((item) => (item.kind === 'text' ? [item.markdown] : []));
+    expect(shown).toEqual(['Look:\n\ndone']);
+  });
 });

@@ -101,8 +101,9 @@ function linkLost(work: Work): void {
   setLink(work, { up: null, settled: false, unanswered: null });
 }
 
-/** Events of the open turn may be missing: its end asks the history for what was said in them. */
+/** Events of the open turn, or else of the next one, may be missing: its end asks the history for what was said in them. */
 function noteMissed(work: Work): void {
+  if (!work.thread.live) set(work, { wasCut: true });
   setLive(work, { mayHaveMissed: true, isAllHeard: false });
 }
 

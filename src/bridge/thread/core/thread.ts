@@ -17,6 +17,8 @@ export interface Thread {
   readonly live: Live | null;
   /** Events that came before their turn could begin, in order. */
   readonly held: readonly Held[];
+  /** Whether events were dropped while no turn was open: the next turn may be missing them. */
+  readonly wasCut: boolean;
   readonly waiting: Waiting;
   readonly ending: TaskEnding;
   /** Offers that are being shown. */
@@ -226,6 +228,7 @@ export function newThread(key: ThreadKey, record: ThreadRecord | null): Thread {
     link: noLink,
     live: null,
     held: [],
+    wasCut: false,
     waiting: { begun: false, forLetta: null, forPeople: null, inDoubt: null, isUnreachable: false },
     ending: { trying: 'no', endedAt: null, aloneSince: null },
     showing: new Set(),

@@ -19,7 +19,9 @@ export function followTurn(work: Work, turn: OpenTurn, resumed = false): void {
   const said = interrupted ? (turn.said ?? []) : [];
   const parts = said.map((text) => ({ kind: 'text', ...text, earlier: true }) as const);
   const thoughts = settings(work).showReasoning ? [] : null;
+  const { wasCut } = work.thread;
   set(work, {
+    wasCut: false,
     live: {
       id: turn.id,
       phase: turn.state === 'prepared' ? 'prepared' : 'running',
@@ -33,8 +35,8 @@ export function followTurn(work: Work, turn: OpenTurn, resumed = false): void {
       isSaidKnown: !interrupted || turn.said !== undefined || turn.posts.length === 0,
       isResumed: interrupted,
       wasLinkLost: false,
-      mayHaveMissed: false,
-      isAllHeard: !interrupted,
+      mayHaveMissed: wasCut,
+      isAllHeard: !interrupted && !wasCut,
       frozen: new Set(),
       read: new Set(),
       tries: 0,
