@@ -404,6 +404,41 @@ describe('an idle thread', () => {
   });
 });
 
+describe('a turn that Letta began', () => {
+  const begun = { type: 'user-message', clientMessageId: 'cm-q-1', automatic: true } as const;
+
+  it('ends: the next input waits until Letta has answered a sync', async () => {
+    const middle = await createRunning();
+    middle.connection.end();
+    await middle.clock.settle();
+    const synced = Promise.withResolvers<void>();
+    middle.connection.settle = () => synced.promise;
+    middle.connection.emit(begun);
+    middle.connection.say('The build is done.', 'run-2', 'm-2');
+    middle.connection.end('end_turn', null);
+    await middle.clock.settle();
+    await middle.write('and now?');
+    expect(middle.connection.submitted).toHaveLength(1);
+    synced.resolve();
+    await middle.clock.settle();
+    expect(middle.connection.submitted).toHaveLength(2);
+  });
+
+  it('while a message waits for Slack: shows its own work', async () => {
+    const middle = await createRunning();
+    await middle.write('and now?', { thread: ROOT });
+    middle.people.failing = 100;
+    middle.connection.end();
+    await middle.clock.advance(1_000);
+    expect(middle.surface.last.live?.activity).toMatchObject({ kind: 'waiting_for_letta' });
+    middle.connection.emit(begun);
+    middle.connection.say('The build is done.', 'run-2', 'm-2');
+    await middle.clock.advance(1_000);
+    expect(middle.record().turn?.origin).toBe('agent');
+    expect(middle.surface.last.live?.activity.kind).not.toBe('waiting_for_letta');
+  });
+});
+
 describe('a closed thread', () => {
   it('does not dial, at any step of what was under way', async () => {
     for (let steps = 0; steps < 40; steps += 1) {

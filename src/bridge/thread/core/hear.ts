@@ -293,7 +293,8 @@ function openAgentTurn(work: Work, input: string | null = null): void {
   const turn = openTurn(work);
   if (turn && turn.id !== had) followTurn(work, turn);
   cancelPreparing(work);
-  setLive(work, { phase: 'running', isViewOutdated: true });
+  // What our input waited for does not hold up this turn.
+  setLive(work, { phase: 'running', hold: null, isViewOutdated: true });
   // The agent is paused, or reports on background tasks that somebody ended: it must not act on that.
   const by = work.context.paused?.by ?? silencedBy(work);
   if (by !== null) stop(work, by);

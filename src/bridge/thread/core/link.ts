@@ -91,7 +91,10 @@ export function unsubmitted(work: Work): void {
 /** Asks Letta for the `sync` after a turn's end. */
 export function settle(work: Work): void {
   const link = upLink(work);
-  if (link !== null) emit(work, { do: 'settle', link });
+  if (link === null) return;
+  // Also after a turn of Letta's own, which no input of ours has unsettled.
+  setLink(work, { settled: false });
+  emit(work, { do: 'settle', link });
 }
 
 /**
