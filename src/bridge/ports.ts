@@ -184,6 +184,8 @@ export interface SurfaceTurn {
   posts: readonly PostRecord[];
   /** Set after a restart: Slack may have messages of the turn that `posts` does not name, so the surface looks first. */
   resumed?: boolean;
+  /** The turn was over long ago, and another one may run: no status or session tells of it. */
+  isLate?: boolean;
   /** Told after each confirmed post or edit; the surface waits for it before it counts the call as done. */
   onPosts(posts: PostRecord[]): Promise<void>;
   /** Called before the surface shows text that may still change; the surface waits for the promise. */

@@ -5,8 +5,8 @@ import { createShown, type Shown } from '../support/shown.ts';
 const ANSWER = 'the answer that somebody asked for';
 
 /** Alice's turn runs; nothing of it is in Slack yet. */
-async function begin(): Promise<Shown> {
-  const shown = createShown();
+async function begin(isAgent = false): Promise<Shown> {
+  const shown = createShown({ isAgent });
   const { middle } = shown;
   await middle.write('list the files');
   middle.connection.ready();
@@ -173,6 +173,28 @@ describe.each(['not_in_channel', 'channel_not_found', 'is_archived', 'restricted
       expect(live().join()).not.toMatch(/Stop|Writing/);
       expect(middle.record().late).toBeUndefined();
       expect(direct(shown, 'U01ALICE').split(ANSWER)).toHaveLength(2);
+    });
+
+    test('reopened for the next turn: its session goes on', async () => {
+      const shown = await begin(true);
+      const { middle, slack } = shown;
+      middle.connection.say('The first half, ');
+      await middle.clock.advance(10_000);
+      refuse(shown, word);
+      end(shown);
+      await middle.clock.advance(13 * 3_600_000);
+      expect(slack.sessionStates('C01GEN', ROOT)).toEqual(['processing', 'active']);
+      await middle.write('and count them', { thread: ROOT });
+      middle.connections.at(-1)?.ready();
+      await middle.clock.settle();
+      middle.connection.begin('run-2');
+      await middle.clock.advance(5_000);
+      slack.fault = () => null;
+      shown.surface.retrySoon('C01GEN');
+      await middle.clock.advance(60_000);
+      expect(middle.record()).toMatchObject({ turn: { state: 'submitted' } });
+      expect(middle.record().late).toBeUndefined();
+      expect(slack.sessionStates('C01GEN', ROOT)).toEqual(['processing', 'active', 'processing']);
     });
 
     test('during a restart: the answer is sent once', async () => {

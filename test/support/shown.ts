@@ -21,7 +21,7 @@ export interface Shown {
 const never = new Promise<never>(() => {});
 
 /** The middle with the real renderer and outbox, between a Letta played by hand and the outbox's small Slack. */
-export function createShown(options: MiddleOptions = {}): Shown {
+export function createShown({ isAgent = false, ...options }: MiddleOptions & { isAgent?: boolean } = {}): Shown {
   let slack: FakeSlack | null = null;
   let surface: SlackSurface | null = null;
   let life = 0;
@@ -42,6 +42,7 @@ export function createShown(options: MiddleOptions = {}): Shown {
     ...options,
     surface(clock) {
       slack ??= createFakeSlack(clock);
+      slack.isAgent = isAgent;
       surface = createSurface({
         api: endWithLife(slack),
         createRenderer: () => createRenderer(),
@@ -51,6 +52,7 @@ export function createShown(options: MiddleOptions = {}): Shown {
         clock,
         random: countingRandom(),
         log: silentLog,
+        mayBeAgent: isAgent,
       });
       return surface;
     },

@@ -450,6 +450,7 @@ export class Performer {
       address: addressOf(thread()),
       posts,
       resumed: true,
+      isLate: true,
       onPosts: (now) => mailbox.posted(() => handle({ type: 'late_posts', of: turn, posts: now })),
     });
     const told = (delivery: Delivery | null) => ({ type: 'late_shown', of: turn, delivery }) as const;

@@ -139,7 +139,17 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
   }
 
   return {
-    openTurn({ turn, address, posts, resumed = false, onPosts, onText, onCardRefused, onHeldUp }): TurnSurface {
+    openTurn({
+      turn,
+      address,
+      posts,
+      resumed = false,
+      isLate = false,
+      onPosts,
+      onText,
+      onCardRefused,
+      onHeldUp,
+    }): TurnSurface {
       const render = createRenderer();
       let status: StatusLine | null = null;
       let settled: Promise<Delivery> | null = null;
@@ -164,7 +174,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
         whenClosed: null,
       });
       const hasSession = latch.mayBeAgent && address.threadTs !== null;
-      if (!isClosed && (hasSession || posts.length === 0)) {
+      if (!isClosed && !isLate && (hasSession || posts.length === 0)) {
         const parts = { scheduler, clock, log, latch, onSign: publication.noteSign };
         const createPlainLine = () => createStatusLine(parts, address);
         const line = hasSession
