@@ -64,7 +64,6 @@ const PURE = [
   'bridge/approvals/**',
   'bridge/chains.ts',
   'bridge/commands/binding-requests.ts',
-  'bridge/commands/memory-notice.ts',
   'bridge/commands/stop-words.ts',
   'bridge/commands/table.ts',
   'bridge/files/base64-way.ts',

@@ -101,10 +101,15 @@ export const autoApproveShape = z
     }
   });
 
-export const permissionsShape: Check<Permissions> = z.enum(
-  PERMISSIONS,
-  `is not a permission mode → Use ${PERMISSIONS.slice(0, -1).join(', ')} or ${PERMISSIONS.at(-1)}.`,
-);
+export const permissionsShape: Check<Permissions> = z.enum(PERMISSIONS, {
+  error: ({ input }) =>
+    `is ${quoteWord(input)}not a mode → Use ${PERMISSIONS.slice(0, -1).join(', ')} or ${PERMISSIONS.at(-1)}.`,
+});
+
+/** `"yolo", which is `; empty for what is no short word, because a token may have been pasted there. */
+function quoteWord(input: unknown): string {
+  return typeof input === 'string' && /^[A-Za-z_]{1,20}$/.test(input) ? `${JSON.stringify(input)}, which is ` : '';
+}
 
 export const verbosityShape: Check<Verbosity> = z.enum(
   ['quiet', 'compact', 'verbose'],

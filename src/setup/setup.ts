@@ -293,7 +293,10 @@ async function askForAccess(
   );
   const channels = await askUntil(
     terminal,
-    { text: 'In which channels? (#names or ids, separated by commas; * for every channel it is invited to)' },
+    {
+      text: 'In which channels? (#names or ids, separated by commas; * for every channel it is invited to)',
+      fallback: await joinedChannels(directory),
+    },
     (answer) =>
       resolveAll(splitWords(answer), async (word) =>
         word === '*' ? { found: { id: word, name: word, isMember: true } } : directory.findChannel(word),
@@ -316,6 +319,18 @@ async function askForAccess(
     ]);
   }
   return { users, channels, directMessages, directAgent };
+}
+
+/** More are not offered as one answer. */
+const JOINED = 20;
+
+/** The channels that the bot is already in, as an answer to take; empty: none, too many, or Slack does not say. */
+async function joinedChannels(directory: Directory): Promise<string> {
+  const found = await asProblem(async () => ({ value: await directory.listJoined() }));
+  if (!('value' in found) || found.value.length > JOINED) return '';
+  // A name from outside never becomes a part of the answer that means something else.
+  const words = found.value.map(({ id, name }) => (/^[\p{L}\p{M}\p{N}_-]+$/u.test(name) ? `#${name}` : id));
+  return words.join(', ');
 }
 
 async function resolveAll<What extends { id: string }>(

@@ -268,6 +268,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     mutedBy: text.optional(),
     handedOver: z.array(handedFile).optional(),
     warned: z.literal(true).optional(),
+    headsUp: z.literal(true).optional(),
   });
 }
 

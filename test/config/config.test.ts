@@ -220,7 +220,7 @@ describe('loadConfig', () => {
     ['a token in an address', { LETTA_APP_SERVER_URL: 'ws://127.0.0.1:4500/ws?token=x' }, 'LETTA_APP_SERVER_TOKEN'],
     ['a token for a signing secret', { SLACK_APP_TOKEN: '', SLACK_SIGNING_SECRET: 'xoxb-1' }, 'not a signing secret'],
     ['no agent id', { LETTA_AGENT_ID: 'my agent' }, 'is not an agent id'],
-    ['an unknown mode', { PERMISSIONS: 'yolo' }, 'is not a permission mode. Use guarded, standard'],
+    ['an unknown mode', { PERMISSIONS: 'yolo' }, 'PERMISSIONS is "yolo", which is not a mode. Use guarded, standard'],
     ['a path for a store', { STORE: './data/bridge.db' }, 'is not a URI'],
     ['a word for a port', { PORT: 'http' }, 'is not a port number'],
     ['a port too high', { PORT: '65536' }, 'is not a port number'],

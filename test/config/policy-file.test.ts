@@ -119,7 +119,7 @@ adminz: [U1]
       'policy.yml:3 channels.general is not a channel id',
       'policy.yml:5 channels.C01GEN.listen must be mention, thread or all',
       'policy.yml:6 channels.C01GEN.verbose is not a setting',
-      'policy.yml:7 channels.C02ENG.permissions is not a permission mode',
+      'policy.yml:7 channels.C02ENG.permissions is "root", which is not a mode',
       'policy.yml:7 channels.C02ENG.self_approval is neither allow nor deny',
       'policy.yml:9 limits.user.turns is not a rate',
       'policy.yml:10 limits.team is not a setting',

@@ -145,6 +145,16 @@ describe('setup', () => {
     expect(policy().places.get('dm')?.binding).toMatchObject({ agentId: 'agent-2' });
   });
 
+  it('offers the channels that the bot is in; Enter takes them', async (context) => {
+    const { letta, run, policy } = await stage(context);
+    const answers = ['', MARKED.bot, MARKED.app, '2', letta.url, MARKED.letta, '', '', ''];
+    const { outcome, seen } = await run(...answers);
+    expect(outcome).toBe('done');
+    expect(seen).toContain('[#general, ');
+    expect(policy()?.channels).toMatchObject({ everywhere: false, ids: expect.arrayContaining(['C01GEN']) });
+    expect(policy()?.channels.ids).not.toContain('C03OUT');
+  });
+
   it('asks again after every wrong answer, and says why', async (context) => {
     const { run, letta, slack } = await stage(context);
     const { outcome, left, seen } = await run(

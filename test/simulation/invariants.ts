@@ -98,8 +98,8 @@ function endingOf(message: SlackMessage): Ending {
   const last = lastBlock(message);
   // Below the line that says how it ended there may be one that says who decided what was left.
   const isLine = ({ type }: (typeof message.blocks)[number]) => type === 'context' || type === 'section';
-  // What was not passed on is said above the answer, with the same sign.
-  const isNote = (block: object) => JSON.stringify(block).includes('Not passed on to the agent: ');
+  // What was not passed on is said above the answer, with the same sign; what the agent remembers, below the first one.
+  const isNote = (block: object) => /Not passed on to the agent: |"Heads-up: /.test(JSON.stringify(block));
   const lines = message.blocks.filter((block) => isLine(block) && !isNote(block)).slice(-2);
   const line = (lines.length > 0 ? visibleText({ ...message, blocks: lines }) : message.text).trim();
   if (LIVE.test(line) || last?.type === 'actions') return 'live';

@@ -6,7 +6,7 @@ import type { UserId } from '../ids.ts';
 import type { Person } from '../person.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import type { HomeAgent, HomeCheck, HomeView } from '../view/home.ts';
-import { memoryNotice } from './memory-notice.ts';
+import { memoryNotice } from '../view/memory-notice.ts';
 import { NOTIFY_CHOICES, type NotifyTimes } from './notify-times.ts';
 import { helpText } from './table.ts';
 

@@ -98,7 +98,7 @@ const NOW = {
   context: 'The agent gets it as background in its next turn.',
   running: 'The agent is working on it.',
   overheard: 'The agent got it as background.',
-  done: 'The agent is done with it.',
+  done: 'It was answered, unless someone stopped or discarded it.',
   unknown: null,
 } as const;
 
@@ -107,6 +107,9 @@ export async function explainMessage(linked: Linked, log: OutcomeLog, threads: P
   const decision = log.findOutcome(linked.key);
   const record = await threads.load(linked.thread);
   const now = record ? NOW[stateOfMessage(record, linked.key)] : null;
+  const isAccepted = decision === null || decision.outcome === 'accepted' || decision.outcome === 'repeated';
+  // A message that is done may also have been refused, or a command.
+  if (now === NOW.done) return isAccepted ? now : outcomeText(decision);
   const lines = [...(decision ? [outcomeText(decision)] : []), ...(now ? [now] : [])];
   if (lines.length > 0) return lines.join(' ');
   return `I have seen no such message since ${moment(log.since)}, and I don’t remember earlier ones. Slack shows me only the channels that the app is in.`;

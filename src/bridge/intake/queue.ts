@@ -1,6 +1,5 @@
 import { asBridgeError } from '../../errors.ts';
 import type { PolicyBook } from '../access/policy.ts';
-import { memoryNotice } from '../commands/memory-notice.ts';
 import { type MessageKey, makeToken, type ThreadKey } from '../ids.ts';
 import { addressOf, type InboundMessage, type MessageOutcome, placeOf } from '../inbound.ts';
 import type { Clock, Random } from '../ports.ts';
@@ -96,7 +95,6 @@ export class MessageQueue {
     const { clock, workers, handled, claimMessage, onSpoken } = this.#parts;
     let placed: Placement = { outcome: { outcome: 'repeated' }, record: null };
     let stored: ThreadRecord | null = null;
-    let isNewThread = false;
     let wasUnmuted = false;
     let permit: TurnPermit | null = null;
     let releaseTurn = () => {};
@@ -111,10 +109,9 @@ export class MessageQueue {
     };
     try {
       stored = await workers.store(key, (record) => {
-        isNewThread = record === null;
         const now = clock.now();
         const item: InboxItem = { ...toInboxItem(message, now), ...(askedAt !== undefined && { askedAt }) };
-        const thread = withAbout(record ?? newRecord(key, addressOf(message), message.user, now), message, now);
+        const thread = withAbout(record ?? firstRecord(key, message, now), message, now);
         const known = askedAt === undefined ? thread : forgetContextOnly(thread, item.key);
         placed = hasSeen(known, item.key)
           ? { outcome: { outcome: 'repeated' }, record: null }
@@ -142,7 +139,6 @@ export class MessageQueue {
       if (relevance === 'speak') this.#tellRefusal(key, message, outcome.reason, placed);
     }
     if (outcome.outcome === 'accepted') {
-      if (isNewThread) this.#postMemoryNotice(message);
       if (wasUnmuted && placed.record) this.#parts.notices.whisper(addressOf(message), message.user, UNMUTED);
       onSpoken?.(key);
     }
@@ -200,12 +196,6 @@ export class MessageQueue {
     return { outcome: { outcome: 'accepted' }, record: acceptMessage(record, item, isMention) };
   }
 
-  #postMemoryNotice(message: InboundMessage): void {
-    if (message.channelKind !== 'im' || message.threadTs !== null) return;
-    const { notices, policies } = this.#parts;
-    notices.say(addressOf(message), memoryNotice(policies.current(), message.channel));
-  }
-
   #tellRefusal(key: ThreadKey, message: InboundMessage, reason: string, { notice = '', isPrivate }: Placement): void {
     const { notices, clock } = this.#parts;
     const address = addressOf(message);
@@ -217,6 +207,12 @@ export class MessageQueue {
     else if (this.#refusals.mayPost(key, clock.monotonic())) notices.say(address, `<@${message.user}> ${notice}`);
     else notices.whisper(address, message.user, notice);
   }
+}
+
+/** In a direct message, people are told once what the agent remembers. */
+function firstRecord(key: ThreadKey, message: InboundMessage, now: number): ThreadRecord {
+  const record = newRecord(key, addressOf(message), message.user, now);
+  return message.channelKind === 'im' && message.threadTs === null ? { ...record, headsUp: true } : record;
 }
 
 /** The thread, with the message that a dialog's question is about as context. */

@@ -201,6 +201,11 @@ export function changeTurn(record: ThreadRecord, change: Partial<OpenTurn>): Thr
   return record.turn ? { ...record, turn: { ...record.turn, ...change } } : record;
 }
 
+/** Whether the end of the open turn says what the agent remembers: it is the first answer of a direct message. */
+export function isHeadsUpDue({ headsUp, turn }: ThreadRecord): boolean {
+  return headsUp === true && turn?.origin === 'people' && turn.state === 'submitted';
+}
+
 /**
  * Removes the turn once its answer is in Slack, and closes its open approvals.
  * @param wasTold whether the agent got its input
@@ -213,7 +218,8 @@ export function endTurn(record: ThreadRecord, now: number, wasTold = true): Thre
   const closed = closeApprovals(record, turn.id, 'turn_over', now);
   const open = closed.approvals.filter((approval) => approval.state.state === 'open');
   const kept = closed.approvals.filter((approval) => approval.state.state !== 'open').slice(-CLOSED_APPROVALS_KEPT);
-  return { ...closed, turn: null, approvals: [...kept, ...open], ...(known && { known }) };
+  const headsUp = isHeadsUpDue(record) ? undefined : record.headsUp;
+  return { ...closed, turn: null, approvals: [...kept, ...open], headsUp, ...(known && { known }) };
 }
 
 export function closeApprovals(

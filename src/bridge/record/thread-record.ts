@@ -373,6 +373,8 @@ export interface ThreadRecord {
   muted?: boolean | undefined;
   /** Set once people were told that other threads change things in the same directory. */
   warned?: true | undefined;
+  /** Set in a new direct message until its first answer has said that the agent has one memory. */
+  headsUp?: true | undefined;
   /** Who muted it; left out in older records. */
   mutedBy?: UserId | undefined;
   /** The last turn whose end Slack refused for too long: it is shown when the thread can be written to again. */

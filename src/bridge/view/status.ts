@@ -3,13 +3,19 @@ import type { UserId } from '../ids.ts';
 import { describeTasks, tasksOf } from '../record/tasks.ts';
 import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
 import { asCode } from '../text/as-code.ts';
+import { plainName } from '../text/plain-name.ts';
 import { messageLine } from '../turn/prompt.ts';
+import { permissionWords } from '../words/permissions.ts';
 import type { Activity, TurnView } from './turn.ts';
 
 export interface StatusPlace {
+  /** Foreign text; `null`: not known. */
+  agentName: string | null;
   device: string | null;
   workingDirectory: string | null;
   permissions: Permissions;
+  /** Whether rules of the policy approve some requests. */
+  hasRules: boolean;
 }
 
 /** Says what a thread is doing, in our Markdown. @param live what its open turn does; `null`: it ends, or none is open */
@@ -17,21 +23,35 @@ export function statusText(record: ThreadRecord | null, live: TurnView['live'], 
   if (!record) return 'There is no conversation here yet.';
   const { turn } = record;
   const tasks = tasksOf(record);
-  const lines = [
-    ...(turn ? [`Working for <@${turn.requester}>: ${live ? activityText(live.activity) : 'finishing'}.`] : []),
-    ...(!turn && tasks.length === 0 ? ['Idle.'] : []),
+  const doing = [
+    ...(turn ? [`Working for <@${turn.requester}>: ${live ? activityText(live.activity) : 'finishing'}`] : []),
+    ...(!turn && tasks.length === 0 ? ['Idle'] : []),
+    ...(tasks.length > 0 ? [`In the background: ${describeTasks(tasks)}`] : []),
   ];
-  if (tasks.length > 0) lines.push(`In the background: ${describeTasks(tasks)}.`);
-  if (record.inbox.length > 0) lines.push(`Queued: ${record.inbox.length}.`);
-  if (record.muted) lines.push('Muted: I answer only messages that mention me.');
   const undecided = record.approvals.filter((approval) => approval.state.state === 'open').length;
-  if (undecided > 0) lines.push(`Waiting for a decision: ${undecided}.`);
+  const more = [
+    ...(record.inbox.length > 0 ? [`Queued: ${record.inbox.length}.`] : []),
+    ...(undecided > 0 ? [`Waiting for a decision: ${undecided}.`] : []),
+    ...(record.muted ? ['Muted: I answer only messages that mention me.'] : []),
+  ];
   const { runtime } = record;
-  if (runtime) lines.push(`Agent \`${runtime.agentId}\`, conversation \`${runtime.conversationId}\`.`);
-  if (place.device) lines.push(`Device: ${asCode(place.device)}.`);
-  if (place.workingDirectory) lines.push(`Directory: ${asCode(place.workingDirectory)}.`);
-  lines.push(`Permissions: ${place.permissions}.`);
-  return lines.join(' ');
+  return [
+    [...doing, ...whereText(place), permissionWords(place.permissions, place.hasRules)].join(' · '),
+    ...(more.length > 0 ? [more.join(' ')] : []),
+    // For a report to those who run it; people do not need them.
+    ...(runtime ? [`Ids: \`${runtime.agentId}\`, \`${runtime.conversationId}\``] : []),
+  ].join('\n');
+}
+
+/** Which agent, and where it works, as far as both are known. */
+function whereText({ agentName, device, workingDirectory }: StatusPlace): string[] {
+  const name = plainName(agentName ?? '');
+  const words = [
+    ...(name === '' ? [] : [`**${name}**`]),
+    ...(workingDirectory ? [`in ${asCode(workingDirectory)}`] : []),
+    ...(device ? [`on ${asCode(device)}`] : []),
+  ];
+  return words.length === 0 ? [] : [`agent ${words.join(' ')}`];
 }
 
 const LISTED = 20;

@@ -68,6 +68,8 @@ export interface TurnView {
   todo?: TodoItem[];
   /** While the turn runs. `stop` is `null` once stopping has begun; `queued`: messages that wait for their turn. */
   live: { activity: Activity; stop: Token | null; queued: number } | null;
+  /** What people must know of the agent once, below its first answer; Markdown of ours. */
+  headsUp?: string;
   /** What is left to decide about it, in its last message; once decided, who decided what. */
   offer?: OfferView;
   /** Once it ended. Exactly one of `live` and `ending` is set. */
@@ -134,6 +136,8 @@ export interface ViewContext {
   hold: Activity | null;
   /** What is left to decide about the turn, once it ended. */
   offer?: OfferView | undefined;
+  /** Said once it ended. */
+  headsUp?: string;
   ending: Ending | null;
   /** Left out: `compact`. */
   verbosity?: Verbosity | undefined;
@@ -178,6 +182,7 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
     verbosity,
     ...(verbosity === 'verbose' && state.tools.length > 0 && { tools: toolLines(state) }),
     ...(verbosity !== 'quiet' && state.todo.length > 0 && { todo: todoItems(state.todo) }),
+    ...(ending && context.headsUp !== undefined && { headsUp: context.headsUp }),
     ...(ending && context.offer && { offer: context.offer }),
     live: ending ? null : { activity, stop: turn.stoppedBy ? null : turn.stopToken, queued: context.queued },
     ending,

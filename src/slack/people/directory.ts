@@ -24,6 +24,8 @@ export interface Directory {
   findPerson(word: string): Promise<Found<FoundPerson>>;
   /** `#name` or an id. */
   findChannel(word: string): Promise<Found<FoundChannel>>;
+  /** The channels that the bot is in. */
+  listJoined(): Promise<FoundChannel[]>;
 }
 
 const PAGE = 200;
@@ -107,6 +109,17 @@ export function createDirectory(api: SlackApi): Directory {
       : { problem: `no person and no user group is called @${handle}` };
   }
 
+  const listChannels = () =>
+    fetchAll(
+      'conversations.list',
+      { types: 'public_channel,private_channel', exclude_archived: true },
+      'channels',
+      channel,
+    );
+  const toFound = ({ id, name, is_member }: z.infer<typeof channel>): FoundChannel => {
+    return { id, name: name ?? id, isMember: is_member === true };
+  };
+
   return {
     async findPerson(word) {
       if (/^[UW][A-Z0-9]{2,}$/.test(word)) return findById(word);
@@ -122,11 +135,12 @@ export function createDirectory(api: SlackApi): Directory {
     },
     async findChannel(word) {
       const name = word.replace(/^#/, '').toLowerCase();
-      const types = 'public_channel,private_channel';
-      const channels = await fetchAll('conversations.list', { types, exclude_archived: true }, 'channels', channel);
-      const known = channels.find((each) => each.id === word || each.name?.toLowerCase() === name);
+      const known = (await listChannels()).find((each) => each.id === word || each.name?.toLowerCase() === name);
       if (!known) return { problem: `the bot cannot find the channel ${word}; if it is private, invite the bot first` };
-      return { found: { id: known.id, name: known.name ?? known.id, isMember: known.is_member === true } };
+      return { found: toFound(known) };
+    },
+    async listJoined() {
+      return (await listChannels()).map(toFound).filter(({ isMember }) => isMember);
     },
   };
 }

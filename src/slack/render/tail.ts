@@ -9,6 +9,7 @@ import { LIMITS } from './limits.ts';
 import { answerMenu } from './more-menu.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
 import { decidedLine, offerButtons } from './offer.ts';
+import { ownMrkdwn } from './own-mrkdwn.ts';
 import type { SlackPost } from './post.ts';
 import { wordsOf } from './readable.ts';
 import type { NameOf } from './slack-markup.ts';
@@ -53,6 +54,7 @@ export function tailOf(view: TurnView, nameOf?: NameOf): Tail {
     const buttons = [...offerButtons(view.offer), ...detailsButton];
     if (buttons.length > 0) blocks.push(actions(...buttons));
   }
+  if (view.headsUp !== undefined) blocks.push(context(mrkdwn(ownMrkdwn(view.headsUp))));
   return { blocks, words: words === '' ? DONE : words, isLive: false };
 }
 

@@ -145,6 +145,18 @@ describe('a command that changes the thread for everybody', () => {
   });
 });
 
+describe('!status', () => {
+  it('says what runs, where and when it asks; ids come last', async () => {
+    const middle = await createRunning();
+    middle.connection.end();
+    await middle.clock.settle();
+    await middle.write('!status');
+    expect(lastWord(middle)).toBe(
+      'Idle · agent in `/project` · asks before everything but reads (guarded)\nIds: `agent-1`, `conv-1`',
+    );
+  });
+});
+
 describe('a muted thread', () => {
   it('answers mentions, and keeps other messages as context until !unmute', async () => {
     const middle = await createRunning();

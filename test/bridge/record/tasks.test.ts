@@ -40,7 +40,9 @@ describe('a background task that outlives its turn', () => {
     const limits = { user, channel: { rate: null, atOnce: null } };
     const middle = await leftRunning([subagent, task('bash_2')], { policy: { limits } });
     await middle.write('!status');
-    expect(whispered(middle)).toContain('In the background: subagent `count`, command `run bash_2`.');
+    expect(whispered(middle)).toContain(
+      'In the background: subagent `count`, command `run bash_2` · agent in `/project`',
+    );
     expect(whispered(middle)).not.toContain('Idle');
     expect(await middle.intake.viewHome('U01ALICE', TEAM)).toMatchObject({ threads: [{ doing: 'background' }] });
     expect(await middle.intake.handleCommand(slash('status'))).toContain('subagent `count`');

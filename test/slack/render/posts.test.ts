@@ -340,6 +340,14 @@ describe('an open card without text below it', () => {
 });
 
 describe('an ended turn', () => {
+  it('says below the answer what the agent remembers, small', () => {
+    const headsUp = 'Heads-up: one memory.';
+    const [post] = renderPosts(view([text('Done.')], { ...over(), headsUp }));
+    const small = { type: 'context', elements: [{ type: 'mrkdwn', text: headsUp }] };
+    expect(post?.blocks.at(-1)).toMatchObject(small);
+    expect(post?.text).not.toContain('Heads-up');
+  });
+
   it('has one line of figures and no button', () => {
     const posts = renderPosts(view([text('Done.')], over()));
     expect(posts).toHaveLength(1);

@@ -1,10 +1,12 @@
 import type { Place } from '../../access/can.ts';
 import { hasChanged } from '../../approvals/effects.ts';
 import type { UserId } from '../../ids.ts';
+import { isHeadsUpDue } from '../../record/inbox.ts';
 import { findBackgroundOffer } from '../../record/offers.ts';
 import { tasksOf } from '../../record/tasks.ts';
 import type { ApprovalRecord, Ending, ThreadRecord } from '../../record/thread-record.ts';
 import { type HomeThread, questionOf } from '../../view/home.ts';
+import { headsUp } from '../../view/memory-notice.ts';
 import { tailOfferView } from '../../view/offer.ts';
 import { statusText } from '../../view/status.ts';
 import { type TurnView, turnView } from '../../view/turn.ts';
@@ -101,6 +103,7 @@ export function viewOf(work: Known, ending: Ending | null): TurnView | null {
     now: work.context.now,
     queued: record.inbox.length,
     offer: tailOfferView(record.offers.find(({ tail }) => tail?.turn === turn.id)),
+    ...(isHeadsUpDue(record) && { headsUp: headsUp(work.context.policy, record.address.channel) }),
     hold: live.hold ?? (turn.state === 'prepared' ? { kind: 'starting' } : null),
     ending,
     verbosity,
@@ -114,7 +117,9 @@ export function isSeenUnknown({ isTextUnknown, isSaidKnown }: NonNullable<Thread
 
 /** Says what the thread is doing, in Markdown for people. */
 export function statusOf(work: Known): string {
-  const { device, workingDirectory } = work.thread.link;
+  const { agentName, device, workingDirectory } = work.thread.link;
+  const { permissions, autoApprove } = settings(work);
   const live = viewOf(work, null)?.live ?? null;
-  return statusText(work.thread.record, live, { device, workingDirectory, permissions: settings(work).permissions });
+  const place = { agentName, device, workingDirectory, permissions, hasRules: autoApprove.length > 0 };
+  return statusText(work.thread.record, live, place);
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { closedPolicy, type PlaceSettings, type Policy } from '../../../src/bridge/access/policy.ts';
-import { memoryNotice } from '../../../src/bridge/commands/memory-notice.ts';
+import { headsUp, memoryNotice } from '../../../src/bridge/view/memory-notice.ts';
 import { createMiddle } from '../../support/middle.ts';
 
 const bound = (agentId: string): Partial<PlaceSettings> => ({
@@ -13,14 +13,20 @@ const withPlaces = (places: [string, Partial<PlaceSettings>][]): Policy => ({
 const direct = { channel: 'D01ALICE', channelKind: 'im', thread: null, mention: false } as const;
 
 describe('the notice about the agent’s memory', () => {
-  it('is posted once, with the first direct message', async () => {
+  it('is below the first answer of a direct message, once', async () => {
     const middle = createMiddle();
-    expect(await middle.write('my password is…', direct)).toEqual({ outcome: 'accepted' });
-    expect(await middle.write('and my pin', direct)).toEqual({ outcome: 'accepted' });
-    expect(middle.surface.said).toEqual([
-      { address: { team: 'T01SANDBOX', channel: 'D01ALICE', threadTs: null }, text: memoryNotice(closedPolicy) },
-    ]);
-    expect(middle.surface.said[0]?.text).toContain('including in channels');
+    const answer = async (text: string) => {
+      expect(await middle.write(text, direct)).toEqual({ outcome: 'accepted' });
+      middle.connection.ready();
+      await middle.clock.settle();
+      middle.connection.begin();
+      middle.connection.end();
+      await middle.clock.settle();
+      return middle.surface.views.at(-1);
+    };
+    expect(await answer('my password is…')).toMatchObject({ headsUp: headsUp(closedPolicy, 'D01ALICE') });
+    expect((await answer('and my pin'))?.headsUp).toBeUndefined();
+    expect(middle.surface.said).toEqual([]);
   });
 
   it('mentions channels only when the agent also works in channels', () => {
@@ -34,7 +40,7 @@ describe('the notice about the agent’s memory', () => {
       ),
     ).toContain('channels');
     const alice = withPlaces([['D01ALICE', bound('agent-alice')]]);
-    expect(memoryNotice(alice, 'D01ALICE')).not.toContain('channels');
-    expect(memoryNotice(alice, 'D02BOB')).toContain('channels');
+    expect(headsUp(alice, 'D01ALICE')).not.toContain('channels');
+    expect(headsUp(alice, 'D02BOB')).toContain('channels');
   });
 });
