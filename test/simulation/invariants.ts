@@ -391,14 +391,7 @@ function answeredByBridge({ ends, behavior, words }: Judged['letta']['decisions'
   );
 }
 
-/** Whether the bridge has said that a decision about this no longer counts, so that it asks again. */
-function wasTakenBack({ lines }: Story, about: string): boolean {
-  const ids = lines.flatMap((line) => new RegExp(` asks (\\S+) about ${about} `).exec(line)?.[1] ?? []);
-  const isSaid = (line: string) => line.includes('a decision no longer counts; asking again');
-  return lines.some((line) => isSaid(line) && ids.some((id) => line.includes(`request="${id}"`)));
-}
-
-function judgeApprovals({ people, letta, story, staleAfterMs, asked }: Judged): void {
+function judgeApprovals({ people, letta, slack, story, staleAfterMs, asked }: Judged): void {
   const decided = new Map<string, Click>();
   const replaced = new Set<Click>();
   for (const click of people.clicks) {
@@ -407,10 +400,10 @@ function judgeApprovals({ people, letta, story, staleAfterMs, asked }: Judged): 
       story.addViolation(`${click.user} decided ${click.about}, asked was ${click.asks}`);
     const before = decided.get(click.token);
     // After a restart the bridge asks again for an answer that Letta had not received, because its words are not
-    // stored; for a decision that became too old on the way; and for one whose giver Slack could not tell it about.
+    // stored; and for a decision that became too old on the way, or whose author it could not judge again.
     const isHeard = letta.decisions.some(({ abouts, at }) => abouts.includes(click.about ?? '') && at <= click.at);
     const isStale = !isHeard && click.at - (before?.at ?? 0) > staleAfterMs;
-    const isUnjudged = !isHeard && wasTakenBack(story, click.about ?? '');
+    const isUnjudged = !isHeard && before !== undefined && slack.leftUntold(before.at, click.at);
     const asksAgain = isStale || isUnjudged || before?.behavior?.startsWith('answer');
     if (before && !asksAgain) story.addViolation(`${click.about} was decided twice`);
     if (before) replaced.add(before);

@@ -73,6 +73,9 @@ interface Books {
   blocked: Map<string, number>;
 }
 
+/** Calls by which the bridge learns who may do what. */
+const TELLS: ReadonlySet<string> = new Set(['users.info', 'conversations.info', 'usergroups.users.list']);
+
 /** A workspace at the level of Web API calls: it keeps messages, and the limits. */
 export class SimSlack {
   readonly messages: SlackMessage[] = [];
@@ -89,6 +92,8 @@ export class SimSlack {
   readonly #closed = new Map<string, { until: number; word: string }>();
   /** Whole outages: every call fails until then. */
   awayUntil = 0;
+  /** When (ms since 1970) Slack failed to say who somebody is or what a channel is. */
+  readonly #untold: number[] = [];
   /** How many calls were made that people see something of. */
   shownCalls = 0;
   #lastTs = 0;
@@ -160,12 +165,16 @@ export class SimSlack {
           if (!life.isOver) settle();
         });
       };
-      const fail = (error: SlackError, ms?: number) => answer(() => reject(error), ms);
+      const fail = (error: SlackError, ms?: number) => {
+        if (TELLS.has(method)) this.#untold.push(clock.now());
+        answer(() => reject(error), ms);
+      };
       const arrive = () => {
         if (clock.now() < this.awayUntil) return fail(new SlackError(method, 'unknown', 'ECONNREFUSED'));
         if (luck < limited) {
           const seconds = 1 + chance.intBelow(20);
           this.#story.addLine('slack', `limits ${method} for ${seconds} s`);
+          if (TELLS.has(method)) this.#untold.push(clock.now());
           return answer(() => {
             books.blocked.set(method, clock.now() + seconds * 1000);
             reject(new SlackError(method, 'limited', 'ratelimited', { retryAfterMs: seconds * 1000 }));
@@ -208,6 +217,11 @@ export class SimSlack {
       });
       life.onCut(atCrash);
     });
+  }
+
+  /** Whether the bridge could not learn, at some moment between these two (ms since 1970), who may do what. */
+  leftUntold(from: number, to: number): boolean {
+    return this.#untold.some((at) => from <= at && at <= to);
   }
 
   /** Until when the channel takes nothing of ours, or took nothing (ms since 1970). */
