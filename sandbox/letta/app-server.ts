@@ -5,6 +5,7 @@ import { handleFrame } from './commands.ts';
 import type { Fault, Faults } from './faults.ts';
 import * as frames from './frames.ts';
 import type { Peer, PeerHandlers, Sockets } from './sockets.ts';
+import type { Json } from './types.ts';
 
 /** A way to reach the agents: how it handles requests, upgrades and faults. */
 export interface Surface {
@@ -23,6 +24,8 @@ export interface SurfaceParts {
   readonly token: string | null;
 }
 
+/** A client with so many unsent bytes is cut at the next event (docs/letta-protocol.md, The device's files). */
+const MOST_UNSENT = 16 * 1024 * 1024;
 const MISSING = 'missing websocket bearer token';
 const INVALID = 'invalid websocket bearer token';
 
@@ -44,7 +47,12 @@ export function createAppServer({ agents, sockets, faults, token }: SurfaceParts
 
   function addPeer(peer: Peer): PeerHandlers {
     const mayPass = (type: string) => type === 'reply' || faults.mayPass();
-    const outlet = agents.world.addOutlet({ deliver: peer.send, mayPass });
+    const deliver = (frame: Json) => {
+      // Only events are counted: answers are written without back pressure.
+      if ('event_seq' in frame && peer.unsentBytes() >= MOST_UNSENT) peer.cutSocket();
+      else peer.send(frame);
+    };
+    const outlet = agents.world.addOutlet({ deliver, mayPass });
     for (const conversation of agents.allConversations()) conversation.runQueue();
     return {
       onFrame: (frame) => handleFrame(agents, outlet, frame),

@@ -12,6 +12,8 @@ const MAX_FRAME = 32 * 1024 * 1024;
 export interface Peer {
   readonly number: number;
   readonly send: (frame: Json) => void;
+  /** Bytes that were sent and are still in this process. */
+  readonly unsentBytes: () => number;
   readonly close: (code: number, reason: string) => void;
   /** Ends the socket without a close frame: the other side sees 1006. */
   readonly cutSocket: () => void;
@@ -58,6 +60,7 @@ export class Sockets {
     const peer: Peer = {
       number,
       send: (frame) => this.#runUnlessFrozen(() => this.#send(ws, number, frame)),
+      unsentBytes: () => ws.bufferedAmount,
       close: (code, reason) => ws.close(code, reason),
       cutSocket: () => ws.terminate(),
     };

@@ -10,6 +10,9 @@ export interface TestClient {
   /** The first frame, from `from` on, that fits; fails when none comes. */
   until(fits: (frame: Frame) => boolean, from?: number): Promise<Frame>;
   closed(): Promise<number>;
+  /** Reads nothing for now. */
+  pause(): void;
+  resume(): void;
   cut(): void;
 }
 
@@ -23,6 +26,8 @@ export async function openClient(url: string, token: string | null = null): Prom
     send: (frame) => ws.send(JSON.stringify(frame)),
     cut: () => ws.terminate(),
     closed: () => closing,
+    pause: () => ws.pause(),
+    resume: () => ws.resume(),
     until: (fits, from = 0) =>
       new Promise((resolve, reject) => {
         const look = (): boolean => {
@@ -49,7 +54,7 @@ export const isDelta = (messageType: string) => (frame: Frame) =>
 export const isAnswerTo = (requestId: string) => (frame: Frame) =>
   frame.request_id === requestId && frame.type !== 'control_request';
 
-export function message(runtime: Frame, content: string, id: string): Frame {
+export function message(runtime: Frame, content: string | readonly Frame[], id: string): Frame {
   const messages = [{ role: 'user', content, client_message_id: id }];
   return { type: 'input', request_id: `in-${id}`, runtime, payload: { kind: 'create_message', messages } };
 }

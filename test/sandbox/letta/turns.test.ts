@@ -120,6 +120,32 @@ describe('a background command of the scripted Letta', () => {
   });
 });
 
+describe('a client that has not read 16 MiB yet', () => {
+  it('is cut at the next event', async () => {
+    await start();
+    const client = await openClient(letta.url);
+    const runtime = await startConversation(client, DEFAULT_AGENT.id);
+    for (const id of ['one', 'two', 'three', 'four']) {
+      const picture = Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), Buffer.alloc(5_000_000)]);
+      const source = { type: 'base64', media_type: 'image/png', data: picture.toString('base64') };
+      const content = [
+        { type: 'text', text: 'say: seen' },
+        { type: 'image', source },
+      ];
+      const from = client.heard.length;
+      client.send(message(runtime, content, id));
+      await client.until(isType('turn_finished'), from);
+    }
+    const { conversation_id } = runtime;
+    client.pause();
+    client.send({ type: 'conversation_messages_list', request_id: 'list', conversation_id, query: { limit: 50 } });
+    client.send(message(runtime, 'say: hello', 'five'));
+    await expect.poll(() => letta.log().map(({ dir }) => dir), { timeout: 10_000 }).toContain('close');
+    client.resume();
+    expect(await client.closed()).toBe(1006);
+  });
+});
+
 describe('a message without a directive', () => {
   it('is echoed by its last 80 characters', async () => {
     await start();
