@@ -3,6 +3,7 @@ import type { AgentEvent, ConnectionEvent, Decision, HistoryItem, StoredRuntime 
 import type { AgentConnection, Clock, ConnectOptions, Log, Random, Timer } from '../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../errors.ts';
 import { confirmState, startRuntime } from './handshake.ts';
+import { createPageReader } from './history-pages.ts';
 import { type LaneDialer, lossReason } from './link/lane.ts';
 import {
   abortMessage,
@@ -61,6 +62,7 @@ const ENDS_WITHIN_MS = 5_000;
 const TAKES_FILES_WITHIN_MS = 60_000;
 const READS_FILES_WITHIN_MS = 10_000;
 const MOST_EARLY_EVENTS = 5_000;
+/** For one page. */
 const HISTORY_WITHIN_MS = 5_000;
 /** More than the messages of one turn, so that all its missing text is among them. */
 const HISTORY_TO_REPAIR = 50;
@@ -279,15 +281,21 @@ export function createConnection(
     return watchSilence({ clock, session, isTurnOpen, sync: syncRuntime, onMissedFrames });
   };
 
+  const readPages = createPageReader(route.isOrdered);
+
   const fetchHistory = async (ask: Ask, limit: number): Promise<HistoryItem[]> => {
     if (runtime === null) return [];
     const { conversationId } = runtime;
-    const answer = await ask(
-      'conversation_messages_list_response',
-      (requestId) => conversationMessagesList(requestId, conversationId, { limit }),
-      HISTORY_WITHIN_MS,
-    );
-    if (answer?.success === true && answer.messages) return readHistory(answer.messages);
+    const items = await readPages(limit, async (query) => {
+      const answer = await ask(
+        'conversation_messages_list_response',
+        (requestId) => conversationMessagesList(requestId, conversationId, query),
+        HISTORY_WITHIN_MS,
+      );
+      if (answer?.success !== true || !answer.messages) return null;
+      return { messages: answer.messages, before: answer.has_more === false ? null : (answer.next_before ?? null) };
+    });
+    if (items !== null) return items;
     const messages = await route.listMessages(conversationId, limit);
     if (messages !== null) return readHistory(messages);
     throw new BridgeError('letta_unreachable', 'Letta did not answer with the history', {

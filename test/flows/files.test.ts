@@ -91,6 +91,31 @@ describe.concurrent('a picture', () => {
   });
 });
 
+describe('pictures of earlier turns', () => {
+  it('cut no link when the history is read', async (context) => {
+    const whole = await startWhole(context);
+    const picture = { name: 'wall.png', base64: PNG.toString('base64'), padding: 5_000_000 };
+    const thread = await send(whole, 'count images', [picture]);
+    await shows(whole, thread, 'I see 1 image(s).');
+    for (const name of ['floor.png', 'roof.png']) {
+      await send(whole, `say: this is ${name}`, [{ ...picture, name }], thread);
+      await shows(whole, thread, `this is ${name}`);
+    }
+    await send(whole, 'slow 300 words 20 ms', [], thread);
+    await shows(whole, thread, 'word1 word2');
+    whole.letta.addFault({ kind: 'close' });
+    await shows(whole, thread, 'Interrupted');
+    const sizes = whole.letta.log().flatMap(({ frame }) => {
+      const { type } = (frame ?? {}) as { type?: string };
+      return type === 'conversation_messages_list_response' ? [JSON.stringify(frame).length] : [];
+    });
+    expect(sizes.reduce((sum, size) => sum + size)).toBeGreaterThan(16 * 1024 * 1024);
+    expect(Math.max(...sizes)).toBeLessThan(16 * 1024 * 1024);
+    await send(whole, 'say: still here', [], thread);
+    await shows(whole, thread, 'still here');
+  }, 60_000);
+});
+
 describe.concurrent('a file that is no text', () => {
   it('PDF: arrives byte for byte after one command without a card', async (context) => {
     const whole = await startWhole(context);

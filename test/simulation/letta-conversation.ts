@@ -196,9 +196,12 @@ export class SimConversation implements TurnHost {
     this.#history.push({ date: new Date(this.host.clock.now()).toISOString(), ...item });
   }
 
-  /** Newest first. */
-  listMessages(limit: number): Json[] {
-    return this.#history.slice(-limit).reverse();
+  /** A page, newest first. */
+  listPage(limit: number, before: unknown = null) {
+    const newestFirst = this.#history.toReversed();
+    const rest = newestFirst.slice(newestFirst.findIndex(({ id }) => id === before) + 1);
+    const messages = rest.slice(0, limit);
+    return { messages, next_before: messages.at(-1)?.id ?? null, has_more: rest.length > limit };
   }
 
   // ---- input -----------------------------------------------------------------------------------

@@ -285,9 +285,9 @@ export class SimLetta implements Host {
       case 'conversation_messages_list': {
         const query = (frame.query ?? {}) as Json;
         const conversation = this.conversations.get(String(frame.conversation_id));
-        const messages = conversation?.listMessages(Number(query.limit ?? 50)) ?? [];
+        const page = conversation?.listPage(Number(query.limit ?? 50), query.before) ?? { messages: [] };
         const type = 'conversation_messages_list_response';
-        return this.#sendReply(lane, conversation?.id ?? null, { type, request_id, success: true, messages });
+        return this.#sendReply(lane, conversation?.id ?? null, { type, request_id, success: true, ...page });
       }
       default:
         return this.#handleScoped(lane, frame, sentAt);
@@ -425,7 +425,7 @@ export class SimLetta implements Host {
     const limit = Number(searchParams.get('limit') ?? 50);
     return {
       status: 200,
-      body: messages ? conversation.listMessages(limit) : { id: conversation.id, agent_id: AGENT },
+      body: messages ? conversation.listPage(limit).messages : { id: conversation.id, agent_id: AGENT },
     };
   }
 

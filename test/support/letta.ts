@@ -33,6 +33,12 @@ export function createFakeLetta(): FakeLetta {
   let deltas = 0;
   let runtime: { agent_id: string; conversation_id: string } = { agent_id: '', conversation_id: '' };
   const history: Frame[] = [];
+  const page = (query: unknown) => {
+    const { limit, before } = query as { limit: number; before?: string };
+    const rest = history.slice(history.findIndex(({ id }) => id === before) + 1);
+    const messages = rest.slice(0, limit);
+    return { messages, next_before: messages.at(-1)?.id ?? null, has_more: rest.length > limit };
+  };
   let folder = '/project';
   const goTo = (cwd: unknown) => {
     if (letta.folders.includes(String(cwd))) folder = String(cwd);
@@ -176,7 +182,7 @@ export function createFakeLetta(): FakeLetta {
           return [{ type: 'abort_message_response', request_id, runtime, aborted, success: true }, device(), ...ended];
         }
         case 'conversation_messages_list':
-          return [{ type: 'conversation_messages_list_response', request_id, success: true, messages: history }];
+          return [{ type: 'conversation_messages_list_response', request_id, success: true, ...page(frame.query) }];
         case 'agent_list':
           return [{ type: 'agent_list_response', request_id, success: true, agents: letta.agents }];
         case 'list_models': {

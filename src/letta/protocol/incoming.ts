@@ -144,6 +144,7 @@ export const responseSchemas = {
   conversation_messages_list_response: response('conversation_messages_list_response', {
     messages: z.array(z.unknown()).nullish(),
     has_more: z.boolean().nullish(),
+    next_before: z.string().nullish(),
   }),
   conversation_create_response: response('conversation_create_response', { conversation: conversation.nullish() }),
   conversation_retrieve_response: response('conversation_retrieve_response', { conversation: conversation.nullish() }),
