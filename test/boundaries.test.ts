@@ -114,6 +114,7 @@ const PURE = [
   'slack/people/clean-name.ts',
   'slack/receiver/control-frame.ts',
   'slack/render/**',
+  'slack/words/**',
   'storage/store-uri.ts',
 ];
 

@@ -1,6 +1,6 @@
 import { globSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { causesTable } from '../src/bridge/turn/causes.ts';
+import { causesTable } from '../src/bridge/words/causes.ts';
 
 const codes = [...readFileSync('src/errors.ts', 'utf8').matchAll(/^ {2}\| '(\w+)'/gm)].map(([, code]) => code);
 

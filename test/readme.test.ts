@@ -38,7 +38,7 @@ describe('buttons that README.md names', () => {
   const named = rows.flatMap((row) => [...row.matchAll(/\*([^*]+)\*/g)].map(([, name = '']) => name));
 
   it('are labels that the code renders', () => {
-    const rendered = globSync('src/slack/render/**/*.ts')
+    const rendered = globSync('src/slack/{render,words}/**/*.ts')
       .map((path) => readFileSync(path, 'utf8'))
       .join('\n');
     expect(named.length).toBeGreaterThan(5);

@@ -68,6 +68,73 @@ function foreignSigns(path: string, source: string): string[] {
   return found.flatMap(([sign]) => (SIGNS.has(sign) ? [] : [`${path}: ${sign}`]));
 }
 
+/** Files of the two sides that hold sentences of their own. New sentences belong in `words/`; this list only shrinks. */
+const OWN_SENTENCES: ReadonlySet<string> = new Set([
+  'src/bridge/access/can.ts',
+  'src/bridge/access/policy.ts',
+  'src/bridge/approvals/answers.ts',
+  'src/bridge/approvals/effects.ts',
+  'src/bridge/approvals/shown.ts',
+  'src/bridge/commands/binding-requests.ts',
+  'src/bridge/commands/command-runner.ts',
+  'src/bridge/commands/table.ts',
+  'src/bridge/intake/edits.ts',
+  'src/bridge/intake/intake.ts',
+  'src/bridge/intake/messages.ts',
+  'src/bridge/intake/queue.ts',
+  'src/bridge/metric-table.ts',
+  'src/bridge/record/offers.ts',
+  'src/bridge/thread/core/clicks.ts',
+  'src/bridge/thread/core/commands.ts',
+  'src/bridge/thread/core/decide.ts',
+  'src/bridge/thread/core/hear.ts',
+  'src/bridge/thread/core/input.ts',
+  'src/bridge/thread/core/link.ts',
+  'src/bridge/thread/core/offers.ts',
+  'src/bridge/thread/core/over.ts',
+  'src/bridge/thread/core/requests.ts',
+  'src/bridge/thread/core/turn.ts',
+  'src/bridge/thread/details.ts',
+  'src/bridge/turn/prompt.ts',
+  'src/bridge/view/ending.ts',
+  'src/bridge/view/offer.ts',
+  'src/bridge/view/status.ts',
+  'src/bridge/view/turn.ts',
+  'src/slack/api/self-test.ts',
+  'src/slack/listeners/actions.ts',
+  'src/slack/listeners/asks.ts',
+  'src/slack/listeners/details.ts',
+  'src/slack/modals/ask-view.ts',
+  'src/slack/modals/full-view.ts',
+  'src/slack/modals/modals.ts',
+  'src/slack/render/approval-blocks.ts',
+  'src/slack/render/home.ts',
+  'src/slack/render/question-blocks.ts',
+  'src/slack/render/text-posts.ts',
+]);
+
+/** Calls and errors whose words are for the log. */
+function isForLog({ type, callee }: { type?: unknown; callee?: { name?: string; property?: { name?: string } } }) {
+  if (type === 'NewExpression') return /Error$/.test(callee?.name ?? '');
+  return (
+    type === 'CallExpression' && /^(?:debug|info|warn|error|log)$/.test(callee?.property?.name ?? callee?.name ?? '')
+  );
+}
+
+/** The same tree without what is for the log. */
+function withoutLog(node: unknown): unknown {
+  if (typeof node !== 'object' || node === null) return node;
+  if (Array.isArray(node)) return node.map(withoutLog);
+  if (isForLog(node)) return null;
+  return Object.fromEntries(Object.entries(node).map(([name, value]) => [name, withoutLog(value)]));
+}
+
+/** Whole sentences that a source says to people: a capital letter, three words, a mark at the end. */
+function sentencesIn(path: string, source: string): string[] {
+  const texts = wordsIn(withoutLog(parseSync(path, source).program)).map(({ text }) => text.trim());
+  return texts.filter((text) => /^(?:\p{Extended_Pictographic}\uFE0F? )?\p{Lu}\S*(?: \S+){2,}[.!?…]$/u.test(text));
+}
+
 describe('sentences that people read', () => {
   const files = globSync(['src/**/*.ts', 'sandbox/**/*.{ts,tsx}'], {
     exclude: (path) => /(^|\/)node_modules$/.test(path),
@@ -76,6 +143,16 @@ describe('sentences that people read', () => {
   it('in src/ and sandbox/: use plain words', () => {
     expect(files.length).toBeGreaterThan(300);
     expect(files.flatMap((path) => complaints(path, readFileSync(path, 'utf8')))).toEqual([]);
+  });
+
+  it('of the bridge and of the Slack side: are in words/', () => {
+    const sides = files.filter((path) => /^src\/(?:slack|bridge)\/(?!words\/)/.test(path));
+    const holders = sides.filter((path) => sentencesIn(path, readFileSync(path, 'utf8')).length > 0);
+    expect(holders.filter((path) => !OWN_SENTENCES.has(path))).toEqual([]);
+    expect([...OWN_SENTENCES].filter((path) => !holders.includes(path))).toEqual([]);
+    expect(sentencesIn('one.ts', "const a = [f('Write it again.'), log.warn('It did not work.'), 'ok'];")).toEqual([
+      'Write it again.',
+    ]);
   });
 
   it('in Slack: use few signs', () => {

@@ -1,4 +1,4 @@
-import { CAUSES } from '../bridge/turn/causes.ts';
+import { CAUSES } from '../bridge/words/causes.ts';
 
 /** What doctor checks, in this order. */
 export const CHECKS = [

@@ -1,6 +1,6 @@
 import type { AgentGateway, Metrics } from '../bridge/ports.ts';
-import { shortCause } from '../bridge/turn/causes.ts';
 import type { HomeAgent } from '../bridge/view/home.ts';
+import { shortCause } from '../bridge/words/causes.ts';
 import type { Check } from './health.ts';
 
 export interface LettaWatch {

@@ -1,8 +1,8 @@
 import { type Effects, effectsOf, effectsSentence, isHarmless } from '../approvals/effects.ts';
 import type { Leftover } from '../record/offers.ts';
 import type { ApprovalRecord, Ending, OpenTurn } from '../record/thread-record.ts';
-import { CAUSES, type Cause, type CauseName, causeOfFailure, sayCause } from '../turn/causes.ts';
 import { isGoodStopReason, type TurnState } from '../turn/fold.ts';
+import { CAUSES, type Cause, type CauseName, causeOfFailure, sayCause } from '../words/causes.ts';
 
 /** What the bridge knows of a turn besides its events. */
 export interface Heard {

@@ -1,5 +1,6 @@
 import type { RichTextBlock, RichTextElement } from '@slack/types';
 import type { ApprovalState } from '../../bridge/record/thread-record.ts';
+import { CLOSED, DECIDED, PLAN } from '../words/cards.ts';
 import { richMentions, richTextLine, richWords } from './blocks.ts';
 import { isCommand, PLAN_TOOL } from './card-heads.ts';
 
@@ -8,22 +9,6 @@ export interface Decided {
   tool: string;
   title: string;
 }
-
-const DECIDED = {
-  approved: ['✅', 'Approved'],
-  approved_with_changes: ['✅', 'Approved with changes'],
-  edited: ['⏳', 'Edited: see the new request below'],
-  denied: ['⛔', 'Denied'],
-  answered: ['✅', 'Answered'],
-} as const;
-const PLAN = { approved: 'Plan approved', denied: 'Changes to the plan asked for' } as const;
-const CLOSED = {
-  answered_elsewhere: ['', 'Answered outside Slack'],
-  turn_over: ['', 'No longer needed: the turn has ended'],
-  link_lost: ['⚠️', 'Lost with the connection to Letta: nothing ran'],
-  expired: ['⛔', 'Denied: no one decided in time'],
-  not_shown: ['⛔', 'Denied: I could not show it here'],
-} as const;
 
 export interface DecisionLine {
   /**

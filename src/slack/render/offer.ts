@@ -1,5 +1,6 @@
 import type { Button, ContextBlock, KnownBlock } from '@slack/types';
 import type { OfferView } from '../../bridge/view/offer.ts';
+import { OFFER_LABELS } from '../words/offers.ts';
 import { ACTION_IDS } from './action-ids.ts';
 import { actions, button, clip, context, mrkdwn } from './blocks.ts';
 import { LIMITS } from './limits.ts';
@@ -7,20 +8,6 @@ import { noticePosts } from './notice.ts';
 import { ownMrkdwn } from './own-mrkdwn.ts';
 import type { SlackPost } from './post.ts';
 
-const LABELS: Readonly<Record<OfferView['buttons'][number], { label: string; says: string }>> = {
-  run_now: { label: 'Run now', says: 'Run the late messages' },
-  drop: { label: 'Discard', says: 'Discard the late messages' },
-  send_again: { label: 'Try again', says: 'Send the messages to the agent again' },
-  start_new: {
-    label: 'Start a new conversation',
-    says: 'Start a new conversation in this thread, with the messages that could not be run',
-  },
-  continue: { label: 'Continue', says: 'Let the agent continue' },
-  ask_again: { label: 'Ask again', says: 'Let the agent ask again' },
-  deny_with_this: { label: 'Deny and tell it', says: 'Deny the request, with this message as the reason' },
-  keep_queued: { label: 'Keep for later', says: 'Keep the message until the agent is done' },
-  stop: { label: 'Stop', says: 'Stop the agent' },
-};
 /** An offer must be one message; our texts are far shorter than this. */
 const TEXT_MAX = 6_000;
 
@@ -33,7 +20,7 @@ export function offerPosts(view: OfferView): SlackPost[] {
 }
 
 export function offerButtons({ token, buttons }: OfferView): Button[] {
-  return buttons.map((name) => button({ actionId: ACTION_IDS[name], token, ...LABELS[name] }));
+  return buttons.map((name) => button({ actionId: ACTION_IDS[name], token, ...OFFER_LABELS[name] }));
 }
 
 /** What became of an offer, below the end of its turn. */

@@ -1,7 +1,7 @@
 import type { KnownBlock } from '@slack/types';
 import { shortId } from '../../bridge/approvals/short-id.ts';
 import { RESUMING, type TurnView, type ViewItem } from '../../bridge/view/turn.ts';
-import { activityWords } from './activity-words.ts';
+import { activityWords } from '../words/activity.ts';
 import { approvalCard } from './approval-blocks.ts';
 import { clip, context, plain } from './blocks.ts';
 import { LIMITS, type RenderLimits } from './limits.ts';

@@ -1,8 +1,8 @@
 import type { KnownBlock } from '@slack/types';
 import type { Ending } from '../../bridge/record/thread-record.ts';
 import type { ToolLine, TurnView } from '../../bridge/view/turn.ts';
+import { activityWords, answeringWords } from '../words/activity.ts';
 import { ACTION_IDS } from './action-ids.ts';
-import { activityWords, answeringWords } from './activity-words.ts';
 import { actions, button, clip, context, mention, mrkdwn, plain, section } from './blocks.ts';
 import { durationWords, summaryLine } from './doing.ts';
 import { LIMITS } from './limits.ts';

@@ -2,8 +2,8 @@ import type { AgentEvent, ConnectionEvent } from '../../agent-event.ts';
 import { beginAgentTurn, changeTurn } from '../../record/inbox.ts';
 import { type Leftover, setRuntime } from '../../record/offers.ts';
 import type { OpenTurn } from '../../record/thread-record.ts';
-import { sayCause, sayError } from '../../turn/causes.ts';
 import { foldTurn, type TurnState } from '../../turn/fold.ts';
+import { sayCause, sayError } from '../../words/causes.ts';
 import { forgetThrough, hold, holdReady, withoutRequests } from './held.ts';
 import { stepBack } from './input.ts';
 import {

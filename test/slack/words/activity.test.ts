@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { makeToken } from '../../../src/bridge/ids.ts';
 import type { Activity, Card, TurnView } from '../../../src/bridge/view/turn.ts';
-import { activityWords } from '../../../src/slack/render/activity-words.ts';
 import { createRenderer, renderPosts } from '../../../src/slack/render/posts.ts';
+import { activityWords } from '../../../src/slack/words/activity.ts';
 
 const view = (activity: Activity, answers?: string): TurnView => ({
   turn: 'turn-1' as TurnView['turn'],

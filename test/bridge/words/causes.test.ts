@@ -9,7 +9,7 @@ import {
   sayCause,
   sayError,
   shortCause,
-} from '../../../src/bridge/turn/causes.ts';
+} from '../../../src/bridge/words/causes.ts';
 
 const of = (error: string | null, stopReason = 'error') => causeOfFailure(stopReason, error);
 
