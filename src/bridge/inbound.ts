@@ -8,6 +8,8 @@ export interface ThreadAddress {
   channel: ChannelId;
   /** `null` only for the rolling conversation of a direct message, which is answered at top level. */
   threadTs: SlackTs | null;
+  /** Set in a group direct message, which its id does not tell. */
+  kind?: 'mpim' | undefined;
 }
 
 export type ChannelKind = 'channel' | 'group' | 'im' | 'mpim';
@@ -47,6 +49,8 @@ export interface InboundMessage {
   team: TeamId;
   channel: ChannelId;
   channelKind: ChannelKind;
+  /** Set when the event does not say the kind: it may be a group direct message. */
+  isKindGuessed?: true | undefined;
   ts: SlackTs;
   /** The thread's root; `null` when the message is at top level. */
   threadTs: SlackTs | null;
@@ -298,7 +302,8 @@ export type InboundKind = 'message' | 'revision' | 'click' | 'modal' | 'command'
 
 /** The thread in which public answers to a message are posted. */
 export function addressOf({ team, channel, channelKind, ts, threadTs }: InboundMessage): ThreadAddress {
-  return { team, channel, threadTs: threadTs ?? (channelKind === 'im' ? null : ts) };
+  const kind = channelKind === 'mpim' && { kind: channelKind };
+  return { team, channel, threadTs: threadTs ?? (channelKind === 'im' ? null : ts), ...kind };
 }
 
 /** Where an ephemeral message to the author is visible: in a thread that does not exist yet, it is not. */

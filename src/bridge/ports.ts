@@ -268,6 +268,8 @@ export interface People {
    * Rejects with a retryable BridgeError when Slack cannot be asked.
    */
   isShared(channel: ChannelId, team: TeamId): Promise<boolean>;
+  /** Whether the channel is a group direct message; not where Slack refuses to tell. Cached; rejects as `isShared`. */
+  isGroupDm(channel: ChannelId, team: TeamId): Promise<boolean>;
 }
 
 export interface UserGroups {

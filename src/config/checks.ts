@@ -235,7 +235,7 @@ export const allowedChannels = z
   .string()
   .transform(entries)
   .superRefine((all, context) => {
-    const wrong = all.find((entry) => !/^(\*|dm|[CGD][A-Z0-9]+)$/.test(entry));
+    const wrong = all.find((entry) => !/^(\*|dm|group_dm|[CGD][A-Z0-9]+)$/.test(entry));
     if (all.length === 0) context.addIssue({ code: 'custom', message: `${NOBODY}Name channel ids, dm or *.` });
     if (wrong !== undefined) {
       const fix = 'Use channel ids (C…; in Slack: at the bottom of the channel details), dm or *, separated by commas.';
@@ -248,7 +248,8 @@ export const allowedChannels = z
   .transform((all) => ({
     everywhere: all.includes('*'),
     directMessages: all.includes('dm'),
-    ids: all.filter((entry) => entry !== '*' && entry !== 'dm'),
+    ...(all.includes('group_dm') && { groupDirectMessages: true }),
+    ids: all.filter((entry) => entry !== '*' && entry !== 'dm' && entry !== 'group_dm'),
   }));
 
 export const messageCount: Check<number> = z

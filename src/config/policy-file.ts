@@ -87,7 +87,7 @@ const place = z.preprocess(
   ),
 );
 
-const channelName = z.string().regex(/^(\*|dm|[CGD][A-Z0-9]+)$/, {
+const channelName = z.string().regex(/^(\*|dm|group_dm|[CGD][A-Z0-9]+)$/, {
   message: 'is not a channel id → Use channel ids (C…; in Slack: at the bottom of the channel details), dm or "*".',
 });
 
@@ -271,7 +271,10 @@ function readChannels(
   if (value === undefined) return { served: null, places };
   if (typeof value === 'string' || Array.isArray(value))
     return { served: read(list(check.allowedChannels), value, ['channels']), places };
-  const names = Object.keys(value).filter((key) => read(channelName, key, ['channels', key]) !== null);
+  const keys = Object.keys(value).filter((key) => read(channelName, key, ['channels', key]) !== null);
+  // `dm` covers group direct messages too, and `*` everything: this takes them out.
+  const isWithoutGroups = value.group_dm === 'off' || value.group_dm === false;
+  const names = keys.filter((key) => !(key === 'group_dm' && isWithoutGroups));
   for (const key of names) {
     const settings = read(place, value[key], ['channels', key]);
     if (!settings) continue;
@@ -284,7 +287,7 @@ function readChannels(
       '*',
     ]);
   const served = read(list(check.allowedChannels), names, ['channels']);
-  return { served, places };
+  return { served: served && isWithoutGroups ? { ...served, groupDirectMessages: false } : served, places };
 }
 
 function settingsIn(read: z.output<typeof behaviourObject>): Partial<PlaceSettings> {

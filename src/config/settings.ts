@@ -38,7 +38,7 @@ export const SETTINGS = [
   {
     name: 'SLACK_ALLOWED_CHANNELS',
     description:
-      'Where the bot may be used, separated by commas: channel ids, `dm` (direct messages), `*` (everywhere, but channels that other organisations share only by id). Required here or in the policy file.',
+      'Where the bot may be used, separated by commas: channel ids, `dm` (direct messages, in groups too), `group_dm` (these alone), `*` (everywhere, but channels that other organisations share only by id). Required here or in the policy file.',
     default: null,
   },
   {
@@ -105,7 +105,8 @@ export const SETTINGS = [
   },
   {
     name: 'ALLOW_UNRESTRICTED',
-    description: 'Where `unrestricted` is allowed, separated by commas: channel ids, `dm`, `*`. If not set: nowhere.',
+    description:
+      'Where `unrestricted` is allowed, separated by commas: channel ids, `dm`, `group_dm` (`dm` does not cover it here), `*`. If not set: nowhere.',
     default: null,
   },
   {

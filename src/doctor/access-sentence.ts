@@ -1,4 +1,4 @@
-import type { Approvers, Permissions, Policy } from '../bridge/access/policy.ts';
+import { type Approvers, type Permissions, type Policy, servesGroupDms } from '../bridge/access/policy.ts';
 
 export interface AccessFacts {
   policy: Policy;
@@ -48,10 +48,15 @@ function describePlaces({ policy, channels }: AccessFacts): string {
   const { everywhere, directMessages, ids } = policy.channels;
   const parts = [
     ...(everywhere ? ['every channel that the bot is in'] : ids.map((id) => `#${channels.get(id) ?? id}`)),
-    ...(directMessages || everywhere ? ['direct messages'] : []),
+    ...directText(directMessages || everywhere, servesGroupDms(policy)),
   ];
   const shown = parts.length > 8 ? [...parts.slice(0, 7), `${parts.length - 7} more`] : parts;
   return joinWithAnd(shown) || 'no place';
+}
+
+function directText(direct: boolean, groups: boolean): string[] {
+  if (direct) return [groups ? 'direct messages' : 'direct messages (but not in groups)'];
+  return groups ? ['group direct messages'] : [];
 }
 
 function describeAbilities(permissions: Permissions): string {

@@ -18,6 +18,8 @@ interface Scope {
 const always = () => true;
 const everywhere = ({ channels }: Policy) => channels.everywhere;
 const directMessages = ({ channels }: Policy) => channels.everywhere || channels.directMessages;
+/** `dm` alone works without them, for direct messages of one person. */
+const groupDirectMessages = ({ channels }: Policy) => channels.groupDirectMessages ?? channels.everywhere;
 /** Whether the policy serves a channel of this kind, or one whose kind is unknown. */
 const channelsOf = (kind: 'public' | 'private') => (policy: Policy, kinds: ChannelKinds) =>
   policy.channels.everywhere ||
@@ -43,8 +45,8 @@ export const SCOPES: Readonly<Record<string, Scope>> = {
   'groups:read': { without: 'the bridge cannot read the names of private channels', breaks: everywhere },
   'im:history': { without: 'the bot does not see direct messages', breaks: directMessages },
   'im:read': { without: 'the bridge cannot catch up on direct messages after an outage' },
-  'mpim:history': { without: 'the bot does not see group direct messages', breaks: everywhere },
-  'mpim:read': { without: 'the bridge cannot read the names of group direct messages', breaks: everywhere },
+  'mpim:history': { without: 'the bot does not see group direct messages', breaks: groupDirectMessages },
+  'mpim:read': { without: 'the bridge cannot tell what is a group direct message', breaks: groupDirectMessages },
   'usergroups:read': { without: 'the bridge cannot tell who is in a user group', breaks: groupsNamed },
   'users:read': { without: 'the bridge cannot check who may use the agent', breaks: always },
 };

@@ -309,7 +309,7 @@ async function askForAccess(
         : line`  ! write /invite @${bot.botName} in #${name}`,
     );
   }
-  const directMessages = await askYesOrNo(terminal, 'Also in direct messages?', 'yes');
+  const directMessages = await askYesOrNo(terminal, 'Also in direct messages, in groups too?', 'yes');
   let directAgent: string | null = null;
   if (directMessages && agents.length > 1) {
     terminal.say('  An agent has one memory: what people write in direct messages can come up in a channel.');

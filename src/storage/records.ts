@@ -242,7 +242,12 @@ function recordOf<Item extends z.ZodType>(item: Item) {
   return z.strictObject({
     key: threadKey,
     rev: z.number().int().nonnegative(),
-    address: z.strictObject({ team: text, channel: text, threadTs: text.nullable() }),
+    address: z.strictObject({
+      team: text,
+      channel: text,
+      threadTs: text.nullable(),
+      kind: z.literal('mpim').optional(),
+    }),
     starter: text,
     createdAt: time,
     updatedAt: time,

@@ -73,6 +73,16 @@ auto_approve: ["Bash(npm test)"]
     });
   });
 
+  it('dm covers group direct messages; group_dm names or closes them', () => {
+    const channels = (text: string) => policyOf(`users: [members]\nchannels: ${text}`).channels;
+    expect(channels('[dm]')).toEqual({ everywhere: false, directMessages: true, ids: [] });
+    expect(channels('[group_dm]')).toMatchObject({ directMessages: false, groupDirectMessages: true, ids: [] });
+    expect(channels('{ dm: , group_dm: off }')).toMatchObject({ directMessages: true, groupDirectMessages: false });
+    const policy = policyOf('users: [members]\nchannels: { dm: , group_dm: { listen: mention } }');
+    expect(policy.channels).toMatchObject({ directMessages: true, groupDirectMessages: true });
+    expect(policy.places.get('group_dm')).toEqual({ listen: 'mention' });
+  });
+
   it('needs no policy setting in the environment', () => {
     expect(policyOf('users: [U01ALICE]\nchannels: ["*"]').channels.everywhere).toBe(true);
   });

@@ -74,4 +74,22 @@ describe.concurrent('a policy file', () => {
     await unnamed.told('U01ALICE', 'C02ENG', 'word3');
     context.expect(unnamed.sees('U01ALICE').split('word1')).toHaveLength(2);
   });
+
+  it('dm: people in a group direct message need no mention', async (context) => {
+    const policy = 'users: [members]\nadmins: [U03CARA]\nchannels:\n  dm: { approvers: [U02BOB] }\n';
+    const { control, sees, told } = await start(context, policy);
+    const { channel } = await control.openGroup({ users: ['U01ALICE', 'U02BOB'] });
+    const first = await control.message({ channel, user: 'U01ALICE', text: 'slow 1 words' });
+    await told('U02BOB', channel, 'word1');
+    await control.message({ channel, user: 'U02BOB', text: 'slow 2 words', thread_ts: first.ts });
+    await told('U01ALICE', channel, 'word2');
+    // A mention comes twice, and one of the two does not say where it is.
+    await control.message({ channel, user: 'U01ALICE', text: '@agent slow 3 words' });
+    await told('U02BOB', channel, 'word3');
+    context.expect(sees('U01ALICE', channel).split('word3')).toHaveLength(2);
+    const answer = await control.command({ channel, user: 'U01ALICE', command: '/agent', text: 'status' });
+    context.expect(JSON.stringify(answer)).not.toContain('not allowed');
+    await control.message({ channel: 'C02ENG', user: 'U01ALICE', text: '@agent slow 4 words' });
+    await told('U01ALICE', 'C02ENG', 'not allowed to work in this channel');
+  });
 });

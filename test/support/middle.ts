@@ -56,6 +56,8 @@ export const BOT = 'U0BOT';
 
 /** A channel that another organisation shares. */
 export const SHARED = 'C09SHARED';
+/** A group direct message, whose id looks like a channel's. */
+export const GROUP_DM = 'C08TRIO';
 
 export const silentLog: Log = {
   debug: () => undefined,
@@ -361,6 +363,7 @@ export const people: People = {
   getChannelName: (channel) => Promise.resolve(channel === 'C01GEN' ? 'general' : channel),
   getChannelTopic: () => Promise.resolve(''),
   isShared: (channel) => Promise.resolve(channel === SHARED),
+  isGroupDm: (channel) => Promise.resolve(channel === GROUP_DM),
 };
 
 export interface Middle {
@@ -396,6 +399,8 @@ export interface WriteOptions {
   mention?: boolean;
   files?: string[];
   spans?: Span[];
+  /** The event does not say the kind, as that of a mention. */
+  guessed?: boolean;
   external?: boolean | null;
   userTeam?: string | null;
   bot?: boolean;
@@ -565,6 +570,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
         team: TEAM,
         channel,
         channelKind: write.channelKind ?? 'channel',
+        ...(write.guessed && { isKindGuessed: true as const }),
         ts,
         threadTs: write.thread === undefined ? (ts === ROOT ? null : ROOT) : write.thread,
         user: write.user ?? 'U01ALICE',

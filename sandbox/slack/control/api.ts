@@ -155,6 +155,8 @@ export interface Control {
   restrictFile(input: { file: string; access: FileAccess }): Promise<Record<never, never>>;
   deleteMessage(input: { channel: string; messageTs: string; user?: string | undefined }): Promise<{ ts: string }>;
   openHome(input: { user: string; tab?: 'home' | 'messages' | undefined }): Promise<{ channel: string }>;
+  /** A group direct message of these people and the bot. */
+  openGroup(input: { users: string[] }): Promise<{ channel: string }>;
   member(input: {
     channel: string;
     user: string;

@@ -180,6 +180,18 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
       return { channel: workspace.openDirectMessage(user).id };
     },
 
+    async openGroup({ users }) {
+      const unknown = users.find((user) => !workspace.users.has(user));
+      if (unknown !== undefined) throw new ControlError(404, `no such user: ${unknown}`);
+      const names = [...users, BOT.userId].map((user) => workspace.users.get(user)?.name);
+      return {
+        channel: workspace.addChannel(workspace.nextId('C'), `mpdm-${names.join('--')}-1`, 'mpim', [
+          ...users,
+          BOT.userId,
+        ]).id,
+      };
+    },
+
     async member({ channel: id, user, joined, inviter }) {
       const channel = channelOf(world, id);
       if (!workspace.users.has(user)) throw new ControlError(404, `no such user: ${user}`);

@@ -103,6 +103,7 @@ function postEndpoints(control: Control): Record<string, (body: unknown) => Prom
       z.strictObject({ user: text, tab: z.enum(['home', 'messages']).optional() }),
       control.openHome,
     ),
+    openGroup: endpoint(z.strictObject({ users: z.array(text).min(2).max(8) }), control.openGroup),
     member: endpoint(z.strictObject({ ...place, joined: z.boolean(), inviter: text.optional() }), control.member),
     archive: endpoint(z.strictObject({ channel: text, archived: z.boolean().optional() }), control.archive),
     'change-channel-id': endpoint(z.strictObject({ channel: text, newId: text }), control.changeChannelId),

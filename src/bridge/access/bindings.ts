@@ -1,6 +1,7 @@
 import { BoundedMap } from '../../bounded-map.ts';
 import type { ChannelId } from '../ids.ts';
 import type { Choices, Log } from '../ports.ts';
+import type { Place } from './can.ts';
 import {
   type Binding,
   type Permissions,
@@ -16,7 +17,13 @@ export interface Bound {
   agentId?: string;
   device?: string;
   workingDirectory?: string;
+  /** Set for a group direct message, whose other settings are those of `group_dm` and `dm`. */
+  kind?: 'mpim';
 }
+
+type BoundPlace = Pick<Place, 'channel' | 'channelKind'>;
+/** `undefined` takes back what was set. */
+type Change = { [Name in Exclude<keyof Bound, 'kind'>]?: Bound[Name] | undefined };
 
 /** Under this name the store keeps what channels are bound to. */
 export const BINDINGS = 'bindings';
@@ -58,14 +65,17 @@ export class Bindings implements PolicyBook {
   }
 
   /** Takes effect, and resolves, once it is on disk. @param change `undefined` takes back what was set */
-  async bindChannel(channel: ChannelId, change: { [Name in keyof Bound]: Bound[Name] | undefined }): Promise<void> {
+  async bindChannel({ channel, channelKind }: BoundPlace, change: Change): Promise<void> {
     const next = new BoundedMap(CHANNELS_KEPT, this.#bound);
     const bound: Bound = {};
     for (const [name, value] of Object.entries({ ...this.getBound(channel), ...change })) {
       if (value !== undefined) Object.assign(bound, { [name]: value });
     }
     next.delete(channel);
-    if (Object.keys(bound).length > 0) next.set(channel, bound);
+    delete bound.kind;
+    if (Object.keys(bound).length > 0) {
+      next.set(channel, { ...bound, ...(channelKind === 'mpim' && { kind: channelKind }) });
+    }
     await this.#choices.set(BINDINGS, JSON.stringify([...next]));
     this.#bound = next;
     this.#merged = null;
@@ -76,7 +86,7 @@ export class Bindings implements PolicyBook {
     if (this.#bound.size === 0) return base;
     const places = new Map(base.places);
     for (const [channel, bound] of this.#bound) {
-      const { binding } = settingsOf(base, channel);
+      const { binding } = settingsOf(base, { channel, channelKind: bound.kind ?? 'channel' });
       places.set(channel, { ...places.get(channel), ...settingsWith(bound, binding) });
     }
     return { ...base, places };
@@ -98,9 +108,10 @@ export function readBindings(stored: string | null): Map<ChannelId, Bound> {
   for (const entry of parseList(stored ?? '[]')) {
     const [channel, fields] = Array.isArray(entry) ? entry : [];
     if (typeof channel !== 'string' || typeof fields !== 'object' || fields === null) continue;
-    const { permissions, ...texts } = fields as Record<string, unknown>;
+    const { permissions, kind, ...texts } = fields as Record<string, unknown>;
     const one: Bound = {};
     if (typeof permissions === 'string' && PERMISSIONS.has(permissions)) one.permissions = permissions as Permissions;
+    if (kind === 'mpim') one.kind = kind;
     for (const name of ['agentId', 'device', 'workingDirectory'] as const) {
       const value = texts[name];
       if (typeof value === 'string' && value !== '') one[name] = value;

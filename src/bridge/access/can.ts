@@ -1,7 +1,14 @@
 import type { ChannelId, UserId } from '../ids.ts';
 import type { ChannelKind } from '../inbound.ts';
 import type { PersonKind } from '../person.ts';
-import { type GroupId, mayApproversStartAgents, type PeopleList, type Policy, settingsOf } from './policy.ts';
+import {
+  type GroupId,
+  mayApproversStartAgents,
+  type PeopleList,
+  type Policy,
+  servesGroupDms,
+  settingsOf,
+} from './policy.ts';
 
 export interface Subject {
   id: UserId;
@@ -75,7 +82,7 @@ function judge(policy: Policy, subject: Subject, doing: Doing, place: Place | nu
     return denied('bot_may_only_speak', 'Bots can only write to this agent.');
   }
   const isAdmin = includes(policy.admins, subject);
-  const settings = place ? settingsOf(policy, place.channel) : policy.defaults;
+  const settings = place ? settingsOf(policy, place) : policy.defaults;
   const isApprover = CLICKS.has(doing.do) && includes(settings.approvers, subject);
   if (!isAdmin && !isApprover && !isUser(policy, subject)) return notAdmitted(policy, subject);
   // Admins may do this in any channel, because only they see the answer.
@@ -133,7 +140,7 @@ function canDecide(
   { requester, author }: { requester: UserId; author?: UserId },
   place: Place | null,
 ): Verdict {
-  const { approvers, selfApproval } = place ? settingsOf(policy, place.channel) : policy.defaults;
+  const { approvers, selfApproval } = place ? settingsOf(policy, place) : policy.defaults;
   const isOwn = requester === subject.id;
   const isForBot = approvers.requester && isBot(requester);
   if (isForBot && includes(policy.admins, subject)) return allowed;
@@ -168,7 +175,7 @@ const NOBODY_MAY =
 /** As {@link canDecide} where the channel lets approvers start agents; elsewhere only admins may approve. */
 function canStartAgent(policy: Policy, subject: Subject, requester: UserId, place: Place | null): Verdict {
   const usual = canDecide(policy, subject, { requester }, place);
-  if (place && mayApproversStartAgents(policy, place.channel)) return usual;
+  if (place && mayApproversStartAgents(policy, place)) return usual;
   if (includes(policy.admins, subject)) return requester === subject.id ? usual : allowed;
   const why = 'Only admins can approve this: it starts another agent, and that one never asks for approval.';
   return usual.allowed ? denied('not_an_admin', `${why} ${whomToAsk(policy)}`) : usual;
@@ -183,8 +190,13 @@ export function canUsePlace(policy: Policy, place: Place): Verdict {
     return denied('direct_messages_closed', 'I don’t answer direct messages. Mention me in a channel.');
   }
   if (place.external) {
-    const shared = 'This channel is shared with another organisation, and no admin has allowed me to work here.';
+    const what = place.channelKind === 'mpim' ? 'group direct message' : 'channel';
+    const shared = `This ${what} is shared with another organisation, and no admin has allowed me to work here.`;
     return denied('channel_is_external', `${shared} ${ask}`);
+  }
+  if (place.channelKind === 'mpim') {
+    if (servesGroupDms(policy)) return allowed;
+    return denied('group_direct_messages_closed', 'I don’t answer group direct messages. Mention me in a channel.');
   }
   if (policy.channels.everywhere) return allowed;
   return denied('channel_not_allowed', `I’m not allowed to work in this channel. ${ask}`);

@@ -5,10 +5,10 @@ import type { Person } from '../person.ts';
 import type { People, UserGroups } from '../ports.ts';
 import type { InboxItem } from '../record/thread-record.ts';
 import { can, canUsePlace, type Doing, isBot, type Place, UNCONFIRMED, type Verdict } from './can.ts';
-import { groupsOf, type Policy, type PolicyBook } from './policy.ts';
+import { groupsOf, type Policy, type PolicyBook, tellsGroupDms } from './policy.ts';
 
 export interface DoorParts {
-  people: Pick<People, 'getPerson' | 'isShared'>;
+  people: Pick<People, 'getPerson' | 'isShared' | 'isGroupDm'>;
   /** Left out: user groups have no members. */
   groups?: Pick<UserGroups, 'listMembers'> | undefined;
   policies: PolicyBook;
@@ -40,10 +40,10 @@ export class Door {
 
   /** Also rejects while the verdict depends on a user group whose members Slack does not tell. */
   async judgeMessage(message: InboundMessage, doing: Doing = { do: 'speak' }): Promise<Judgement & { place: Place }> {
-    const { team, channel, channelKind, external } = message;
+    const { team, channel, channelKind, isKindGuessed, external } = message;
     const [known, place] = await Promise.all([
       this.#getAuthor(message),
-      external === null ? this.#getPlace(team, channel, channelKind) : { channel, channelKind, external },
+      this.#getPlace(team, channel, isKindGuessed ? null : channelKind, external),
     ]);
     const asked = await this.#judge(known, doing, place);
     if (!asked.verdict.allowed && asked.verdict.reason === UNCONFIRMED) {
@@ -75,18 +75,17 @@ export class Door {
   /** For clicks and modals: judged for the thread's own channel, whichever channel Slack reports. */
   async judgeClick(key: ThreadKey, user: UserId, doing: Doing): Promise<Judgement> {
     const { team, channel } = parseThreadKey(key);
-    const kind = isDirect(channel) ? 'im' : 'channel';
     const [person, place] = await Promise.all([
       this.#parts.people.getPerson(user, team),
-      this.#getPlace(team, channel, kind),
+      this.#getPlace(team, channel),
     ]);
     return this.#judge(person, doing, place);
   }
 
-  async judgeCommand({ actor, team, channel, channelKind }: InboundCommand): Promise<Judgement & { place: Place }> {
+  async judgeCommand({ actor, team, channel }: InboundCommand): Promise<Judgement & { place: Place }> {
     const [person, place] = await Promise.all([
       this.#parts.people.getPerson(actor.user, team),
-      this.#getPlace(team, channel, channelKind),
+      this.#getPlace(team, channel),
     ]);
     return { ...(await this.#judge(person, { do: 'command' }, place)), place };
   }
@@ -97,10 +96,7 @@ export class Door {
    */
   async judgeAgain(key: ThreadKey, who: Author, doing: Doing): Promise<Judgement> {
     const { team, channel } = parseThreadKey(key);
-    const [person, place] = await Promise.all([
-      this.#getAuthorAnew(who, team),
-      this.#getPlace(team, channel, isDirect(channel) ? 'im' : 'channel'),
-    ]);
+    const [person, place] = await Promise.all([this.#getAuthorAnew(who, team), this.#getPlace(team, channel)]);
     return this.#judge(person, doing, place);
   }
 
@@ -109,7 +105,7 @@ export class Door {
     const { team, channel } = parseThreadKey(key);
     const [person, place] = await Promise.all([
       this.#getAuthor({ user, team, userTeam: null, bot }),
-      this.#getPlace(team, channel, isDirect(channel) ? 'im' : 'channel'),
+      this.#getPlace(team, channel),
     ]);
     return (await this.#judge(person, { do: 'speak' }, place)).verdict.allowed;
   }
@@ -122,8 +118,8 @@ export class Door {
   }
 
   /** Whether the agent may work in a channel, whoever asks it to. */
-  async judgePlace({ team, channel, channelKind }: Pick<InboundMessage, 'team' | 'channel' | 'channelKind'>) {
-    const place = await this.#getPlace(team, channel, channelKind);
+  async judgePlace({ team, channel }: Pick<InboundMessage, 'team' | 'channel'>) {
+    const place = await this.#getPlace(team, channel);
     return canUsePlace(this.#parts.policies.current(), place);
   }
 
@@ -150,11 +146,31 @@ export class Door {
     };
   }
 
-  /** Asks Slack whether the channel is shared, only if the answer matters: only message events say it. */
-  async #getPlace(team: TeamId, channel: ChannelId, channelKind: ChannelKind): Promise<Place> {
-    const { channels } = this.#parts.policies.current();
-    const mustAskSlack = channelKind !== 'im' && channels.everywhere && !channels.ids.includes(channel);
-    return { channel, channelKind, external: mustAskSlack && (await this.#parts.people.isShared(channel, team)) };
+  /**
+   * Asks Slack what the event does not say (only message events say it), and only if the answer matters.
+   * @param said the kind, if Slack's event says it: names and ids cannot tell a group direct message
+   */
+  async #getPlace(
+    team: TeamId,
+    channel: ChannelId,
+    said: ChannelKind | null = null,
+    external: boolean | null = null,
+  ): Promise<Place> {
+    const { people, policies } = this.#parts;
+    const { channels } = policies.current();
+    const isNamed = channels.ids.includes(channel);
+    const channelKind = isDirect(channel) ? 'im' : (said ?? (await this.#getKind(team, channel, isNamed)));
+    const mustAskSlack = channelKind === 'mpim' || (channelKind !== 'im' && channels.everywhere);
+    const isExternal = external ?? (mustAskSlack && !isNamed && (await people.isShared(channel, team)));
+    return { channel, channelKind, external: isExternal };
+  }
+
+  /** The agent may work in a named channel of any kind, so there Slack's silence stops nobody. */
+  async #getKind(team: TeamId, channel: ChannelId, isNamed: boolean): Promise<ChannelKind> {
+    const { people, policies } = this.#parts;
+    if (!tellsGroupDms(policies.current())) return 'channel';
+    const asked = people.isGroupDm(channel, team);
+    return (await (isNamed ? asked.catch(() => false) : asked)) ? 'mpim' : 'channel';
   }
 }
 

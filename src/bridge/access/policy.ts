@@ -1,5 +1,6 @@
 import type { PermissionMode } from '../agent-event.ts';
 import { type ChannelId, isDirect, type UserId } from '../ids.ts';
+import type { ChannelKind } from '../inbound.ts';
 
 /** Id of a Slack user group, `S…`. */
 export type GroupId = string;
@@ -99,6 +100,8 @@ export interface Policy {
     /** `*`: wherever the bot is, except channels that other organisations share: those must be named. */
     everywhere: boolean;
     directMessages: boolean;
+    /** Left out: as `directMessages`, or everywhere. */
+    groupDirectMessages?: boolean;
     ids: readonly ChannelId[];
   };
   /** Where `unrestricted` may be the permissions; elsewhere it counts as `guarded`. */
@@ -115,8 +118,11 @@ export interface Policy {
   /** What the Home tab and agent apps suggest, at most {@link MOST_PROMPTS}. */
   prompts: readonly Prompt[];
   defaults: PlaceSettings;
-  /** What differs from the defaults, by channel id; `dm` stands for all direct messages. */
-  places: ReadonlyMap<ChannelId | 'dm', Partial<PlaceSettings>>;
+  /**
+   * What differs from the defaults, by channel id; `dm` stands for all direct messages, group direct messages included,
+   * and `group_dm` for these alone.
+   */
+  places: ReadonlyMap<ChannelId | 'dm' | 'group_dm', Partial<PlaceSettings>>;
 }
 
 /** Gives the current policy. It can change at any time, so callers must not keep it. */
@@ -150,23 +156,68 @@ export const closedPolicy: Policy = {
   places: new Map(),
 };
 
-/** The settings of a channel: its own, over those of all direct messages (`dm`), over the defaults. */
-export function settingsOf(policy: Policy, channel: ChannelId): PlaceSettings {
-  const direct = isDirect(channel) ? policy.places.get('dm') : undefined;
-  const settings = { ...policy.defaults, ...direct, ...policy.places.get(channel) };
-  const isPermitted = settings.permissions !== 'unrestricted' || mayBeUnrestricted(policy, channel);
+/**
+ * What settings are asked for: the name of a place in the policy, or a channel of a known kind. A group direct message
+ * cannot be told by its id.
+ */
+export type Where = ChannelId | 'dm' | 'group_dm' | { channel: ChannelId; channelKind: ChannelKind };
+
+interface Kind {
+  place: string;
+  isDirect: boolean;
+  isGroup: boolean;
+}
+
+function kindOf(where: Where): Kind {
+  const place = typeof where === 'string' ? where : where.channel;
+  const isGroup = typeof where === 'string' ? where === 'group_dm' : where.channelKind === 'mpim';
+  return { place, isGroup, isDirect: isGroup || place === 'dm' || isDirect(place) };
+}
+
+/**
+ * The settings of a channel: its own, over those of group direct messages (`group_dm`) and of all direct messages (`dm`),
+ * over the defaults. As in a direct message, no mention is needed in a group direct message, unless these places say so.
+ */
+export function settingsOf(policy: Policy, where: Where): PlaceSettings {
+  const { place, isDirect: isDirectPlace, isGroup } = kindOf(where);
+  const { places } = policy;
+  const settings = {
+    ...policy.defaults,
+    ...(isGroup && { listen: 'all' as const }),
+    ...(isDirectPlace && places.get('dm')),
+    ...(isGroup && places.get('group_dm')),
+    ...places.get(place),
+  };
+  const isPermitted = settings.permissions !== 'unrestricted' || mayBeUnrestricted(policy, where);
   return isPermitted ? settings : { ...settings, permissions: 'guarded' };
 }
 
-/** Whether the configuration allows the permissions `unrestricted` there. @param channel or `dm` */
-export function mayBeUnrestricted({ unrestricted }: Policy, channel: ChannelId | 'dm'): boolean {
-  const direct = unrestricted.directMessages && (channel === 'dm' || isDirect(channel));
-  return unrestricted.everywhere || direct || unrestricted.ids.includes(channel);
+/** Whether the agent answers group direct messages: `dm` covers them, unless the policy separates them. */
+export function servesGroupDms({ channels }: Policy): boolean {
+  return channels.groupDirectMessages ?? (channels.directMessages || channels.everywhere);
+}
+
+/** Whether the policy treats group direct messages otherwise than channels, so that a channel's kind matters. */
+export function tellsGroupDms({ channels, unrestricted, places }: Policy): boolean {
+  const isSeparate = [channels, unrestricted].some((list) => list.groupDirectMessages !== undefined);
+  const isServed = channels.directMessages || channels.everywhere;
+  return isSeparate || isServed || places.has('dm') || places.has('group_dm');
+}
+
+/**
+ * Whether the configuration allows the permissions `unrestricted` there. In group direct messages others write too, so
+ * there `dm` is not enough: they must be named.
+ */
+export function mayBeUnrestricted({ unrestricted }: Policy, where: Where): boolean {
+  const { place, isDirect: isDirectPlace, isGroup } = kindOf(where);
+  const { everywhere, directMessages, groupDirectMessages, ids } = unrestricted;
+  const isCovered = isGroup ? groupDirectMessages === true : isDirectPlace && directMessages;
+  return everywhere || isCovered || ids.includes(place);
 }
 
 /** Whether approvers there may approve that the agent starts another agent; else only admins may. */
-export function mayApproversStartAgents(policy: Policy, channel: ChannelId): boolean {
-  return mayBeUnrestricted(policy, channel) || settingsOf(policy, channel).subagents;
+export function mayApproversStartAgents(policy: Policy, where: Where): boolean {
+  return mayBeUnrestricted(policy, where) || settingsOf(policy, where).subagents;
 }
 
 /** The mode that Letta is started in. */

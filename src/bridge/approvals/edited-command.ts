@@ -1,4 +1,4 @@
-import { type Policy, settingsOf } from '../access/policy.ts';
+import { type Policy, settingsOf, type Where } from '../access/policy.ts';
 import type { ApprovalRequest } from '../agent-event.ts';
 import type { UserId } from '../ids.ts';
 import type { ApprovalRecord } from '../record/thread-record.ts';
@@ -25,8 +25,8 @@ export function withEditedCommand(request: ApprovalRequest, { edit }: Pick<Appro
 }
 
 /** Whether an edited command needs the approval of another person. */
-export function needsAnotherApprover(policy: Policy, channel: string): boolean {
-  return !settingsOf(policy, channel).selfApproval;
+export function needsAnotherApprover(policy: Policy, place: Where): boolean {
+  return !settingsOf(policy, place).selfApproval;
 }
 
 /**
@@ -35,10 +35,10 @@ export function needsAnotherApprover(policy: Policy, channel: string): boolean {
  */
 export function listOtherApprovers(
   policy: Policy,
-  channel: string,
+  place: Where,
   { editor, requester }: { editor: UserId; requester: UserId },
 ): string[] {
-  const { approvers } = settingsOf(policy, channel);
+  const { approvers } = settingsOf(policy, place);
   // What a bot's turn asks, admins decide in its place.
   const forBots = approvers.requester && /^[AB]/.test(requester) ? [policy.admins] : [];
   const ids = [approvers, ...forBots].flatMap((list) => [...list.ids, ...list.groups]);

@@ -173,14 +173,13 @@ export class CommandRunner {
 
   async #bindChannel({ place, person }: Order, thread: ThreadKey | null, order: BindingRequest): Promise<string> {
     const { bindings, workers } = this.#parts;
-    const { channel } = place;
     if (order.kind === 'wrong') return order.notice;
     if (order.kind === 'show') {
       const running = thread === null ? [] : [await workers.get(thread).command({ name: 'status' })];
-      return [bindingText(settingsOf(this.#parts.policies.current(), channel)), ...running].join('\n');
+      return [bindingText(settingsOf(this.#parts.policies.current(), place)), ...running].join('\n');
     }
-    await bindings.bindChannel(channel, order.change);
-    const text = bindingText(settingsOf(this.#parts.policies.current(), channel));
+    await bindings.bindChannel(place, order.change);
+    const text = bindingText(settingsOf(this.#parts.policies.current(), place));
     return thread === null
       ? text
       : `${text}\n${await workers.get(thread).command({ name: 'settings_changed', by: person.id })}`;

@@ -91,6 +91,7 @@ export class Asks {
       team,
       channel,
       channelKind,
+      ...(channelKind !== 'im' && { isKindGuessed: true as const }),
       ts: askedTs,
       threadTs: threadTs ?? ts,
       user: actor.user,

@@ -118,7 +118,7 @@ export class MessageIntake {
     const { threads, botUser } = this.#parts;
     const key = threadOf(message);
     const record = await threads.load(key);
-    const { listen } = settingsOf(this.#parts.policies.current(), message.channel);
+    const { listen } = settingsOf(this.#parts.policies.current(), message);
     const relevance = relevanceOf(message, record, { botUser, listen });
     if (relevance === 'ignore')
       return { outcome: 'ignored', reason: record ? 'not_for_the_bot' : 'not_a_thread_of_ours' };
@@ -137,6 +137,10 @@ export class MessageIntake {
       message,
       (relevance === 'speak' || command !== null) && !caughtUp,
     );
+    if (message.isKindGuessed) {
+      const known = { ...message, channelKind: place.channelKind, isKindGuessed: undefined };
+      return this.#processMessage(known, caughtUp, askedAt);
+    }
     // Whoever may press Stop may also write "stop", even where they may not write to the agent.
     const isStop = command?.kind === 'command' && command.name === 'stop';
     const mayStop = isStop && can(this.#parts.policies.current(), person, { do: 'stop' }, place).allowed;

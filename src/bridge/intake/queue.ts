@@ -111,7 +111,7 @@ export class MessageQueue {
       stored = await workers.store(key, (record) => {
         const now = clock.now();
         const item: InboxItem = { ...toInboxItem(message, now), ...(askedAt !== undefined && { askedAt }) };
-        const thread = withAbout(record ?? firstRecord(key, message, now), message, now);
+        const thread = withAbout(record ? withKind(record, message) : firstRecord(key, message, now), message, now);
         const known = askedAt === undefined ? thread : forgetContextOnly(thread, item.key);
         placed = hasSeen(known, item.key)
           ? { outcome: { outcome: 'repeated' }, record: null }
@@ -224,4 +224,12 @@ function withAbout(record: ThreadRecord, { asked }: InboundMessage, now: number)
 function afterBots(most: number): string {
   const messages = most === 1 ? '1 bot message' : `${most} bot messages`;
   return `${messages} since a person last wrote: I’ll ignore bots here until a person writes.`;
+}
+
+/** The record, with what kind of channel it is now: people can make a channel of a group direct message. */
+function withKind(record: ThreadRecord, message: InboundMessage): ThreadRecord {
+  const { kind } = addressOf(message);
+  if (record.address.kind === kind) return record;
+  const { kind: _, ...address } = record.address;
+  return { ...record, address: { ...address, ...(kind && { kind }) } };
 }

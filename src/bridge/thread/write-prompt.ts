@@ -85,7 +85,8 @@ async function writePrompt(
   const ids = listMentionedIds([...turn.context, ...turn.items, ...linked.flatMap(({ items }) => items)]);
   for (const each of linked) if (!isDirectChannel(each.channel)) ids.channels.add(each.channel);
   const { isDirect } = place;
-  if (!isDirect) ids.channels.add(channel);
+  const isGroup = place.address.kind === 'mpim';
+  if (!isDirect && !isGroup) ids.channels.add(channel);
   const users = new Map<string, string>();
   const channels = new Map<string, string>();
   const groups = new Map<string, string>();
@@ -119,7 +120,7 @@ async function writePrompt(
   const { threadTs } = place.address;
   const link = (last && sources.linkTo?.({ channel, ts: last.ts, threadTs })) ?? null;
   const said = { items, context, notPassedOn, names, past, files: notes };
-  const parts = { botUser, channel, isDirect, ...said, topic, timeZone, link };
+  const parts = { botUser, channel, isDirect, isGroup, ...said, topic, timeZone, link };
   let seal = past?.seal ?? random.id().slice(0, SEAL);
   while (!isSafeSeal(seal, parts)) seal = random.id().slice(0, SEAL);
   const text = promptContent({ ...parts, seal });

@@ -23,6 +23,8 @@ export interface PromptParts {
   botUser: UserId;
   channel: string;
   isDirect: boolean;
+  /** Whether it is a group direct message. */
+  isGroup?: boolean;
   items: readonly InboxItem[];
   context: readonly InboxItem[];
   notPassedOn: readonly string[];
@@ -115,7 +117,9 @@ export function promptContent(parts: PromptParts): string {
   const line = (text: string) => `[${seal}] ${text}`;
   const where = parts.isDirect
     ? `a direct message (${parts.channel})`
-    : `the channel ${parts.channel}, named ${quoted(names.channels.get(parts.channel) ?? parts.channel)}`;
+    : parts.isGroup
+      ? `a group direct message (${parts.channel})`
+      : `the channel ${parts.channel}, named ${quoted(names.channels.get(parts.channel) ?? parts.channel)}`;
   const from = ({ ts, user, bot, botName, own }: InboxItem) =>
     own
       ? `Message ${ts} from yourself (${OWN[own]}), ${timeText(ts)}`

@@ -15,6 +15,6 @@ export function headsUp(policy: Policy, direct: string): string {
 /** Whether the agent that answers there answers in channels, too. */
 function isInChannels(policy: Policy, direct: string): boolean {
   const own = settingsOf(policy, direct).binding?.agentId ?? null;
-  const channels = [...policy.places].filter(([place]) => place !== 'dm' && !isDirect(place));
+  const channels = [...policy.places].filter(([place]) => place !== 'dm' && place !== 'group_dm' && !isDirect(place));
   return own === null || channels.some(([, { binding }]) => binding?.agentId === own);
 }

@@ -25,6 +25,7 @@ const BECAUSE: Readonly<Record<string, string>> = {
   channel_not_allowed: 'the agent is not allowed to work in that channel',
   channel_is_external: 'another organisation shares the channel, and no admin has allowed it',
   direct_messages_closed: 'the agent does not answer direct messages',
+  group_direct_messages_closed: 'the agent does not answer group direct messages',
   user_rate: 'its author had reached the limit of turns for that time',
   channel_rate: 'that channel had reached the limit of turns for that time',
   user_at_once: 'its author had reached the limit of running threads',

@@ -183,6 +183,7 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
       team: teamId,
       channel,
       channelKind,
+      ...(!said.data.channel_type && channelKind !== 'im' && { isKindGuessed: true as const }),
       ts: said.data.ts,
       threadTs: threadTs === said.data.ts ? null : threadTs,
       user,

@@ -36,12 +36,14 @@ const channel = z.looseObject({
   topic: z.looseObject({ value: z.string().nullish() }).nullish().catch(null),
   is_ext_shared: z.boolean().nullish(),
   is_pending_ext_shared: z.boolean().nullish(),
+  is_mpim: z.boolean().nullish(),
 });
 
 interface ChannelFacts {
   name: string;
   topic: string;
   isShared: boolean;
+  isGroupDm: boolean;
 }
 
 /** Slack knows no such user here, so the person is not a member. */
@@ -191,14 +193,19 @@ export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions)
     try {
       const answer = await api.call('conversations.info', { channel: id }, { client: 'control' });
       const parsed = channel.safeParse(answer.channel);
-      if (!parsed.success) return { name: id, topic: '', isShared: true };
-      const { name, topic, is_ext_shared, is_pending_ext_shared } = parsed.data;
+      if (!parsed.success) return { name: id, topic: '', isShared: true, isGroupDm: false };
+      const { name, topic, is_ext_shared, is_pending_ext_shared, is_mpim } = parsed.data;
       const isShared = is_ext_shared === true || is_pending_ext_shared === true;
-      return { name: cleanName(name ?? '') || id, topic: topicText(topic?.value ?? ''), isShared };
+      return {
+        name: cleanName(name ?? '') || id,
+        topic: topicText(topic?.value ?? ''),
+        isShared,
+        isGroupDm: is_mpim === true,
+      };
     } catch (error) {
       // Slack would refuse again, so the refusal is cached like an answer; other failures are not.
       if (error instanceof SlackError && error.failure === 'refused' && !isPassing(error.error)) {
-        return { name: id, topic: '', isShared: true };
+        return { name: id, topic: '', isShared: true, isGroupDm: false };
       }
       throw new BridgeError('slack_failed', 'could not ask Slack about the channel', {
         notice: 'Slack can’t tell me right now what channel this is. Try again in a moment.',
@@ -224,5 +231,6 @@ export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions)
         () => '',
       ),
     isShared: async (id, team) => (await factsOf(id, team)).isShared,
+    isGroupDm: async (id, team) => (await factsOf(id, team)).isGroupDm,
   };
 }

@@ -123,7 +123,8 @@ function agentWords({ agentId, name, device, workingDirectory }: HomeAgent): str
   ].join(' ');
 }
 
-function placeOf({ channel }: ThreadAddress): string {
+function placeOf({ channel, kind }: ThreadAddress): string {
+  if (kind === 'mpim') return 'a group direct message';
   return isDirect(channel) ? 'our direct message' : `<#${channel}>`;
 }
 

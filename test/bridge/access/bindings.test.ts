@@ -130,7 +130,7 @@ describe('bindings', () => {
     const binding = { agentId: 'agent-base', device: null, workingDirectory: '/base' };
     const base = { ...closedPolicy, defaults, places: new Map([['C1', { verbosity: 'quiet' as const, binding }]]) };
     const bindings = fresh(choices, base);
-    await bindings.bindChannel('C1', { device: 'box' });
+    await bindings.bindChannel({ channel: 'C1', channelKind: 'channel' }, { device: 'box' });
     expect(settingsOf(bindings.current(), 'C1')).toMatchObject({
       verbosity: 'quiet',
       permissions: 'standard',
@@ -139,10 +139,25 @@ describe('bindings', () => {
     expect(bindings.current()).toBe(bindings.current());
   });
 
+  it('of a group direct message: what is not bound follows dm', async () => {
+    const choices = mapChoices();
+    const binding = { agentId: 'agent-dm', device: null, workingDirectory: '/dm' };
+    const base = { ...closedPolicy, defaults, places: new Map([['dm' as const, { binding }]]) };
+    const place = { channel: 'C08TRIO', channelKind: 'mpim' as const };
+    await fresh(choices, base).bindChannel(place, { device: 'box' });
+    const again = fresh(choices, base);
+    await again.load();
+    expect(settingsOf(again.current(), place).binding).toEqual({ ...binding, device: 'box' });
+    await again.bindChannel(place, { device: undefined });
+    expect(again.getBound('C08TRIO')).toEqual({});
+  });
+
   it('stay as they were when the disk fails', async () => {
     const choices = { ...mapChoices(), set: () => Promise.reject(new Error('disk full')) };
     const bindings = fresh(choices);
-    await expect(bindings.bindChannel('C1', { permissions: 'strict' })).rejects.toThrow('disk full');
+    await expect(
+      bindings.bindChannel({ channel: 'C1', channelKind: 'channel' }, { permissions: 'strict' }),
+    ).rejects.toThrow('disk full');
     expect(settingsOf(bindings.current(), 'C1').permissions).toBe('standard');
   });
 
@@ -158,7 +173,8 @@ describe('bindings', () => {
 
   it('beyond the limit: the oldest channel is forgotten', async () => {
     const bindings = fresh();
-    for (let n = 0; n <= 500; n += 1) await bindings.bindChannel(`C${n}`, { permissions: 'strict' });
+    for (let n = 0; n <= 500; n += 1)
+      await bindings.bindChannel({ channel: `C${n}`, channelKind: 'channel' }, { permissions: 'strict' });
     expect(bindings.getBound('C0')).toEqual({});
     expect(bindings.getBound('C1')).toEqual({ permissions: 'strict' });
   });

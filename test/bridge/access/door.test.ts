@@ -37,6 +37,7 @@ const PLACES = {
   'a shared channel that is not named': { channel: SHARED, channelKind: 'channel', external: true },
   'a direct message': { channel: 'D01', channelKind: 'im' },
   'a group direct message': { channel: 'C05MPIM', channelKind: 'mpim' },
+  'a shared group direct message': { channel: 'C06MPIM', channelKind: 'mpim', external: true },
 } as const satisfies Record<string, { channel: string; channelKind: ChannelKind; external?: boolean }>;
 type Where = keyof typeof PLACES;
 const EVERYWHERE = Object.keys(PLACES) as Where[];
@@ -68,6 +69,8 @@ function doorWith(policy: Policy): Door {
       }),
       isShared: async (channel) =>
         Object.values(PLACES).some((place) => place.channel === channel && 'external' in place),
+      isGroupDm: async (channel) =>
+        Object.values(PLACES).some((place) => place.channel === channel && place.channelKind === 'mpim'),
     },
   });
 }
@@ -132,7 +135,8 @@ describe('the door for messages', () => {
       'a shared channel that is served': here,
       'a shared channel that is not named': [],
       'a direct message': here,
-      'a group direct message': [],
+      'a group direct message': here,
+      'a shared group direct message': [],
     });
   });
 
@@ -151,6 +155,7 @@ describe('the door for messages', () => {
       'a shared channel that is not named': [],
       'a direct message': here,
       'a group direct message': here,
+      'a shared group direct message': [],
     });
   });
 
@@ -224,6 +229,7 @@ describe('the door’s questions to Slack', () => {
       people: {
         getPerson: async (id: string, team: string) => ({ id, team, kind: 'member' as const, name: id }),
         isShared: async (channel: string) => asked.push(channel) > 0,
+        isGroupDm: async () => false,
       },
       groups: { listMembers: async (group: string) => new Set([asked.push(group) > 0 ? group : '']) },
     };

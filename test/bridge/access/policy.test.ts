@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { closedPolicy, groupsOf, lettaMode, type Policy, settingsOf } from '../../../src/bridge/access/policy.ts';
+import {
+  closedPolicy,
+  groupsOf,
+  lettaMode,
+  type PlaceSettings,
+  type Policy,
+  settingsOf,
+} from '../../../src/bridge/access/policy.ts';
 
 describe('settings of a place', () => {
   const policy: Policy = {
@@ -19,6 +26,39 @@ describe('settings of a place', () => {
   it('in a direct message: its own first, then those for all', () => {
     expect(settingsOf(policy, 'D01ALICE')).toMatchObject({ verbosity: 'verbose', permissions: 'strict' });
     expect(settingsOf(policy, 'D02BOB')).toMatchObject({ verbosity: 'verbose', permissions: 'standard' });
+  });
+});
+
+describe('settings of a group direct message', () => {
+  const where = { channel: 'C09TRIO', channelKind: 'mpim' as const };
+  const dm = { permissions: 'strict', binding: { agentId: 'agent-dm', device: null, workingDirectory: null } } as const;
+
+  it('are those of direct messages, and no mention is needed', () => {
+    const policy: Policy = { ...closedPolicy, places: new Map([['dm', dm]]) };
+    expect(settingsOf(policy, where)).toEqual({ ...policy.defaults, ...dm, listen: 'all' });
+    expect(settingsOf(policy, 'C09TRIO')).toEqual(policy.defaults);
+  });
+
+  it('of its own: go before those of direct messages', () => {
+    const places = new Map<string, Partial<PlaceSettings>>([
+      ['dm', dm],
+      ['group_dm', { listen: 'mention', permissions: 'standard' }],
+      ['C08TRIO', { permissions: 'guarded' }],
+    ]);
+    const policy = { ...closedPolicy, places };
+    expect(settingsOf(policy, where)).toMatchObject({ ...dm, listen: 'mention', permissions: 'standard' });
+    expect(settingsOf(policy, { ...where, channel: 'C08TRIO' }).permissions).toBe('guarded');
+    expect(settingsOf(policy, 'D01ALICE').permissions).toBe('strict');
+  });
+
+  it('unrestricted: only where group direct messages are named', () => {
+    const allow = (unrestricted: Policy['unrestricted']) =>
+      settingsOf({ ...closedPolicy, unrestricted, places: new Map([['dm', { permissions: 'unrestricted' }]]) }, where)
+        .permissions;
+    const none = { everywhere: false, directMessages: true, ids: [] };
+    expect(allow(none)).toBe('guarded');
+    expect(allow({ ...none, groupDirectMessages: true })).toBe('unrestricted');
+    expect(allow({ ...none, ids: ['C09TRIO'] })).toBe('unrestricted');
   });
 });
 

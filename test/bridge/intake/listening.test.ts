@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { closedPolicy, type Listening, type Policy } from '../../../src/bridge/access/policy.ts';
+import { makeThreadKey } from '../../../src/bridge/ids.ts';
 import type { Span } from '../../../src/bridge/inbound.ts';
-import { createMiddle, ROOT } from '../../support/middle.ts';
+import { createMiddle, GROUP_DM, ROOT, TEAM } from '../../support/middle.ts';
 
 const listening = (listen: Listening): Partial<Policy> => ({ places: new Map([['C01GEN', { listen }]]) });
 const toBob: Span[] = [
@@ -57,5 +58,50 @@ describe('a place without a listening rule', () => {
     });
     const elsewhere = { channel: 'C02ENG', thread: null, mention: false };
     expect(await middle.write('hm', elsewhere)).toMatchObject({ outcome: 'ignored' });
+  });
+});
+
+describe('a group direct message', () => {
+  const channels = { everywhere: false, directMessages: true, ids: [] };
+  const here = { channel: GROUP_DM, channelKind: 'mpim', mention: false, ts: ROOT } as const;
+  const thread = makeThreadKey({ team: TEAM, channel: GROUP_DM, root: ROOT });
+
+  it('needs no mention; a message begins a thread', async () => {
+    const middle = createMiddle({ policy: { channels } });
+    expect(await middle.write('the build is red', here)).toEqual({ outcome: 'accepted' });
+    expect(middle.record(thread).address).toEqual({ team: TEAM, channel: GROUP_DM, threadTs: ROOT, kind: 'mpim' });
+    expect(await middle.write('', { ...here, thread: null, ts: '1000.000050', spans: toBob })).toMatchObject({
+      outcome: 'ignored',
+    });
+  });
+
+  it('listens to mentions where the policy says so', async () => {
+    const places: Policy['places'] = new Map([['group_dm', { listen: 'mention' }]] as const);
+    const middle = createMiddle({ policy: { channels, places } });
+    expect(await middle.write('lunch?', here)).toMatchObject({ outcome: 'ignored' });
+    expect(await middle.write('help us', { ...here, mention: true })).toEqual({ outcome: 'accepted' });
+  });
+
+  it('is found out when a mention does not say the kind', async () => {
+    const middle = createMiddle({ policy: { channels } });
+    const mention = { mention: true, channelKind: 'channel', guessed: true, ts: ROOT } as const;
+    expect(await middle.write('hello', { ...mention, channel: GROUP_DM })).toEqual({ outcome: 'accepted' });
+    expect(middle.record(thread).address.kind).toBe('mpim');
+    const elsewhere = await middle.write('hello', { ...mention, channel: 'C02ENG' });
+    expect(elsewhere).toMatchObject({ outcome: 'refused', reason: 'channel_not_allowed' });
+  });
+
+  it('made a channel: is a channel from its next message on', async () => {
+    const middle = createMiddle({ policy: { channels: { ...channels, ids: [GROUP_DM] } } });
+    await middle.write('hello', here);
+    await middle.write('more', { channel: GROUP_DM, channelKind: 'group', mention: true });
+    expect(middle.record(thread).address).toEqual({ team: TEAM, channel: GROUP_DM, threadTs: ROOT });
+  });
+
+  it('closed by the policy: tells its author, and runs nothing', async () => {
+    const middle = createMiddle({ policy: { channels: { ...channels, groupDirectMessages: false } } });
+    const refused = { outcome: 'refused', reason: 'group_direct_messages_closed' };
+    expect(await middle.write('hello', here)).toEqual(refused);
+    expect(middle.connections.flatMap(({ submitted }) => submitted)).toEqual([]);
   });
 });

@@ -54,6 +54,8 @@ describe('the envelope of a prompt', () => {
       notPassedOn: [],
       context: [],
     };
+    const group = promptContent({ ...shared, channel: 'C08TRIO', isGroup: true, items: [item('hi')] });
+    expect(group).toContain('a group direct message (C08TRIO)');
     const text = promptContent({ ...shared, ...where, items: [item('fix the build')] });
     expect(text).toContain(`[${SEAL}] The channel's topic, which its members write: "Releases on 'Thursdays'".`);
     expect(text).toContain(`[${SEAL}] The time zone of U01ALICE is Europe/Amsterdam.`);

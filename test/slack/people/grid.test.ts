@@ -24,6 +24,7 @@ async function verdicts(person: object): Promise<boolean[]> {
     people: {
       getPerson: async (id, team) => readPerson({ id, ...person }, id, team, us.enterpriseId),
       isShared: async () => false,
+      isGroupDm: async () => false,
     },
   });
   return Promise.all(

@@ -102,6 +102,18 @@ describe('a person that Slack does not return', () => {
 });
 
 describe('a channel', () => {
+  test('is a group direct message only where Slack says so', async () => {
+    let answer: object | Error = { channel: { name: 'mpdm-alice--bob-1', is_mpim: true } };
+    const { api } = createFakeApi(() => answer);
+    const people = createPeople({ api, clock: createFakeClock() });
+    expect(await people.isGroupDm('C1', 'T1')).toBe(true);
+    // Anybody may name a channel like this.
+    answer = { channel: { name: 'mpdm-alice--bob-2' } };
+    expect(await people.isGroupDm('C2', 'T1')).toBe(false);
+    answer = new SlackError('conversations.info', 'refused', 'missing_scope');
+    expect(await people.isGroupDm('C3', 'T1')).toBe(false);
+  });
+
   test('counts as shared with another organisation, an invitation, or a refusal', async () => {
     let answer: object | Error = { channel: { name: 'general', is_ext_shared: false } };
     const { api, calls } = createFakeApi(() => answer);

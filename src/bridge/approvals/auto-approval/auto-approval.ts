@@ -39,7 +39,7 @@ export function findAutoApproval(request: ApprovalRequest, circumstances: Circum
   // The started agent never asks for approval, so no rule, no preset and no earlier consent may start it.
   if (startsAgent(request.tool)) return null;
   const { policy, place, workingDirectory, mayMove, requester, grants, files = [] } = circumstances;
-  const { permissions, autoApprove } = settingsOf(policy, place.channel);
+  const { permissions, autoApprove } = settingsOf(policy, place);
   if (takesHandedFile(request, files)) return { by: 'file' };
   if (permissions === 'guarded' && !judgeGuarded(request, workingDirectory, { mayMove }).asks) return { by: 'guarded' };
   const rule = matchingRule(autoApprove, request, workingDirectory, { mayMove });

@@ -94,12 +94,12 @@ export function mayDecide(
 
 /** Whether an edited command needs the approval of another person. */
 export function mustAskAnother({ thread, context }: Work): boolean {
-  return needsAnotherApprover(context.policy, placeOf(thread).channel);
+  return needsAnotherApprover(context.policy, placeOf(thread));
 }
 
 /** A line for an editor whose command nobody else could approve; `null`: somebody could. */
 export function nobodyElse(work: Work, { requester }: ApprovalRecord, { id: editor }: Person): string | null {
-  const others = listOtherApprovers(work.context.policy, placeOf(work.thread).channel, { editor, requester });
+  const others = listOtherApprovers(work.context.policy, placeOf(work.thread), { editor, requester });
   return mustAskAnother(work) && others.length === 0 ? NOBODY_ELSE : null;
 }
 
@@ -156,7 +156,7 @@ export function askEdited(
     ...rest,
     token: makeToken(work.context.id()),
     title: approvalTitle(withEditedCommand(request, { edit })),
-    asks: listOtherApprovers(policy, placeOf(work.thread).channel, { editor: person.id, requester }),
+    asks: listOtherApprovers(policy, placeOf(work.thread), { editor: person.id, requester }),
     rule: false,
     askedAt: at,
     ...(approvalTimeoutMs !== null && { expiresAt: at + approvalTimeoutMs }),

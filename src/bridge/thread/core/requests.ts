@@ -1,3 +1,4 @@
+import type { Place } from '../../access/can.ts';
 import { mayApproversStartAgents, type Policy, settingsOf } from '../../access/policy.ts';
 import type { ApprovalRequest, Decision } from '../../agent-event.ts';
 import { approvalTitle, approve, digestOf, rebuildDecision, refusalOf, ruleOf } from '../../approvals/answers.ts';
@@ -151,9 +152,9 @@ function openCard(work: Work, request: ApprovalRequest, state: ApprovalState): A
   if (!turn || !live) throw new TypeError('no turn is open');
   const { now: at, policy, approvalTimeoutMs } = work.context;
   const { requestId, tool } = request;
-  const { channel } = placeOf(work.thread);
+  const place = placeOf(work.thread);
   const after = lastSaidMessageId(live.fold);
-  const only = onlyFor(policy, channel, tool);
+  const only = onlyFor(policy, place, tool);
   const approval: ApprovalRecord = {
     token: makeToken(work.context.id()),
     turn: turn.id,
@@ -162,7 +163,7 @@ function openCard(work: Work, request: ApprovalRequest, state: ApprovalState): A
     title: approvalTitle(request),
     digest: digestOf(request.input),
     requester: turn.requester,
-    asks: request.questions ? [turn.requester] : asksOf(policy, channel, turn.requester, only),
+    asks: request.questions ? [turn.requester] : asksOf(policy, place, turn.requester, only),
     ...(only !== null && { only }),
     rule: hasAdmins(policy) && ruleOf(request) !== null,
     askedAt: at,
@@ -261,8 +262,8 @@ export function onCardRefused(work: Work, reason: string, cards?: readonly strin
 }
 
 /** Ids of the people and groups whose click would count, for the card's mentions; the requester first. */
-function asksOf(policy: Policy, channel: string, requester: UserId, only: ApprovalRecord['only'] | null): string[] {
-  const { approvers, selfApproval } = settingsOf(policy, channel);
+function asksOf(policy: Policy, place: Place, requester: UserId, only: ApprovalRecord['only'] | null): string[] {
+  const { approvers, selfApproval } = settingsOf(policy, place);
   if (only) return [...policy.admins.ids, ...policy.admins.groups].filter((id) => id !== requester || selfApproval);
   const first = approvers.requester && selfApproval ? [requester] : [];
   const others = [...approvers.ids, ...approvers.groups].filter((id) => id !== requester || selfApproval);
@@ -270,8 +271,8 @@ function asksOf(policy: Policy, channel: string, requester: UserId, only: Approv
 }
 
 /** Who alone may approve this tool; `null`: the channel's approvers. */
-function onlyFor(policy: Policy, channel: string, tool: string): 'admins' | 'nobody' | null {
-  if (!startsAgent(tool) || mayApproversStartAgents(policy, channel)) return null;
+function onlyFor(policy: Policy, place: Place, tool: string): 'admins' | 'nobody' | null {
+  if (!startsAgent(tool) || mayApproversStartAgents(policy, place)) return null;
   return hasAdmins(policy) ? 'admins' : 'nobody';
 }
 

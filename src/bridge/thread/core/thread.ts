@@ -259,6 +259,6 @@ export function isDirectThread(thread: Thread): boolean {
 
 /** The door judged already whether the channel is shared, when the message came in. */
 export function placeOf(thread: Thread): Place {
-  const { channel } = addressOf(thread);
-  return { channel, channelKind: isDirectThread(thread) ? 'im' : 'channel', external: false };
+  const { channel, kind = 'channel' } = addressOf(thread);
+  return { channel, channelKind: isDirectThread(thread) ? 'im' : kind, external: false };
 }

@@ -5,7 +5,7 @@ import type { ApprovalRecord, OpenTurn, ThreadRecord } from '../../record/thread
 import type { Activity } from '../../view/turn.ts';
 import type { Effect } from './effects.ts';
 import type { Timer, TurnTimer } from './events.ts';
-import { addressOf, type Change, type Config, type Link, type Live, type Thread } from './thread.ts';
+import { type Change, type Config, type Link, type Live, placeOf, type Thread } from './thread.ts';
 
 /** What a step may know besides the thread and the event. */
 export interface Context extends Config {
@@ -50,8 +50,7 @@ export interface Work {
 export const openTurn = ({ thread }: Work): OpenTurn | null => thread.record?.turn ?? null;
 
 /** The channel's settings now; they may change while a turn runs. */
-export const settings = ({ thread, context }: Known): PlaceSettings =>
-  settingsOf(context.policy, addressOf(thread).channel);
+export const settings = ({ thread, context }: Known): PlaceSettings => settingsOf(context.policy, placeOf(thread));
 
 export const approvals = ({ thread }: Work): readonly ApprovalRecord[] => thread.record?.approvals ?? [];
 
