@@ -33,9 +33,6 @@ export interface ToolLine {
   status: ToolCall['status'];
 }
 
-/** The notice of a turn that waits only until a bridge that has just started knows more. */
-export const RESUMING = 'I restarted and am asking how far the agent is.';
-
 export type { ApprovalCard, Card, QuestionCard } from './card.ts';
 
 /** What a reader should see, in reading order. `markdown` is the agent's own text, untouched. */

@@ -4,6 +4,7 @@ import { asBridgeError } from '../../errors.ts';
 import { readHomeAction } from '../inbound/home-actions.ts';
 import { isLinkClick, readAction } from '../inbound/interactions.ts';
 import { modalView } from '../modals/modals.ts';
+import { notOpenedText } from '../words/dialogs.ts';
 import { countIgnored, type ListenerContext, whisper } from './context.ts';
 import { showDetails } from './details.ts';
 import { handleHomeAction } from './home.ts';
@@ -48,7 +49,7 @@ async function openModal(context: ListenerContext, action: InboundClick, trigger
     await api.call('views.open', { trigger_id: triggerId, view: modalView(modal) }, { client: 'live' });
   } catch (error) {
     log.warn({ error: asBridgeError(error).message, modal: modal.kind }, 'could not open a modal');
-    const text = 'Slack did not open the window in time. Please click again.';
+    const text = notOpenedText('click');
     await whisper(context, { ...placeOf(action), text });
   }
 }

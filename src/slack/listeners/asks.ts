@@ -1,6 +1,7 @@
 import { asBridgeError } from '../../errors.ts';
 import type { ReadAsk } from '../inbound/asks.ts';
 import { modalView, noticeView } from '../modals/modals.ts';
+import { NOTHING_ASKED, notOpenedText } from '../words/dialogs.ts';
 import { type ListenerContext, whisper } from './context.ts';
 
 /**
@@ -21,9 +22,9 @@ export async function openAskDialog(
     await api.call('views.open', { trigger_id: triggerId, view }, { client: 'live' });
   } catch (error) {
     log.warn({ error: asBridgeError(error).message }, 'could not open the dialog of a shortcut');
-    const text = 'Slack did not open the window in time. Please try again.';
+    const text = notOpenedText('try');
     await whisper(context, { channel: ask.channel, user: ask.actor.user, threadTs: ask.threadTs, text });
   }
 }
 
-const noticeOf = (outcome: { result: string; notice?: string }) => outcome.notice ?? 'Nothing to show.';
+const noticeOf = (outcome: { result: string; notice?: string }) => outcome.notice ?? NOTHING_ASKED;

@@ -4,6 +4,7 @@ import { asBridgeError } from '../../errors.ts';
 import type { ReadAction } from '../inbound/interactions.ts';
 import { noDetailsView, waitingView } from '../modals/details-view.ts';
 import { modalView } from '../modals/modals.ts';
+import { NO_DETAILS, notOpenedText } from '../words/dialogs.ts';
 import { type ListenerContext, whisper } from './context.ts';
 
 /**
@@ -45,7 +46,7 @@ export async function showDetails(context: ListenerContext, read: ReadAction, ac
     view: quickOutcome ? detailsContent(quickOutcome) : waitingView(),
   });
   if (!opened) {
-    const text = 'Slack did not open the window in time. Please click again.';
+    const text = notOpenedText('click');
     return whisper(context, { ...placeOf(read), text });
   }
   if (quickOutcome) return;
@@ -55,7 +56,7 @@ export async function showDetails(context: ListenerContext, read: ReadAction, ac
 
 function detailsContent(outcome: ActionOutcome): ModalView {
   if (outcome.result === 'modal') return modalView(outcome.modal);
-  return noDetailsView(outcome.result === 'refused' ? outcome.notice : 'There is nothing to show.');
+  return noDetailsView(outcome.result === 'refused' ? outcome.notice : NO_DETAILS);
 }
 
 function placeOf({ action }: ReadAction) {

@@ -3,6 +3,7 @@ import type { ModalRequest } from '../../bridge/inbound.ts';
 import { CALLBACK_IDS, makePageActionId } from '../render/action-ids.ts';
 import { button, context, plain, preformatted, richText } from '../render/blocks.ts';
 import { neutralizePlain } from '../render/neutralize.ts';
+import { FULL } from '../words/dialogs.ts';
 import { modalText, modalTitle } from './modal-text.ts';
 
 /** Characters in one code box. We chose it, because Slack publishes no limit for `rich_text`. */
@@ -24,15 +25,12 @@ export function fullView(request: Extract<ModalRequest, { kind: 'view_full' }>):
   const last = pages.length - 1;
   const page = Math.min(Math.max(0, request.page), last);
   const pageButtons = [
-    ...(page > 0 ? [pageButton(token, page - 1, 'Previous page')] : []),
-    ...(page < last ? [pageButton(token, page + 1, 'Next page')] : []),
+    ...(page > 0 ? [pageButton(token, page - 1, FULL.previous)] : []),
+    ...(page < last ? [pageButton(token, page + 1, FULL.next)] : []),
   ];
-  const more = approves && page < last ? ' You can approve on the last page.' : '';
+  const more = approves && page < last ? ` ${FULL.approveAtEnd}` : '';
   const where = last === 0 ? '' : `Page ${page + 1} of ${last + 1}.${more} `;
-  const hidden = [
-    ...(request.redacted ? ['Secrets are hidden («redacted»).'] : []),
-    ...(request.own ? ['Only you see here what the card hides because it may be secret.'] : []),
-  ].join(' ');
+  const hidden = [...(request.redacted ? [FULL.isRedacted] : []), ...(request.own ? [FULL.onlyYou] : [])].join(' ');
   const blocks: KnownBlock[] = (pages[page] ?? []).map((piece) => richText(preformatted(piece)));
   if (where + hidden !== '') blocks.unshift(context(plain((where + hidden).trim())));
   if (pageButtons.length > 0) blocks.push({ type: 'actions', elements: pageButtons });

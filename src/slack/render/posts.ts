@@ -1,6 +1,7 @@
 import type { KnownBlock } from '@slack/types';
 import { shortId } from '../../bridge/approvals/short-id.ts';
-import { RESUMING, type TurnView, type ViewItem } from '../../bridge/view/turn.ts';
+import type { TurnView, ViewItem } from '../../bridge/view/turn.ts';
+import { RESUMING } from '../../bridge/words/activity.ts';
 import { activityWords } from '../words/activity.ts';
 import { approvalCard } from './approval-blocks.ts';
 import { clip, context, plain } from './blocks.ts';

@@ -7,15 +7,8 @@ import { shownRequest } from '../../../src/bridge/approvals/shown.ts';
 import { makeToken, makeTurnId } from '../../../src/bridge/ids.ts';
 import type { ApprovalState, Ending } from '../../../src/bridge/record/thread-record.ts';
 import { moment } from '../../../src/bridge/text/moment.ts';
-import {
-  type Activity,
-  type ApprovalCard,
-  type Card,
-  type QuestionCard,
-  RESUMING,
-  type TurnView,
-  type ViewItem,
-} from '../../../src/bridge/view/turn.ts';
+import type { Activity, ApprovalCard, Card, QuestionCard, TurnView, ViewItem } from '../../../src/bridge/view/turn.ts';
+import { RESUMING } from '../../../src/bridge/words/activity.ts';
 import { parseActionId, parseMenuValue, parseMoreValue } from '../../../src/slack/render/action-ids.ts';
 import { neutralizePlain } from '../../../src/slack/render/neutralize.ts';
 import { noticePosts } from '../../../src/slack/render/notice.ts';

@@ -2,6 +2,7 @@ import { makeToken, makeTurnId } from '../../ids.ts';
 import type { TurnIds } from '../../record/inbox.ts';
 import type { OpenTurn } from '../../record/thread-record.ts';
 import { emptyTurn } from '../../turn/fold.ts';
+import { RESUMING } from '../../words/activity.ts';
 import { watchSilence } from './stop.ts';
 import { emit, log, set, settings, type Work } from './work.ts';
 
@@ -28,9 +29,7 @@ export function followTurn(work: Work, turn: OpenTurn, resumed = false): void {
       fold: { ...emptyTurn, input: turn.input ?? null, parts, thoughts },
       isViewOutdated: true,
       // Until Letta answers, we cannot say whether the agent still works.
-      hold: interrupted
-        ? { kind: 'waiting_for_letta', notice: 'I restarted and am asking how far the agent is.' }
-        : null,
+      hold: interrupted ? { kind: 'waiting_for_letta', notice: RESUMING } : null,
       isTextUnknown: interrupted,
       isSaidKnown: !interrupted || turn.said !== undefined || turn.posts.length === 0,
       isResumed: interrupted,
