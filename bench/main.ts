@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ackTimes } from './ack.ts';
 import { contextTimes } from './context.ts';
+import { filesRows } from './files.ts';
 import { frameRows, memoryRows } from './frames/rows.ts';
 import { hostileRows } from './hostile.ts';
 import { recoveryTimes } from './recovery.ts';
@@ -21,6 +22,7 @@ const GROUPS: Readonly<Record<string, (folder: string) => Row[] | Promise<Row[]>
   hostile: hostileRows,
   frames: frameRows,
   memory: memoryRows,
+  files: filesRows,
   single: () => singleRows(),
   workspace: () => workspaceRows(),
 };

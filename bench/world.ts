@@ -32,16 +32,27 @@ export async function startWorld(database: string): Promise<BenchWorld> {
   };
 }
 
+type SideOptions = Pick<ScriptedLettaOptions, 'onFrame'> & Pick<SlackOptions, 'channels'>;
+
 /** The scripted Letta and what it takes to start the bridge between it and that Slack. */
 export async function startBridgeSide(
   slack: SmallSlack,
   database: string,
-  {
-    onFrame,
-    channels = [],
-    policy,
-  }: Pick<ScriptedLettaOptions, 'onFrame'> & Pick<SlackOptions, 'channels'> & { policy?: string } = {},
+  { policy, ...options }: SideOptions & { policy?: string } = {},
 ): Promise<Omit<BenchWorld, 'slack'>> {
+  const { env, close } = await startLettaSide(slack, database, options);
+  const config = policy === undefined ? loadConfig(env) : loadConfig(env, () => policy);
+  const log = createLog({ level: 'error', pretty: false, secrets: [], to: process.stderr });
+  const world = { clock: systemClock, random: systemRandom, log, metrics: noMetrics };
+  return { startBridge: () => startApp(config, world, new AbortController().signal), close };
+}
+
+/** The scripted Letta, and the settings of a bridge between it and that Slack. */
+export async function startLettaSide(
+  slack: SmallSlack,
+  database: string,
+  { onFrame, channels = [] }: SideOptions = {},
+): Promise<{ env: Record<string, string>; close(): Promise<void> }> {
   const letta = await startScriptedLetta({
     surface: 'app-server',
     token: TOKEN,
@@ -58,20 +69,14 @@ export async function startBridgeSide(
     LETTA_APP_SERVER_TOKEN: TOKEN,
     STORE: `sqlite://${database}`,
   };
-  const config = policy === undefined ? loadConfig(env) : loadConfig(env, () => policy);
-  const log = createLog({ level: 'error', pretty: false, secrets: [], to: process.stderr });
-  const world = { clock: systemClock, random: systemRandom, log, metrics: noMetrics };
-  return {
-    startBridge: () => startApp(config, world, new AbortController().signal),
-    close: () => letta.close(),
-  };
+  return { env, close: () => letta.close() };
 }
 
-/** @throws Error after 30 s, so that a benchmark that hangs fails */
-export async function waitFor(what: string, check: () => boolean, seen = () => ''): Promise<void> {
-  const end = performance.now() + 30_000;
+/** @throws Error after `ms`, so that a benchmark that hangs fails */
+export async function waitFor(what: string, check: () => boolean, seen = () => '', ms = 30_000): Promise<void> {
+  const end = performance.now() + ms;
   while (!check()) {
-    if (performance.now() > end) throw new Error(`did not come about within 30 s: ${what} ${seen()}`);
+    if (performance.now() > end) throw new Error(`did not come about within ${ms / 1_000} s: ${what} ${seen()}`);
     await sleep(2);
   }
 }
