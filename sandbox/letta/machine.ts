@@ -7,7 +7,7 @@ const MAX_FILE = 32_000_000;
 const MAX_BYTES = 256_000_000;
 
 /** Of the user who runs the agent. */
-export const HOME = '/home/user';
+const HOME = '/home/user';
 
 /** The file system in which the agent works. It is in memory and never touches the real one. */
 export class Machine {

@@ -60,13 +60,13 @@ export const FILE_LIMITS = {
 const limitWords = `${FILE_LIMITS.bytes / 1024 / 1024} MB`;
 
 /** A file's name as it may stand in a line of ours: without invisible characters, and short. */
-export function fileName({ name }: Pick<FileRef, 'name'>): string {
+function fileName({ name }: Pick<FileRef, 'name'>): string {
   const clean = name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, '').trim();
   return clean.length > 100 ? `${clean.slice(0, 60)}…${clean.slice(-30)}` : clean || 'file';
 }
 
 /** Why a file is missing, and what would help, after its name: "video.mov: 60 MB, the limit is 20 MB". */
-export function troubleWords(why: FileTrouble, file: Pick<FileRef, 'size'>): string {
+function troubleWords(why: FileTrouble, file: Pick<FileRef, 'size'>): string {
   switch (why) {
     case 'too_large': {
       const size = file.size !== null && file.size > FILE_LIMITS.bytes ? `${sizeText(file.size)}, ` : 'too large, ';

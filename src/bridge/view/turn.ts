@@ -104,7 +104,7 @@ function activityOf(state: TurnState, verbosity: Verbosity): Activity {
 const TOOL_LINES = 12;
 
 /** The agent's own list as people may see it. */
-export function todoItems(list: readonly TodoItem[]): TodoItem[] {
+function todoItems(list: readonly TodoItem[]): TodoItem[] {
   return list.map(({ text, status }) => ({ text: oneLine(redact(text).text, 200), status }));
 }
 
