@@ -95,6 +95,18 @@ describe('the envelope of a prompt', () => {
       .map((pieces) => pieces.join('')),
   );
 
+  it('names each picture, as a model without vision gets none', () => {
+    const items = [item('a', 'U02BOB')];
+    const file = { id: 'F1', name: 'chart.png', mimetype: 'image/png', size: null };
+    const note: FileNote = { file, how: 'image', number: 1, bytes: 70 };
+    const parts = { seal: SEAL, botUser: 'U0BOT', channel: 'C01GEN', isDirect: false, names, notPassedOn: [] };
+    const files = new Map(items.map(({ key }) => [key, [note]]));
+    const told = JSON.stringify(promptContent({ ...parts, items, context: [], files }));
+    expect(told).toContain('picture 1 of this input');
+    expect(told).toContain('chart.png');
+    expect(told).toContain('If you cannot see it, say so: your model may not read pictures.');
+  });
+
   it('user text, names and files cannot forge, split or end its lines', () => {
     const notesOf = (name: string, text: string): FileNote[] => {
       const file = { id: 'F1', name, mimetype: name, size: null };
