@@ -76,7 +76,6 @@ const OWN_SENTENCES: ReadonlySet<string> = new Set([
   'src/bridge/approvals/effects.ts',
   'src/bridge/approvals/shown.ts',
   'src/bridge/commands/binding-requests.ts',
-  'src/bridge/commands/command-runner.ts',
   'src/bridge/commands/table.ts',
   'src/bridge/intake/edits.ts',
   'src/bridge/intake/intake.ts',

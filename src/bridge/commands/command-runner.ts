@@ -11,6 +11,20 @@ import { moment } from '../text/moment.ts';
 import { oneLine } from '../text/one-line.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import { bindingText } from '../words/bindings.ts';
+import {
+  ASK_THERE,
+  giveNumberText,
+  NO_REQUESTS,
+  NOT_PAUSED,
+  NOTHING_RUNS,
+  pausedText,
+  RESUMED,
+  unknownCommandText,
+  WHICH_MESSAGE,
+  WRITE_IN_THREAD,
+  whichThreadText,
+  whichToStopText,
+} from '../words/commands.ts';
 import { feedbackText, NO_FEEDBACK } from '../words/feedback.ts';
 import { type BindingRequest, parseAgent, parseMode } from './binding-requests.ts';
 import type { FeedbackBook } from './feedback.ts';
@@ -70,8 +84,7 @@ export class CommandRunner {
       if (!verdict.allowed) return verdict.notice;
     }
     if (order.thread !== null || aboutOf(order.name) === 'anything') return this.#runInThread(order, order.thread);
-    if (aboutOf(order.name) === 'thread')
-      return `Slack doesn’t tell me in which thread you are. Write \`!${order.name}\` in the thread instead.`;
+    if (aboutOf(order.name) === 'thread') return whichThreadText(order.name);
     return this.#runInOwnThreads(order);
   }
 
@@ -79,9 +92,9 @@ export class CommandRunner {
   async #runInOwnThreads(order: Order): Promise<string> {
     const mine = this.#parts.workers.ofRequester(order.person.id);
     const notice = order.name === 'status' ? this.#parts.killSwitch.notice : null;
-    if (mine.length === 0) return notice ?? 'Nothing is running for you.';
+    if (mine.length === 0) return notice ?? NOTHING_RUNS;
     if (mine.length > 1 && order.name === 'stop') {
-      const lead = `You have ${mine.length} running threads. Write \`!stop\` in the one to stop:`;
+      const lead = whichToStopText(mine.length);
       return [lead, ...mine.map(threadLine)].join('\n');
     }
     const lines = mine.map(async (key) => `${threadLine(key)}: ${await this.#runInThread(order, key)}`);
@@ -113,7 +126,7 @@ export class CommandRunner {
       default:
         break;
     }
-    if (thread === null) return 'Write this command in the thread it is about.';
+    if (thread === null) return WRITE_IN_THREAD;
     const worker = workers.get(thread);
     const { seen } = order;
     switch (name) {
@@ -140,19 +153,19 @@ export class CommandRunner {
   async #listAudit({ args, person }: Order): Promise<string> {
     const { audit, policies } = this.#parts;
     const wanted = args === '' ? AUDIT_SHOWN : Number(args);
-    if (!Number.isInteger(wanted) || wanted < 1 || wanted > AUDIT_MOST) return `Give a number from 1 to ${AUDIT_MOST}.`;
+    if (!Number.isInteger(wanted) || wanted < 1 || wanted > AUDIT_MOST) return giveNumberText(AUDIT_MOST);
     const policy = policies.current();
     const isAdmin = can(policy, person, { do: 'administer' }, null).allowed;
     const entries = await audit.listLatest(wanted, ({ requester, thread }) => {
       const place = placeOfThread(thread);
       return isAdmin || requester === person.id || can(policy, person, { do: 'decide', requester }, place).allowed;
     });
-    return entries.length === 0 ? 'No requests yet.' : entries.map(auditLine).join('\n');
+    return entries.length === 0 ? NO_REQUESTS : entries.map(auditLine).join('\n');
   }
 
   async #listFeedback({ args }: Order): Promise<string> {
     const wanted = args === '' ? AUDIT_SHOWN : Number(args);
-    if (!Number.isInteger(wanted) || wanted < 1 || wanted > AUDIT_MOST) return `Give a number from 1 to ${AUDIT_MOST}.`;
+    if (!Number.isInteger(wanted) || wanted < 1 || wanted > AUDIT_MOST) return giveNumberText(AUDIT_MOST);
     const all = (await this.#parts.feedback?.list()) ?? [];
     if (all.length === 0) return NO_FEEDBACK;
     const good = all.filter(({ verdict }) => verdict === 'good').length;
@@ -164,10 +177,10 @@ export class CommandRunner {
   /** Explains a message of another channel only to its author, because others must not learn what is said there. */
   async #explainMessage({ args, team, place, person }: Order): Promise<string> {
     const linked = linkedMessage(team, args);
-    if (!linked) return 'Which message? Choose *Copy link* in its menu, then write `why` and the link.';
+    if (!linked) return WHICH_MESSAGE;
     const { outcomes, threads } = this.#parts;
     const isOwnMessage = outcomes.findOutcome(linked.key)?.user === person.id;
-    if (channelOfLink(linked) !== place.channel && !isOwnMessage) return 'Ask this in the channel of that message.';
+    if (channelOfLink(linked) !== place.channel && !isOwnMessage) return ASK_THERE;
     return explainMessage(linked, outcomes, threads);
   }
 
@@ -189,28 +202,20 @@ export class CommandRunner {
     const { killSwitch, workers } = this.#parts;
     await killSwitch.pause(by);
     const open = workers.wakeAll();
-    const turns = open === 1 ? '1 running turn' : `${open} running turns`;
-    const tasks = workers.inBackground;
-    const ends = tasks === 0 ? '' : ` and ${tasks} background ${tasks === 1 ? 'task' : 'tasks'}`;
-    return `Paused. I’m stopping ${turns}${ends}. Nothing new starts until an admin writes \`/agent resume\`.`;
+    return pausedText(open, workers.inBackground);
   }
 
   async #resumeAll(by: UserId): Promise<string> {
     const { killSwitch, workers } = this.#parts;
-    if (!killSwitch.paused) return 'The agent is not paused.';
+    if (!killSwitch.paused) return NOT_PAUSED;
     await killSwitch.resume(by);
     workers.wakeAll();
-    return 'Resumed. I won’t run the messages that I refused during the pause: I told their authors to send them again.';
+    return RESUMED;
   }
 }
 
 function explainUnknown(words: string, mark: '!' | ''): string {
-  const way = mark === '!' ? '!' : '/agent ';
-  const similar = similarCommand(words.split(/\s/, 1)[0] ?? '');
-  const meant = similar === null ? `\`${way}commands\` lists all commands.` : `Did you mean \`${way}${similar}\`?`;
-  // `/agent fix the build` is no typing error: its author wants something done.
-  const task = /\s/.test(words) ? ' To give me a task, mention me.' : '';
-  return `There is no command ${asCode(`${mark}${oneLine(words, 40)}`)}. ${meant}${task}`;
+  return unknownCommandText(words, mark, similarCommand(words.split(/\s/, 1)[0] ?? ''));
 }
 
 const AUDIT_SHOWN = 10;
