@@ -46,13 +46,16 @@ describe('the package', () => {
       'policy.example.yml',
       '.env.example',
       'README.md',
+      'docs/settings.md',
       'CHANGELOG.md',
       'SECURITY.md',
       'LICENSE',
     ]) {
       expect(listed).toContain(path);
     }
-    const odd = listed.filter((path) => !/^(bin|dist)\/|^[^/]+\.(yml|json|md)$|^LICENSE$|^\.env\.example$/.test(path));
+    const odd = listed.filter(
+      (path) => !/^(bin|dist)\/|^docs\/[a-z-]+\.md$|^[^/]+\.(yml|json|md)$|^LICENSE$|^\.env\.example$/.test(path),
+    );
     expect(odd).toEqual([]);
     expect(
       listed.filter((path) => /(^|\/)(test|bench)\/|^(src|sandbox)\/|(?<!\.d)\.tsx?$|\/build\.js$|\.map$/.test(path)),

@@ -5,35 +5,39 @@ import { SETTINGS, settingsTable } from '../src/config/settings.ts';
 import { troublesTable } from '../src/doctor/troubles.ts';
 import { metricsTable } from '../src/ops/metrics.ts';
 
-/** What stands between the markers `<!-- name:start -->` and `<!-- name:end -->`. */
-function between(name: string): string {
-  const readme = readFileSync('README.md', 'utf8');
+/** What stands between the markers `<!-- name:start -->` and `<!-- name:end -->` of a page. */
+function between(page: string, name: string): string {
+  const readme = readFileSync(page, 'utf8');
   const [start, end] = [`<!-- ${name}:start -->`, `<!-- ${name}:end -->`];
   expect(readme).toContain(start);
-  expect(readme.indexOf(end), `README.md has no ${end}`).toBeGreaterThan(readme.indexOf(start));
+  expect(readme.indexOf(end), `${page} has no ${end}`).toBeGreaterThan(readme.indexOf(start));
   return readme.slice(readme.indexOf(start) + start.length, readme.indexOf(end)).trim();
 }
 
 describe('README.md', () => {
+  it('is short', () => {
+    expect(readFileSync('README.md', 'utf8').split('\n').length).toBeLessThanOrEqual(150);
+  });
+
   it('has the table of settings that the code makes', () => {
-    expect(between('settings')).toBe(settingsTable());
+    expect(between('docs/settings.md', 'settings')).toBe(settingsTable());
   });
 
   it('has the table of troubles that doctor can name', () => {
-    expect(between('troubles')).toBe(troublesTable());
+    expect(between('docs/troubles.md', 'troubles')).toBe(troublesTable());
   });
 
   it('has the table of commands that the code makes', () => {
-    expect(between('commands')).toBe(commandsTable());
+    expect(between('docs/using.md', 'commands')).toBe(commandsTable());
   });
 
   it('has the table of metrics that the code makes', () => {
-    expect(between('metrics')).toBe(metricsTable());
+    expect(between('docs/operating.md', 'metrics')).toBe(metricsTable());
   });
 });
 
-describe('buttons that README.md names', () => {
-  const readme = readFileSync('README.md', 'utf8');
+describe('buttons that the pages for users name', () => {
+  const readme = readFileSync('README.md', 'utf8') + readFileSync('docs/using.md', 'utf8');
   const rows = readme.split('\n').flatMap((line) => /^\| click (.*?) \|/.exec(line)?.[1] ?? []);
   const named = rows.flatMap((row) => [...row.matchAll(/\*([^*]+)\*/g)].map(([, name = '']) => name));
 

@@ -4,11 +4,11 @@ export interface MetricEntry {
   kind: 'counter' | 'gauge' | 'histogram';
   /** What tells its series apart: few, known values. */
   labels: readonly string[];
-  /** The README's table row. */
+  /** The table row in docs/operating.md. */
   help: string;
 }
 
-/** Every metric, written once: README and `/metrics` are held to it. */
+/** Every metric, written once: docs/operating.md and `/metrics` are held to it. */
 export const METRICS = [
   {
     name: 'inbound_events',

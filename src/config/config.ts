@@ -223,7 +223,7 @@ export function formatProblems(problems: readonly ConfigProblem[]): string {
     '',
     ...lines,
     '',
-    'The bridge reads its settings from the environment and from a file named .env (see .env.example and README.md).',
+    'The bridge reads its settings from the environment and from a file named .env (see .env.example and docs/settings.md).',
     `To try the bridge without accounts, run: ${commandName('sandbox')}`,
     '',
   ].join('\n');

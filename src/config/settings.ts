@@ -1,6 +1,6 @@
 export interface Setting {
   name: string;
-  /** What it means: the README's table row. */
+  /** What it means: the table row in docs/settings.md. */
   description: string;
   /** The value that an absent or empty setting has; `null`: none. */
   default: string | null;
@@ -8,7 +8,7 @@ export interface Setting {
   secret?: true;
 }
 
-/** Every setting. Tests hold README and .env.example to this list. */
+/** Every setting. Tests hold docs/settings.md and .env.example to this list. */
 export const SETTINGS = [
   {
     name: 'SLACK_BOT_TOKEN',
@@ -255,7 +255,7 @@ export function defaultOf(name: SettingName): string {
   return SETTINGS.find((setting) => setting.name === name)?.default ?? '';
 }
 
-/** README's table of settings, in Markdown. */
+/** The table of docs/settings.md, in Markdown. */
 export function settingsTable(): string {
   const rows = SETTINGS.map(({ name, description, default: value }) => {
     return `| \`${name}\` | ${value === null ? '' : `\`${value}\``} | ${description} |`;

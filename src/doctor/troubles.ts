@@ -27,7 +27,7 @@ interface Trouble {
   fix: string;
 }
 
-/** All troubles that doctor can find. Tests hold README's troubleshooting table to this list and cover each entry. */
+/** All troubles that doctor can find. Tests hold the table in docs/troubles.md to this list and cover each entry. */
 export const TROUBLES = {
   setting: { check: 'configuration', level: 'fail', says: '{setting} {problem}', fix: '{fix}' },
   clock_off: {
@@ -275,7 +275,7 @@ export const TROUBLES = {
 
 export type TroubleName = keyof typeof TROUBLES;
 
-/** README's troubleshooting table, in Markdown. */
+/** The table of docs/troubles.md, in Markdown. */
 export function troublesTable(): string {
   const cell = (text: string) => text.replaceAll(/\{(\w+)\}/g, '…').replaceAll('|', '\\|');
   const rows = Object.entries(TROUBLES)

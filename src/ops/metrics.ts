@@ -85,7 +85,7 @@ export function createPromMetrics(): PromMetrics {
   };
 }
 
-/** README's table of metrics, in Markdown. */
+/** The table of metrics in docs/operating.md, in Markdown. */
 export function metricsTable(): string {
   const rows = METRICS.map(({ name, kind, labels, help }) => {
     const full = `${METRIC_PREFIX}${name}${kind === 'counter' ? '_total' : ''}`;

@@ -282,7 +282,7 @@ describe('formatProblems', () => {
   LOG_LEVEL is not a log level.
       Use debug, info, warn or error.
 
-The bridge reads its settings from the environment and from a file named .env (see .env.example and README.md).
+The bridge reads its settings from the environment and from a file named .env (see .env.example and docs/settings.md).
 To try the bridge without accounts, run: npm run sandbox
 `);
   });

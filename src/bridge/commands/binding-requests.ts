@@ -20,7 +20,7 @@ export function parseMode(args: string): BindingRequest {
   const mode = MODES.find((each) => each.toLowerCase() === word.toLowerCase());
   if (mode) return { kind: 'bind', change: { permissions: mode } };
   if (word.toLowerCase() === 'unrestricted')
-    return { kind: 'wrong', notice: 'You can set `unrestricted` only in the configuration (see README).' };
+    return { kind: 'wrong', notice: 'You can set `unrestricted` only in the configuration (see docs/policy.md).' };
   return { kind: 'wrong', notice: `Write \`mode\` and one of ${MODES.join(', ')} or default.` };
 }
 

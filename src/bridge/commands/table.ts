@@ -204,7 +204,7 @@ export function similarCommand(word: string): CommandName | null {
 
 const LONGEST_NAME = 8;
 
-/** README's table of commands, in Markdown. */
+/** The table of commands in docs/using.md, in Markdown. */
 export function commandsTable(): string {
   const cell = (text: string) => text.replaceAll('|', '\\|');
   const rows = TABLE.map(({ name, aliases, args, help, who }) => {
