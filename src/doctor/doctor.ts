@@ -13,7 +13,15 @@ import { checkEvents, type RunningBridge } from './events.ts';
 import { checkLetta } from './letta.ts';
 import { userOfPort } from './os-user.ts';
 import { type AddFinding, type Finding, fine, type Report, trouble } from './report.ts';
-import { checkAppToken, checkBot, checkChannels, checkClock, checkScopes, type SlackParts } from './slack.ts';
+import {
+  checkAppToken,
+  checkBot,
+  checkChannels,
+  checkClock,
+  checkScopes,
+  findTestChannel,
+  type SlackParts,
+} from './slack.ts';
 import { checkStore } from './store.ts';
 
 export interface DoctorParts {
@@ -25,7 +33,7 @@ export interface DoctorParts {
   clock: Clock;
   random: Random;
   log: Log;
-  /** The channel in which to test events and buttons; `null`: do not test them. */
+  /** Id or `#name` of the channel in which to test events and buttons; `null`: do not test them. */
   channel: string | null;
   /** ms that the socket may take to connect. */
   connectMs: number;
@@ -96,7 +104,10 @@ async function checkSlack(
   const reachable =
     mode.kind === 'http' || (await checkAppToken({ appApi: apiOf(mode.appToken), bot, config }, addFinding));
   const channels = await checkChannels(slack, bot, config.policy.channels.ids, addFinding);
-  if (reachable) await checkEvents({ ...slack, ...parts, config, bot, bridge }, addFinding);
+  if (reachable) {
+    const channel = await findTestChannel(slack.api, parts.channel, bot, addFinding);
+    await checkEvents({ ...slack, ...parts, config, bot, bridge, channel }, addFinding);
+  }
   return { bot, channels };
 }
 

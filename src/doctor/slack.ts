@@ -12,6 +12,7 @@ import {
   inspectChannel,
 } from '../slack/api/inspect.ts';
 import { type SlackApi, SlackError } from '../slack/api/slack-api.ts';
+import { createDirectory } from '../slack/people/directory.ts';
 import { createHttpTransport } from '../slack/receiver/http.ts';
 import { createSocketTransport } from '../slack/receiver/socket.ts';
 import type { Accept, Transport } from '../slack/receiver/transport.ts';
@@ -117,7 +118,12 @@ export async function checkChannels(
   const names = new Map<string, string>();
   const good: string[] = [];
   for (const id of ids.filter((each) => !isDirect(each))) {
-    const channel = await inspectChannel(api, id);
+    const channel = await inspectChannel(api, id).catch((error: unknown) => {
+      if (error instanceof SlackError && error.error === 'missing_scope') return 'unseen' as const;
+      throw error;
+    });
+    // `checkScopes` has named what is missing.
+    if (channel === 'unseen') continue;
     if (channel === null) {
       addFinding(trouble('channel_unknown', { channel: id, bot: bot.botName }));
       continue;
@@ -130,6 +136,29 @@ export async function checkChannels(
   }
   if (good.length > 0) addFinding(fine('channels', `the bot is in ${good.join(', ')}`));
   return names;
+}
+
+/**
+ * The id of the channel for the self-test. An id is taken as it is, since the self-test itself says what is wrong with it.
+ * @param wanted an id or a name, with or without `#`; `null`: no self-test
+ */
+export async function findTestChannel(
+  api: SlackApi,
+  wanted: string | null,
+  bot: BotReport,
+  addFinding: AddFinding,
+): Promise<string | null> {
+  if (wanted === null || /^[CG][A-Z0-9]+$/.test(wanted)) return wanted;
+  try {
+    const found = await createDirectory(api).findChannel(wanted);
+    if ('found' in found) return found.found.id;
+    addFinding(trouble('test_channel_unknown', { channel: wanted, bot: bot.botName }));
+  } catch (error) {
+    if (!(error instanceof SlackError || error instanceof BridgeError)) throw error;
+    const why = error instanceof SlackError ? error.error : error.message;
+    addFinding(trouble('channels_unlisted', { error: why, channel: wanted }));
+  }
+  return null;
 }
 
 /** Opens the same transport for Slack's deliveries as the bridge would. */

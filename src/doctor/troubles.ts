@@ -118,7 +118,19 @@ export const TROUBLES = {
     check: 'events',
     level: 'warn',
     says: 'Events and buttons were not tested',
-    fix: 'Run doctor with --channel and the id of a channel the bot is in.',
+    fix: 'Run doctor with --channel and the name or id of a channel the bot is in.',
+  },
+  test_channel_unknown: {
+    check: 'events',
+    level: 'fail',
+    says: 'The bot cannot find the channel {channel} for the self-test',
+    fix: 'If the channel is private, write /invite @{bot} in it; else correct the name after --channel.',
+  },
+  channels_unlisted: {
+    check: 'events',
+    level: 'fail',
+    says: 'Slack does not list its channels, so {channel} was not found ({error})',
+    fix: 'Run doctor with --channel and the channel’s id (channel details, at the bottom).',
   },
   bridge_unreachable: {
     check: 'events',

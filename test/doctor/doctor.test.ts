@@ -362,6 +362,33 @@ describe.concurrent('doctor’s look at Slack', () => {
     expect(named(report, 'post_refused')?.text).toBe('The bot could not post the self-test in C03OUT (not_in_channel)');
   });
 
+  it.for(['#general', 'general', '#General'])(
+    'finds the self-test’s channel by its name: %s',
+    async (channel, context) => {
+      const { examine } = await ward(context);
+      const report = await examine({ channel });
+      expect(troublesOf(report)).toEqual([]);
+      expect(textOf(report, 'events')).toContain('the bot’s own message came back');
+    },
+  );
+
+  it('reports a self-test’s channel that it cannot find, and posts nothing', async (context) => {
+    const { examine, slack } = await ward(context);
+    const report = await examine({ channel: '#nowhere' });
+    expect(named(report, 'test_channel_unknown')?.text).toContain('#nowhere');
+    expect(named(report, 'test_channel_unknown')?.fix).toContain('/invite @agent');
+    expect(exitCode(report)).toBe(1);
+    expect(slack.control.messages(CHANNEL)).toEqual([]);
+  });
+
+  it('asks for an id where Slack does not list channels', async (context) => {
+    const { examine } = await ward(context, { scopes: SCOPES.filter((scope) => !scope.endsWith(':read')) });
+    const report = await examine({ channel: '#general' });
+    expect(troublesOf(report)).toContain('scopes_missing');
+    expect(named(report, 'channels_unlisted')?.text).toContain('missing_scope');
+    expect(named(report, 'channels_unlisted')?.fix).toContain('id');
+  });
+
   it('leaves messages of people unacknowledged, so that Slack delivers them again', async (context) => {
     const { examine, slack } = await ward(context, { retryDelaysMs: [0, 200, 200], ackTimeoutMs: 300 });
     const onPosted = () => void slack.control.message({ channel: CHANNEL, user: 'U01ALICE', text: '@agent hello' });
