@@ -1,17 +1,19 @@
 import { parseArgs } from 'node:util';
 import { stayAlive, systemClock, systemRandom } from '../clock.ts';
 import { commandName } from '../command-name.ts';
+import { doctorCommand } from '../doctor/command.ts';
 import { createSocketDialer } from '../letta/link/socket.ts';
 import { readManifest } from '../manifest/file.ts';
 import { createLog } from '../ops/log.ts';
 import { printable, printableLine } from '../printable.ts';
 import { openFiles } from './files.ts';
-import { runSetup } from './setup.ts';
+import { nextStep } from './next-step.ts';
+import { runSetup, type SetupDone } from './setup.ts';
 import { createTerminal } from './terminal.ts';
 
 const USAGE = `${commandName('setup')}
 Asks for everything the bridge needs, checks each answer, writes .env and policy.yml into this folder, then runs
-doctor. You can stop at any time: the next run keeps every setting that works.
+doctor, on a terminal with a test in Slack if you want. You can stop at any time: the next run keeps every setting that works.
 `;
 
 try {
@@ -24,11 +26,14 @@ try {
   process.exit(2);
 }
 
-const terminal = createTerminal(process.stdin, process.stdout, process.stdin.isTTY === true);
+const isInteractive = process.stdin.isTTY === true;
+const terminal = createTerminal(process.stdin, process.stdout, isInteractive);
 const alive = stayAlive();
+let done: SetupDone;
 try {
-  await runSetup({
+  done = await runSetup({
     terminal,
+    isInteractive,
     files: openFiles(process.cwd(), process.env),
     manifest: readManifest(),
     dial: createSocketDialer(systemClock),
@@ -46,5 +51,7 @@ try {
   alive.letGo();
 }
 terminal.say('\n4. Doctor');
-process.argv.splice(2);
-await import('../doctor/main.ts');
+const { botName, testChannel } = done;
+const code = await doctorCommand(testChannel === null ? [] : ['--channel', testChannel], process.env);
+terminal.say(`\n${nextStep(code === 0, botName)}`);
+process.exit(code);

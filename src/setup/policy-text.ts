@@ -1,6 +1,8 @@
 export interface PolicyAnswers {
   /** `members`, or ids of people and user groups. */
   users: readonly { id: string; name: string }[];
+  /** Ids of people and user groups; may be empty. */
+  admins: readonly { id: string; name: string }[];
   /** `*`, or ids of channels. */
   channels: readonly { id: string; name: string }[];
   directMessages: boolean;
@@ -15,14 +17,17 @@ function comment(name: string): string {
 }
 
 /** The text of policy.yml for these answers; everything else keeps its default (policy.example.yml). */
-export function policyText({ users, channels, directMessages, directAgent }: PolicyAnswers): string {
+export function policyText({ users, admins, channels, directMessages, directAgent }: PolicyAnswers): string {
   const places = channels.map(
     ({ id, name }) => `  ${id === '*' ? '"*"' : id}:${id === '*' ? '' : comment(`#${name}`)}`,
   );
+  const people = (all: PolicyAnswers['users']) =>
+    all.map(({ id, name }) => `  - ${id}${id === name ? '' : comment(name)}`);
   return [
     '# Who may use the bot, and where. All settings: policy.example.yml. To reload it: `kill -HUP` the bridge.',
     'users:',
-    ...users.map(({ id, name }) => `  - ${id}${id === name ? '' : comment(name)}`),
+    ...people(users),
+    ...(admins.length > 0 ? ['', 'admins:', ...people(admins)] : []),
     '',
     'channels:',
     ...places,

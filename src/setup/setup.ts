@@ -1,5 +1,6 @@
 import type { Clock, Log, Random } from '../bridge/ports.ts';
 import * as shapes from '../config/checks.ts';
+import type { Config } from '../config/config.ts';
 import { defaultOf } from '../config/settings.ts';
 import { BridgeError } from '../errors.ts';
 import type { FetchLike } from '../letta/hosted-api.ts';
@@ -22,6 +23,8 @@ export interface Files {
   /** Writes settings into `.env` at once, so that a later run continues from there; `null` comments one out. */
   writeEnv(settings: Readonly<Record<string, string | null>>): void;
   hasPolicy(): boolean;
+  /** What the bridge would read; `null` while something is missing or wrong, which doctor explains. */
+  readConfig(): Config | null;
   writePolicy(text: string): void;
 }
 
@@ -34,20 +37,31 @@ export interface SetupParts {
   clock: Clock;
   random: Random;
   log: Log;
+  /** Whether a person is there to answer an offer; without one, setup posts nothing. */
+  isInteractive: boolean;
+}
+
+/** What setup leaves to do. */
+export interface SetupDone {
+  botName: string;
+  /** Id of the channel where doctor should post its self-test; `null`: none. */
+  testChannel: string | null;
 }
 
 /** Asks for everything that the bridge needs and checks each answer at once. Keeps settings that already work. */
-export async function runSetup(parts: SetupParts): Promise<void> {
+export async function runSetup(parts: SetupParts): Promise<SetupDone> {
   const { terminal, files } = parts;
   const bot = await setUpSlackApp(parts);
   const agents = await setUpLetta(parts);
-  if (files.hasPolicy() && (await askYesOrNo(terminal, 'policy.yml already exists. Keep it?', 'yes'))) return;
   const directory = createDirectory(apiOf(parts, files.readEnv().SLACK_BOT_TOKEN ?? ''));
-  const answers = await askForAccess(terminal, directory, bot, agents);
-  files.writePolicy(policyText(answers));
-  // The bridge refuses a policy that is set in both places.
-  files.writeEnv({ SLACK_ALLOWED_USERS: null, SLACK_ALLOWED_CHANNELS: null });
-  terminal.say('  ✓ policy.yml written');
+  if (!files.hasPolicy() || !(await askYesOrNo(terminal, 'policy.yml already exists. Keep it?', 'yes'))) {
+    const answers = await askForAccess(parts, directory, bot, agents);
+    files.writePolicy(policyText(answers));
+    // The bridge refuses a policy that is set in both places.
+    files.writeEnv({ SLACK_ALLOWED_USERS: null, SLACK_ALLOWED_CHANNELS: null, ADMINS: null });
+    terminal.say('  ✓ policy.yml written');
+  }
+  return { botName: bot.botName, testChannel: await offerTest(parts, directory) };
 }
 
 function apiOf({ files, clock, random, log }: SetupParts, token: string) {
@@ -186,17 +200,39 @@ async function setUpLetta(parts: SetupParts): Promise<Agents> {
   const { terminal, files } = parts;
   terminal.say('\n2. Letta');
   const { LETTA_API_KEY, LETTA_APP_SERVER_URL } = files.readEnv();
-  const mode = LETTA_APP_SERVER_URL
-    ? 'app-server'
-    : LETTA_API_KEY
-      ? 'cloud'
-      : await chooseOne(terminal, 'Where does the agent run?', [
-          { label: 'Letta’s cloud, with a computer that runs letta server', value: 'cloud' as const },
-          { label: 'your own Letta App Server', value: 'app-server' as const },
-        ]);
+  const mode = LETTA_APP_SERVER_URL ? 'app-server' : LETTA_API_KEY ? 'cloud' : await chooseMode(terminal);
   const found = mode === 'cloud' ? await setUpCloud(parts) : await setUpAppServer(parts);
   await chooseAgent(parts, found.agents ?? []);
   return found.agents ?? [];
+}
+
+const HOW_TO_GET_LETTA = `  On the computer where the agent should work (it needs Node 22.19 or newer):
+
+    npm install -g @letta-ai/letta-code
+
+  Then one of two:
+  - With Letta’s cloud: make an API key (app.letta.com, API keys), and run there
+
+      letta server
+
+  - Without it, on this computer: take a key from a model provider, give it to Letta, and start it
+    (letta connect --help lists all providers):
+
+      letta --backend local connect anthropic YOUR_KEY
+      letta server --backend local --listen ws://127.0.0.1:4500
+
+  Let letta server run, and go on here; or stop now: the next run keeps what is set.`;
+
+async function chooseMode(terminal: Terminal): Promise<'cloud' | 'app-server'> {
+  for (;;) {
+    const mode = await chooseOne(terminal, 'Where does the agent run?', [
+      { label: 'Letta’s cloud, with a computer that runs letta server', value: 'cloud' as const },
+      { label: 'your own Letta App Server', value: 'app-server' as const },
+      { label: 'nowhere yet: show me how to get Letta', value: null },
+    ]);
+    if (mode !== null) return mode;
+    terminal.say(HOW_TO_GET_LETTA);
+  }
 }
 
 async function setUpCloud(parts: SetupParts): Promise<LettaReport> {
@@ -277,7 +313,7 @@ function splitWords(answer: string): string[] {
 }
 
 async function askForAccess(
-  terminal: Terminal,
+  { terminal, files }: SetupParts,
   directory: Directory,
   bot: BotReport,
   agents: Agents,
@@ -290,6 +326,16 @@ async function askForAccess(
     resolveAll(splitWords(answer), async (word) =>
       word === 'members' ? { found: { id: word, name: word } } : directory.findPerson(word),
     ),
+  );
+  const admins = await askUntil(
+    terminal,
+    {
+      text: 'Who administers it: changes agents and permissions, pauses it, and is named in refusals? (people, user groups, or none)',
+      fallback: files.readEnv().ADMINS || 'none',
+    },
+    async (answer) => {
+      return answer === 'none' ? { value: [] } : resolveAll(splitWords(answer), directory.findPerson);
+    },
   );
   const channels = await askUntil(
     terminal,
@@ -318,7 +364,7 @@ async function askForAccess(
       ...agents.map(({ id, name }) => ({ label: line`${name} (${id})`, value: id })),
     ]);
   }
-  return { users, channels, directMessages, directAgent };
+  return { users, admins, channels, directMessages, directAgent };
 }
 
 /** More are not offered as one answer. */
@@ -331,6 +377,29 @@ async function joinedChannels(directory: Directory): Promise<string> {
   // A name from outside never becomes a part of the answer that means something else.
   const words = found.value.map(({ id, name }) => (/^[\p{L}\p{M}\p{N}_-]+$/u.test(name) ? `#${name}` : id));
   return words.join(', ');
+}
+
+/** @returns the id of the channel in which somebody wants a test posted */
+async function offerTest({ terminal, files, isInteractive }: SetupParts, directory: Directory): Promise<string | null> {
+  const allowed = files.readConfig()?.policy.channels;
+  if (!isInteractive || !allowed) return null;
+  const joined = await asProblem(async () => ({ value: await directory.listJoined() }));
+  if (!('value' in joined)) return null;
+  const open = joined.value.filter(({ id }) => allowed.everywhere || allowed.ids.includes(id)).slice(0, JOINED);
+  const [first] = open;
+  if (!first) return null;
+  const where = open.length === 1 ? line`#${first.name}` : 'a channel';
+  if (
+    !(await askYesOrNo(
+      terminal,
+      `Post a test with a button in ${where}, to see that Slack reaches this machine?`,
+      'yes',
+    ))
+  )
+    return null;
+  if (open.length === 1) return first.id;
+  const options = open.map(({ id, name }) => ({ label: line`#${name}`, value: id }));
+  return chooseOne(terminal, 'In which channel?', options);
 }
 
 async function resolveAll<What extends { id: string }>(

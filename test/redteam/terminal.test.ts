@@ -130,13 +130,15 @@ describe('foreign names in a terminal', () => {
       '1',
       '@nobody',
       'U0123',
+      '@nobody',
+      'U0123',
       '#none',
       'C1',
       'yes',
       '1',
     ];
     input.write(`${said.join('\n')}\n`);
-    await runSetup({ ...world, terminal, files, manifest: readManifest() });
+    await runSetup({ ...world, isInteractive: false, terminal, files, manifest: readManifest() });
     terminal.close();
     expect(shown).toContain('exe.cod');
     expectSafe(shown);

@@ -12,6 +12,7 @@ import { createSocketDialer } from '../../src/letta/link/socket.ts';
 import { readManifest } from '../../src/manifest/file.ts';
 import { withSettings } from '../../src/setup/env-file.ts';
 import { openFiles } from '../../src/setup/files.ts';
+import { nextStep } from '../../src/setup/next-step.ts';
 import { policyText } from '../../src/setup/policy-text.ts';
 import { runSetup } from '../../src/setup/setup.ts';
 import { createTerminal, type Terminal } from '../../src/setup/terminal.ts';
@@ -61,10 +62,11 @@ async function stage(
     SLACK_API_URL: slack.url,
     ...(surface === 'hosted' && { LETTA_BASE_URL: letta.url }),
   });
-  const run = async (...answers: string[]) => {
+  const runWith = async (isInteractive: boolean, answers: string[]) => {
     const person = createPerson(answers);
     const outcome = await runSetup({
       terminal: person,
+      isInteractive,
       files,
       manifest,
       dial: createSocketDialer(systemClock),
@@ -73,14 +75,16 @@ async function stage(
       random: systemRandom,
       log: createMemoryLog(),
     }).then(
-      () => 'done',
-      (error: Error) => error.message,
+      ({ testChannel }) => ({ outcome: 'done', testChannel }),
+      (error: Error) => ({ outcome: error.message, testChannel: null }),
     );
-    return { outcome, left: person.left, seen: person.seen.join('\n') };
+    return { ...outcome, left: person.left, seen: person.seen.join('\n') };
   };
+  const run = (...answers: string[]) => runWith(false, answers);
+  const runAtTerminal = (...answers: string[]) => runWith(true, answers);
   const read = (name: string) => readFileSync(join(folder, name), 'utf8');
   const policy = () => loadConfig(files.readEnv(), (path) => readFileSync(join(folder, path), 'utf8')).policy;
-  return { slack, letta, folder, files, run, read, policy };
+  return { slack, letta, folder, files, run, runAtTerminal, read, policy };
 }
 
 const TWO: Agent[] = [
@@ -99,6 +103,7 @@ describe('setup', () => {
       letta.url,
       MARKED.letta,
       'members, @oncall',
+      '@alice, @oncall',
       '#general, #outside',
       'yes',
     );
@@ -114,6 +119,7 @@ describe('setup', () => {
     expect(statSync(join(folder, '.env')).mode & 0o777).toBe(0o600);
     expect(policy()).toMatchObject({
       users: { members: true, ids: [], groups: ['S01ONCALL'] },
+      admins: { ids: ['U01ALICE'], groups: ['S01ONCALL'] },
       channels: { everywhere: false, directMessages: true, ids: ['C01GEN', 'C03OUT'] },
     });
     expect(statSync(join(folder, 'policy.yml')).mode & 0o777).toBe(0o644);
@@ -130,6 +136,7 @@ describe('setup', () => {
       MARKED.letta,
       '1',
       'bob@example.com',
+      '',
       '*',
       'y',
       '3',
@@ -140,6 +147,7 @@ describe('setup', () => {
     expect(files.readEnv()).toMatchObject({ LETTA_API_KEY: MARKED.letta, LETTA_AGENT_ID: 'agent-1' });
     expect(policy()).toMatchObject({
       users: { members: false, ids: ['U02BOB'] },
+      admins: { ids: [], groups: [] },
       channels: { everywhere: true, directMessages: true },
     });
     expect(policy().places.get('dm')?.binding).toMatchObject({ agentId: 'agent-2' });
@@ -147,7 +155,7 @@ describe('setup', () => {
 
   it('offers the channels that the bot is in; Enter takes them', async (context) => {
     const { letta, run, policy } = await stage(context);
-    const answers = ['', MARKED.bot, MARKED.app, '2', letta.url, MARKED.letta, '', '', ''];
+    const answers = ['', MARKED.bot, MARKED.app, '2', letta.url, MARKED.letta, '', '', '', ''];
     const { outcome, seen } = await run(...answers);
     expect(outcome).toBe('done');
     expect(seen).toContain('[#general, ');
@@ -174,6 +182,8 @@ describe('setup', () => {
       MARKED.letta,
       '@nobody',
       '@bob',
+      'members',
+      '@bob',
       '#nowhere',
       '#eng',
       'perhaps',
@@ -185,10 +195,11 @@ describe('setup', () => {
     expect(seen).toContain('belongs in SLACK_APP_TOKEN');
     expect(seen).toContain('Slack refuses it (invalid_auth)');
     expect(seen).toContain('it belongs to the app A0OTHER, the bot token to the app A0SANDBOX');
-    expect(seen).toContain('a number from 1 to 2');
+    expect(seen).toContain('a number from 1 to 3');
     expect(seen).toContain('ws:// instead of http://');
     expect(seen).toContain('the App Server answered 401');
     expect(seen).toContain('no person and no user group is called @nobody');
+    expect(seen).toContain('no person and no user group is called @members');
     expect(seen).toContain('the bot cannot find the channel #nowhere');
     expect(seen).toContain('yes or no');
     expect(slack.control.log().filter((entry) => entry.type === 'call' && entry.method.startsWith('chat.'))).toEqual(
@@ -203,7 +214,15 @@ describe('setup', () => {
     const person = createPerson(['Prod', slack.tokens.bot]);
     const files = openFiles(temporaryFolder(context), { SLACK_API_URL: slack.url });
     const world = { clock: systemClock, random: systemRandom, log: createMemoryLog() };
-    const parts = { ...world, terminal: person, files, manifest, dial: createSocketDialer(systemClock), fetch };
+    const parts = {
+      ...world,
+      isInteractive: false,
+      terminal: person,
+      files,
+      manifest,
+      dial: createSocketDialer(systemClock),
+      fetch,
+    };
     await expect(runSetup(parts)).rejects.toThrow('the input has ended');
     expect(person.seen.join('\n')).toContain('it lacks im:history');
     expect(person.seen.join('\n')).toContain('Reinstall to Workspace');
@@ -217,7 +236,7 @@ describe('setup', () => {
     const second = await run(MARKED.app, '2', letta.url, MARKED.letta);
     expect(second.outcome).toBe('the input has ended');
     expect(second.seen).toContain('SLACK_BOT_TOKEN is set and works: kept');
-    const third = await run(letta.url, '', '#general', '');
+    const third = await run(letta.url, '', '', '#general', '');
     expect(third.outcome).toBe('done');
     expect(third.seen).not.toContain('***');
     expect(policy().users.members).toBe(true);
@@ -232,6 +251,53 @@ describe('setup', () => {
     expect(seen).toContain('SLACK_BOT_TOKEN is set, but Slack refuses it (invalid_auth)');
     expect(files.readEnv().SLACK_BOT_TOKEN).toBe(MARKED.bot);
     expect(statSync(join(folder, '.env')).mode & 0o777).toBe(0o600);
+  });
+});
+
+describe('setup’s way to Letta and to the first message', () => {
+  it('explains how to get Letta to who has none, and asks again', async (context) => {
+    const { run, letta } = await stage(context);
+    const { seen, outcome } = await run('', MARKED.bot, MARKED.app, '3', '2', letta.url, MARKED.letta);
+    expect(seen).toContain('npm install -g @letta-ai/letta-code\n');
+    expect(seen).toContain('letta --backend local connect anthropic YOUR_KEY\n');
+    expect(seen.match(/Where does the agent run/g)).toHaveLength(2);
+    expect(seen).toContain('Letta Code 0.32.18 answers');
+    expect(outcome).toBe('the input has ended');
+  });
+
+  it('moves ADMINS of .env into the policy when Enter accepts it', async (context) => {
+    const { run, letta, files, folder, policy } = await stage(context);
+    writeFileSync(join(folder, '.env'), 'ADMINS=U01ALICE\n');
+    await run('', MARKED.bot, MARKED.app, '2', letta.url, MARKED.letta, '', '', '#general', '');
+    expect(policy().admins.ids).toEqual(['U01ALICE']);
+    expect(files.readEnv().ADMINS).toBeUndefined();
+  });
+
+  it('offers a test in allowed channels that the bot is in', async (context) => {
+    const { runAtTerminal, letta } = await stage(context);
+    const access = ['', '', '#general, #outside', ''];
+    const first = await runAtTerminal('', MARKED.bot, MARKED.app, '2', letta.url, MARKED.letta, ...access, 'yes');
+    expect(first).toMatchObject({ outcome: 'done', testChannel: 'C01GEN', left: [] });
+    expect(first.seen).toContain('Post a test with a button in #general');
+    expect(await runAtTerminal('', '', 'no')).toMatchObject({ outcome: 'done', testChannel: null, left: [] });
+    const changed = await runAtTerminal('', 'no', '', '', '#general, #eng', '', 'yes', '2');
+    expect(changed).toMatchObject({ outcome: 'done', testChannel: 'C02ENG', left: [] });
+  });
+
+  it('without a terminal posts nothing and asks about no test', async (context) => {
+    const { run, letta } = await stage(context);
+    const answers = ['', MARKED.bot, MARKED.app, '2', letta.url, MARKED.letta, '', '', '#general', ''];
+    const { testChannel, seen } = await run(...answers);
+    expect(testChannel).toBeNull();
+    expect(seen).not.toContain('Post a test');
+  });
+
+  it('ends with the next step in one line', () => {
+    expect(nextStep(true, 'agent')).toBe(
+      'Next: start the bridge with npm start, and write in Slack: @agent what can you do?',
+    );
+    expect(nextStep(false, 'agent')).toBe('Next: fix what has a ✗ above, then run npm run doctor again.');
+    expect(nextStep(true, 'a\n\u001b[2J').split('\n')).toHaveLength(1);
   });
 });
 
@@ -279,6 +345,7 @@ describe('the files that setup writes', () => {
       fc.property(fc.string({ unit: 'binary' }), fc.string(), (channel, person) => {
         const text = policyText({
           users: [{ id: 'U1', name: person }],
+          admins: [{ id: 'S1', name: person }],
           channels: [{ id: 'C1', name: channel }],
           directMessages: true,
           directAgent: null,
@@ -286,6 +353,7 @@ describe('the files that setup writes', () => {
         const env = { ...loadable, POLICY: 'policy.yml' };
         const { policy } = loadConfig(env, () => text);
         expect(policy.users.ids).toEqual(['U1']);
+        expect(policy.admins).toEqual({ ids: [], groups: ['S1'] });
         expect(policy.channels).toEqual({ everywhere: false, directMessages: true, ids: ['C1'] });
       }),
       { numRuns: 200 },
