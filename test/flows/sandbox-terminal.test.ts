@@ -45,7 +45,7 @@ describe.concurrent('the sandbox in a terminal', () => {
     await terminal.act('run bash touch hello.txt && echo made it');
     await printedText('[Approve]');
     await terminal.act('[approve]');
-    await printedText('[Details]');
+    await printedText('Details |');
     await terminal.act('[details]');
     await printedText('┌ Window');
   });

@@ -42,7 +42,8 @@ describe.each(STEPS)('a wall clock that steps by %i ms', (ms) => {
     stage.clock.stepWallClock(ms);
     const turn = stage.turn({ ...address, threadTs: '2.1' }, [], 'turn-2');
     turn.show({});
-    await stage.clock.advance(2_200);
+    // While the status stands, the first message waits ten seconds for something to read.
+    await stage.clock.advance(10_200);
     expect(stage.slack.shown(address.channel, '2.1')).toEqual(['[thinking]']);
   });
 

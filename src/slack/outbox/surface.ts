@@ -3,7 +3,7 @@ import type { ThreadAddress } from '../../bridge/inbound.ts';
 import type { Clock, Delivery, Log, Metrics, Random, Surface, TurnSurface } from '../../bridge/ports.ts';
 import type { Ending } from '../../bridge/record/thread-record.ts';
 import type { OfferView } from '../../bridge/view/offer.ts';
-import type { TurnView } from '../../bridge/view/turn.ts';
+import type { Card, TurnView } from '../../bridge/view/turn.ts';
 import { type SlackApi, SlackError } from '../api/slack-api.ts';
 import type { Uploader } from '../api/uploader.ts';
 import { actions } from '../render/blocks.ts';
@@ -290,9 +290,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
 }
 
 function contentOf(view: TurnView, render: TurnRenderer, isFinal: boolean, owedSince?: number): Content {
-  const cards = view.items.flatMap((item) =>
-    item.kind === 'card' ? [`${item.card.token} ${item.card.state.state}`] : [],
-  );
+  const cards = view.items.flatMap((item) => (item.kind === 'card' ? [cardKey(item.card)] : []));
   let substance: Content['substance'] | null = null;
   return {
     prepare: (files, letters) => render.prepare?.(view, files, letters) ?? true,
@@ -345,6 +343,12 @@ function offerContent(view: OfferView, render: (view: OfferView) => SlackPost[])
     substance: 'whole',
     isFinal: true,
   };
+}
+
+/** Also changes when a card can be rendered at last: people wait for it as for a new one. */
+function cardKey(card: Card): string {
+  const known = card.kind === 'question' ? card.questions : card.shown;
+  return `${card.token} ${card.state.state}${known === null ? ' not known' : ''}`;
 }
 
 /** @param render renders the text and what belongs to it */
