@@ -81,7 +81,7 @@ describe.each<Surface>(['app-server', 'single', 'pair'])('a restart of Letta (%s
     await until(sandbox, thread, '[Approve]');
     await letta.kill('SIGKILL');
     await letta.restart();
-    await until(sandbox, thread, /may be incomplete/);
+    await until(sandbox, thread, /lost with the connection to Letta, and nothing of it ran/);
     expect(shown(sandbox, thread)).not.toContain('[Approve]');
     expect(shown(sandbox, thread)).not.toContain('Done:');
     await say(sandbox, 'say: after', thread);
