@@ -38,7 +38,7 @@ describe('npm run build', () => {
 
     const started = run(['src/main.js']);
     expect(started.stderr).toContain('5 settings need attention');
-    expect(started.stderr).toContain('npm run sandbox');
+    expect(started.stderr).toContain('letta-slack sandbox');
     expect(started.stdout).toBe('');
     expect(started.status).toBe(2);
   }, 60_000);
