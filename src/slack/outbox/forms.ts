@@ -45,11 +45,14 @@ export function createForms(fallback: Fallback, plans: PlanLatch, log: Log, metr
     }
   }
 
+  /** Where Slack takes no checklists, a post that has one is never tried with it. */
+  function currentForm(post: SlackPost): Form {
+    const form = forms.get(keyOf(post))?.form ?? 'rendered';
+    return form === 'rendered' && plans.isOff && inForm(post, 'unplanned').length > 0 ? 'unplanned' : form;
+  }
+
   function formOf(post: SlackPost): SlackPost[] {
-    const known = forms.get(keyOf(post))?.form ?? 'rendered';
-    const from = FORMS.indexOf(known);
-    if (known === 'rendered' && plans.isOff) return inForm(post, 'unplanned')[0] ? inForm(post, 'unplanned') : [post];
-    for (const form of FORMS.slice(from)) {
+    for (const form of FORMS.slice(FORMS.indexOf(currentForm(post)))) {
       const posts = inForm(post, form);
       if (posts.length > 0) return posts;
     }
@@ -64,7 +67,7 @@ export function createForms(fallback: Fallback, plans: PlanLatch, log: Log, metr
     simplify(refused) {
       const key = keyOf(refused);
       const post = lastPosts.find((one) => keyOf(one) === key);
-      const from = FORMS.indexOf(forms.get(key)?.form ?? 'rendered');
+      const from = FORMS.indexOf(post ? currentForm(post) : (forms.get(key)?.form ?? 'rendered'));
       const next = FORMS.slice(from + 1).find((form) => !post || inForm(post, form).length > 0);
       if (next === undefined) {
         metrics?.count('refused_posts', { form: 'none' });

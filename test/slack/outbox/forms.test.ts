@@ -91,6 +91,9 @@ describe('a post that Slack refuses', () => {
     expect(forms.applyForms([listed('0.0')])[0]?.blocks).toEqual([]);
     expect(latch.isOff).toBe(false);
     forms.noteShown();
-    expect(createForms(fallback, latch, quiet).applyForms([listed('1.0')])[0]?.blocks).toEqual([]);
+    const later = createForms(fallback, latch, quiet);
+    expect(later.applyForms([listed('1.0')])[0]?.blocks).toEqual([]);
+    later.simplify(listed('1.0'));
+    expect(texts(later.applyForms([listed('1.0')]))).toEqual(['1.0 a', '1.0~1 b']);
   });
 });
