@@ -44,7 +44,7 @@ export const METRICS = [
     name: 'refused_posts',
     kind: 'counter',
     labels: ['form'],
-    help: 'Posts that Slack refused as rendered, by the form that it then took: smaller, mrkdwn, plain, none of them.',
+    help: 'Posts that Slack refused as rendered, by the form that it then took: unplanned, smaller, mrkdwn, plain, none of them.',
   },
   {
     name: 'feedback',

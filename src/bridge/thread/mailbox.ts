@@ -84,7 +84,7 @@ export class Mailbox {
 
   /**
    * A mail whose result somebody outside waits for; the promise resolves once its changes are on disk. When the disk
-   * fails, they are dropped and it rejects, so `work` changes only the record and does all else in {@link after}.
+   * fails, they are dropped and it rejects, so `work` only takes a step and does all else in {@link after}.
    */
   ask<T>(work: () => T | Promise<T>, { hurries = false } = {}): Promise<T> {
     if (this.#closed) return Promise.reject(closing());
@@ -152,16 +152,6 @@ export class Mailbox {
   after(effect: () => void): void {
     if (this.#draining) this.#effects.push(effect);
     else effect();
-  }
-
-  /** Begins outside work as an effect of the present mail; its result or error comes back as another mail. */
-  away<T>(begin: () => Promise<T>, done: (value: T) => void, failed: (error: unknown) => void): void {
-    this.after(() => {
-      startWork(begin).then(
-        (value) => this.post(() => done(value)),
-        (error: unknown) => this.post(() => failed(error)),
-      );
-    });
   }
 
   later(ms: number, mail: Mail): Timer {
@@ -298,15 +288,6 @@ export class Mailbox {
     } catch (error) {
       this.#parts.log.error({ err: error }, 'could not show a thread');
     }
-  }
-}
-
-/** Turns an error that `begin` throws into a rejection, so that `failed` is called and nothing stays under way. */
-function startWork<T>(begin: () => Promise<T>): Promise<T> {
-  try {
-    return begin();
-  } catch (error) {
-    return Promise.reject(error);
   }
 }
 

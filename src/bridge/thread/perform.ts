@@ -312,7 +312,7 @@ export class Performer {
   ): void {
     const { log } = this.#parts;
     const post = (event: ThreadEvent | null) => (event ? this.#post(event) : undefined);
-    startWork(begin).then(
+    Promise.try(begin).then(
       (value) => post(done(value)),
       (error: unknown) => {
         log[level]({ ...fields, err: error }, message);
@@ -608,13 +608,4 @@ export class Performer {
 /** An entry's fields for the log, without anything that a person or the agent wrote. */
 function fieldsOf({ title: _, id: __, thread: ___, input: ____, ...fields }: AuditEntry): object {
   return fields;
-}
-
-/** Turns an error that `begin` throws into a rejection, so that it is heard as an event. */
-function startWork<T>(begin: () => Promise<T>): Promise<T> {
-  try {
-    return begin();
-  } catch (error) {
-    return Promise.reject(error);
-  }
 }

@@ -60,19 +60,3 @@ describe('an event that throws', () => {
     expect(done).toEqual([]);
   });
 });
-
-it('work of the world that throws at once: is heard as failed', async () => {
-  const { clock, mailbox, done } = createMailbox();
-  const begin = (): Promise<void> => {
-    throw new TypeError('a bug');
-  };
-  mailbox.post(() =>
-    mailbox.away(
-      begin,
-      () => undefined,
-      (error) => void done.push(String(error)),
-    ),
-  );
-  await clock.settle();
-  expect(done).toEqual(['TypeError: a bug']);
-});
