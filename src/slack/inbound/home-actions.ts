@@ -2,21 +2,14 @@ import { z } from 'zod';
 import { makeToken } from '../../bridge/ids.ts';
 import type { InboundAction } from '../../bridge/inbound.ts';
 import { ACTION_IDS, AS_USUAL, NOTIFY_AFTER_ID } from '../render/action-ids.ts';
+import { clickedElements } from './interactions.ts';
 
 const homeAction = z.looseObject({
   type: z.literal('block_actions'),
   user: z.looseObject({ id: z.string().min(1), team_id: z.string().nullish() }),
   trigger_id: z.string(),
   view: z.looseObject({ type: z.literal('home') }),
-  actions: z
-    .array(
-      z.looseObject({
-        action_id: z.string(),
-        value: z.string().nullish(),
-        selected_option: z.looseObject({ value: z.string() }).nullish(),
-      }),
-    )
-    .min(1),
+  actions: clickedElements,
 });
 
 /** A click on the Home tab. */

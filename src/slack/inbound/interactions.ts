@@ -17,6 +17,17 @@ import { channelKindOf } from './normalize.ts';
 
 const person = z.looseObject({ id: z.string().min(1), team_id: z.string().nullish() });
 
+/** The elements of a `block_actions` payload that were clicked: one, as far as is known. */
+export const clickedElements = z
+  .array(
+    z.looseObject({
+      action_id: z.string(),
+      value: z.string().nullish(),
+      selected_option: z.looseObject({ value: z.string() }).nullish(),
+    }),
+  )
+  .min(1);
+
 const blockActions = z.looseObject({
   type: z.literal('block_actions'),
   user: person,
@@ -28,15 +39,7 @@ const blockActions = z.looseObject({
     thread_ts: z.string().nullish(),
   }),
   message: z.looseObject({ thread_ts: z.string().nullish() }).nullish(),
-  actions: z
-    .array(
-      z.looseObject({
-        action_id: z.string(),
-        value: z.string().nullish(),
-        selected_option: z.looseObject({ value: z.string() }).nullish(),
-      }),
-    )
-    .min(1),
+  actions: clickedElements,
 });
 
 const option = z.looseObject({ value: z.string() });
