@@ -602,6 +602,24 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
   };
 }
 
+/**
+ * From now on a thread's write is done, but the bridge hears of it only after the returned function is called.
+ * @param isHeld which writes; left out: all
+ */
+export function holdWrites(
+  { threads }: Middle,
+  isHeld: (record: ThreadRecord | null) => boolean = () => true,
+): () => void {
+  const told = Promise.withResolvers<void>();
+  const update = threads.update.bind(threads);
+  threads.update = async (key, change) => {
+    const stored = await update(key, change);
+    if (isHeld(stored)) await told.promise;
+    return stored;
+  };
+  return told.resolve;
+}
+
 /** The same with a running turn of Alice, so that further messages wait. */
 export async function createRunning(options: MiddleOptions = {}): Promise<Middle> {
   const middle = createMiddle(options);

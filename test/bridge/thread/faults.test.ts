@@ -3,7 +3,7 @@ import type { ApprovalRequest, HistoryItem } from '../../../src/bridge/agent-eve
 import type { ActionName } from '../../../src/bridge/inbound.ts';
 import type { Card, TurnView } from '../../../src/bridge/view/turn.ts';
 import { BridgeError } from '../../../src/errors.ts';
-import { createMiddle, createRunning, type Middle, ROOT, TEAM, task } from '../../support/middle.ts';
+import { createMiddle, createRunning, holdWrites, type Middle, ROOT, TEAM, task } from '../../support/middle.ts';
 
 const texts = (view: TurnView) => view.items.flatMap((item) => (item.kind === 'text' ? [item.markdown] : []));
 const cards = (view: TurnView): Card[] => view.items.flatMap((item) => (item.kind === 'card' ? [item.card] : []));
@@ -110,20 +110,14 @@ describe('an input', () => {
     for (const turnsDieWithLink of [false, true]) {
       const middle = createMiddle({ turnsDieWithLink });
       await middle.write('list the files');
-      const slow = Promise.withResolvers<void>();
-      const update = middle.threads.update.bind(middle.threads);
-      middle.threads.update = async (key, change) => {
-        const stored = await update(key, change);
-        if (stored?.turn?.state === 'submitted') await slow.promise;
-        return stored;
-      };
+      const tell = holdWrites(middle, (record) => record?.turn?.state === 'submitted');
       middle.connection.ready();
       await middle.clock.settle();
       expect(middle.record().turn?.state).toBe('submitted');
       // What the link says waits behind the write.
       lost(middle);
       middle.connection.ready({ reconnected: true });
-      slow.resolve();
+      tell();
       await middle.clock.settle();
       expect(middle.connection.submitted).toHaveLength(1);
       const id = middle.connection.submitted[0]?.clientMessageId ?? '';
@@ -251,13 +245,7 @@ describe('Stop', () => {
 
   it('link drops while it is stored: aborts nothing else', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
-    const slow = Promise.withResolvers<void>();
-    const update = middle.threads.update.bind(middle.threads);
-    middle.threads.update = async (key, change) => {
-      const stored = await update(key, change);
-      await slow.promise;
-      return stored;
-    };
+    const tell = holdWrites(middle);
     const clicked = click(middle, 'stop');
     await middle.clock.settle();
     expect(middle.record().turn?.stoppedBy).toBe('U01ALICE');
@@ -270,7 +258,7 @@ describe('Stop', () => {
     ];
     const runs = { activeRunIds: ['run-9'], clientMessageIdsByRun: { 'run-9': ['theirs'] } };
     middle.connection.ready({ reconnected: true, loop: 'busy', ...runs });
-    slow.resolve();
+    tell();
     await clicked;
     await middle.clock.settle();
     expect(middle.connection.aborts).toBe(0);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ApprovalRequest } from '../../../../src/bridge/agent-event.ts';
 import { BridgeError } from '../../../../src/errors.ts';
-import { createRunning, type Middle } from '../../../support/middle.ts';
+import { createRunning, holdWrites, type Middle } from '../../../support/middle.ts';
 import { ALICE, ask, asking, bash, click, lastCard, reply, submit, told } from './asking-people.ts';
 
 const HOUR = 60 * 60_000;
@@ -76,20 +76,14 @@ describe('a decision that did not reach Letta', () => {
       [bash('rm -rf /'), []],
     ] as const) {
       const middle = await asked(DANGER);
-      const slow = Promise.withResolvers<void>();
-      const update = middle.threads.update.bind(middle.threads);
-      middle.threads.update = async (key, change) => {
-        const stored = await update(key, change);
-        await slow.promise;
-        return stored;
-      };
+      const tell = holdWrites(middle);
       const clicked = click(middle, 'approve');
       await middle.clock.settle();
       expect(middle.record().approvals[0]?.state.state).toBe('decided');
       // What the link says waits behind the write.
       middle.connection.emit({ type: 'lost', reason: 'closed' });
       const back = isBack(middle, then);
-      slow.resolve();
+      tell();
       await back;
       expect(await clicked).toEqual({ result: 'decided' });
       expect(told(middle)).toEqual(heard);
