@@ -72,6 +72,9 @@ function numbersAt(
   place: Place,
 ): Pick<Cut, 'first' | 'following'> {
   if (node.type === 'list') return node.isOrdered ? { first: numberOf(node, index, place) } : {};
+  const child = childrenOf(node)[index];
+  const continued = child?.type === 'list' && child.isOrdered ? continuedNumber(child, place) : null;
+  if (continued !== null) return { first: continued };
   return followingNumber(inside, place);
 }
 
@@ -83,10 +86,15 @@ function followingNumber(inside: readonly Nodes[], place: Place): Pick<Cut, 'fol
   return { following: numberOf(list, list.children.indexOf(item) + 1, place) };
 }
 
-function numberOf(list: List, index: number, { from, parsed, numbers }: Place): number {
+function numberOf(list: List, index: number, place: Place): number {
+  return (continuedNumber(list, place) ?? list.first ?? 1) + index;
+}
+
+/** The number of the first item of a list that an earlier part began; `null`: it begins here. */
+function continuedNumber(list: List, { from, parsed, numbers }: Place): number | null {
   const at = blockStart(parsed, list);
-  const continued = at === from ? numbers.first : at === numbers.followsAt ? numbers.following : null;
-  return (continued ?? list.first ?? 1) + index;
+  if (at === from) return numbers.first;
+  return at === numbers.followsAt ? numbers.following : null;
 }
 
 function cutInside(node: Nodes, ancestors: readonly Nodes[], place: Place): Cut | null {

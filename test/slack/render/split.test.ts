@@ -170,6 +170,19 @@ describe('a text cut in two', () => {
     expect(parts.at(-1)).toMatch(/\n3\. three\n1\. four$/);
   });
 
+  it('goes on counting over a second cut behind an item that was cut', () => {
+    const items = Array.from(
+      { length: 30 },
+      (_, index) => `1. item at ${index + 1}${index === 1 ? ` ${'words '.repeat(60)}` : ''}`,
+    );
+    const begun = shown(items.join('\n')).flatMap((part) => {
+      const [, number, place] = /^(\d+)\. item at (\d+)/.exec(part) ?? [];
+      return number === undefined ? [] : [[number, place]];
+    });
+    expect(begun.length).toBeGreaterThan(2);
+    for (const [number, place] of begun) expect(number).toBe(place);
+  });
+
   it('ends a table after a hundred rows and repeats its header', () => {
     const rows = Array.from({ length: 250 }, (_, index) => `| ${index} | x |`);
     const limits = { markdown: 9_000, markdownReserve: 500, reopening: 1_500 };
