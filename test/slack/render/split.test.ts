@@ -170,7 +170,7 @@ describe('a text cut in two', () => {
     expect(parts.at(-1)).toMatch(/\n3\. three\n1\. four$/);
   });
 
-  it('goes on counting over a second cut behind an item that was cut', () => {
+  it('goes on counting over a second cut', () => {
     const items = Array.from(
       { length: 30 },
       (_, index) => `1. item at ${index + 1}${index === 1 ? ` ${'words '.repeat(60)}` : ''}`,
