@@ -76,6 +76,7 @@ const PURE = [
   'bridge/record/**',
   'bridge/text/**',
   'bridge/thread/core/**',
+  'bridge/tools/**',
   'bridge/turn/**',
   'bridge/view/**',
   'bridge/words/**',
@@ -217,6 +218,7 @@ const ROOMS = [
   'turn',
   'words',
   'access',
+  'tools',
   'record',
   'text',
 ];

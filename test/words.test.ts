@@ -138,7 +138,8 @@ describe('sentences that people read', () => {
   });
 
   it('of the bridge and of the Slack side: are in words/', () => {
-    const sides = files.filter((path) => /^src\/(?:slack|bridge)\/(?!words\/)/.test(path));
+    // The catalogue is a table of words, too: for models.
+    const sides = files.filter((path) => /^src\/(?:slack|bridge)\/(?!words\/|tools\/catalogue\.ts$)/.test(path));
     const holders = sides.filter((path) => sentencesIn(path, readFileSync(path, 'utf8')).length > 0);
     expect(holders.filter((path) => !OWN_SENTENCES.has(path))).toEqual([]);
     expect([...OWN_SENTENCES].filter((path) => !holders.includes(path))).toEqual([]);

@@ -23,6 +23,7 @@ import type {
 } from '../ports.ts';
 import { authorOf } from '../record/inbox.ts';
 import type { OpenTurn, ThreadRecord } from '../record/thread-record.ts';
+import type { ToolHandlers } from '../tools/tool.ts';
 import type { TurnState } from '../turn/fold.ts';
 import { offerView, tailOfferView } from '../view/offer.ts';
 import type { Effect } from './core/effects.ts';
@@ -43,6 +44,8 @@ export interface PerformerParts {
   linkTo?: ((at: MessageAddress) => string | null) | undefined;
   past?: PastOptions | undefined;
   files?: FileHandOver | undefined;
+  /** What the tools of the bridge do; left out: there are none. */
+  tools?: ToolHandlers | undefined;
   audit: Audit;
   /** Notes who tried to decide what they may not. */
   refused: { note(click: RefusedClick, record: ThreadRecord): unknown };
