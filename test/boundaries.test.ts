@@ -216,10 +216,10 @@ const ROOMS = [
   'view',
   'approvals',
   'turn',
-  'words',
   'access',
   'tools',
   'record',
+  'words',
   'text',
 ];
 

@@ -68,41 +68,19 @@ function foreignSigns(path: string, source: string): string[] {
   return found.flatMap(([sign]) => (SIGNS.has(sign) ? [] : [`${path}: ${sign}`]));
 }
 
-/** Files of the two sides that hold sentences of their own. New sentences belong in `words/`; this list only shrinks. */
-const OWN_SENTENCES: ReadonlySet<string> = new Set([
-  'src/bridge/access/can.ts',
-  'src/bridge/access/policy.ts',
-  'src/bridge/approvals/answers.ts',
-  'src/bridge/approvals/effects.ts',
-  'src/bridge/approvals/shown.ts',
-  'src/bridge/commands/binding-requests.ts',
-  'src/bridge/commands/table.ts',
-  'src/bridge/intake/edits.ts',
-  'src/bridge/intake/intake.ts',
-  'src/bridge/intake/messages.ts',
-  'src/bridge/intake/queue.ts',
-  'src/bridge/metric-table.ts',
-  'src/bridge/record/offers.ts',
-  'src/bridge/thread/core/clicks.ts',
-  'src/bridge/thread/core/commands.ts',
-  'src/bridge/thread/core/decide.ts',
-  'src/bridge/thread/core/hear.ts',
-  'src/bridge/thread/core/input.ts',
-  'src/bridge/thread/core/link.ts',
-  'src/bridge/thread/core/offers.ts',
-  'src/bridge/thread/core/over.ts',
-  'src/bridge/thread/core/requests.ts',
-  'src/bridge/thread/details.ts',
-  'src/bridge/turn/prompt.ts',
-  'src/bridge/view/ending.ts',
-  'src/bridge/view/offer.ts',
-  'src/bridge/view/status.ts',
-  'src/slack/api/self-test.ts',
-  'src/slack/modals/modals.ts',
-  'src/slack/render/approval-blocks.ts',
-  'src/slack/render/home.ts',
-  'src/slack/render/question-blocks.ts',
-  'src/slack/render/text-posts.ts',
+/** Files outside of `words/` with sentences that no person reads in Slack, each with who does. */
+const OWN_SENTENCES: ReadonlyMap<string, string> = new Map([
+  [
+    'src/bridge/metric-table.ts',
+    'the help lines of the metrics: operators read them, and docs/metrics.md is made of them',
+  ],
+  ['src/bridge/turn/prompt.ts', 'the envelope of a prompt: the agent reads it'],
+  ['src/slack/api/self-test.ts', 'moves to words/'],
+  ['src/slack/modals/modals.ts', 'moves to words/'],
+  ['src/slack/render/approval-blocks.ts', 'moves to words/'],
+  ['src/slack/render/home.ts', 'moves to words/'],
+  ['src/slack/render/question-blocks.ts', 'moves to words/'],
+  ['src/slack/render/text-posts.ts', 'moves to words/'],
 ]);
 
 /** Calls and errors whose words are for the log. */
@@ -142,7 +120,7 @@ describe('sentences that people read', () => {
     const sides = files.filter((path) => /^src\/(?:slack|bridge)\/(?!words\/|tools\/catalogue\.ts$)/.test(path));
     const holders = sides.filter((path) => sentencesIn(path, readFileSync(path, 'utf8')).length > 0);
     expect(holders.filter((path) => !OWN_SENTENCES.has(path))).toEqual([]);
-    expect([...OWN_SENTENCES].filter((path) => !holders.includes(path))).toEqual([]);
+    expect([...OWN_SENTENCES.keys()].filter((path) => !holders.includes(path))).toEqual([]);
     expect(sentencesIn('one.ts', "const a = [f('Write it again.'), log.warn('It did not work.'), 'ok'];")).toEqual([
       'Write it again.',
     ]);

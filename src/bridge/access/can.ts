@@ -2,6 +2,15 @@ import type { ChannelId, UserId } from '../ids.ts';
 import type { ChannelKind } from '../inbound.ts';
 import type { PersonKind } from '../person.ts';
 import {
+  askText,
+  namesText,
+  onlyRequesterText,
+  onlyTheyText,
+  REFUSALS,
+  sharedPlaceText,
+  strangerText,
+} from '../words/access.ts';
+import {
   type GroupId,
   mayApproversStartAgents,
   type PeopleList,
@@ -70,16 +79,13 @@ export function can(policy: Policy, subject: Subject, doing: Doing, place: Place
   const { groups = [], unconfirmedGroups = [] } = subject;
   if (verdict.allowed || unconfirmedGroups.length === 0) return verdict;
   const perhaps = judge(policy, { ...subject, groups: [...groups, ...unconfirmedGroups] }, doing, place);
-  return perhaps.allowed ? denied(UNCONFIRMED, CANNOT_CONFIRM) : verdict;
+  return perhaps.allowed ? denied(UNCONFIRMED, REFUSALS.unconfirmed) : verdict;
 }
 
-const CANNOT_CONFIRM =
-  'Slack can’t tell me right now who is in a user group, so I can’t check whether you may do this. I did nothing. Try again in a minute.';
-
 function judge(policy: Policy, subject: Subject, doing: Doing, place: Place | null): Verdict {
-  if (subject.kind === 'deactivated') return denied('user_deactivated', 'This account is deactivated.');
+  if (subject.kind === 'deactivated') return denied('user_deactivated', REFUSALS.deactivated);
   if (subject.kind === 'bot' && doing.do !== 'speak') {
-    return denied('bot_may_only_speak', 'Bots can only write to this agent.');
+    return denied('bot_may_only_speak', REFUSALS.botMayOnlySpeak);
   }
   const isAdmin = includes(policy.admins, subject);
   const settings = place ? settingsOf(policy, place) : policy.defaults;
@@ -92,11 +98,11 @@ function judge(policy: Policy, subject: Subject, doing: Doing, place: Place | nu
   }
   switch (doing.do) {
     case 'administer':
-      return isAdmin ? allowed : denied('not_an_admin', `Only admins can do this. ${whomToAsk(policy)}`);
+      return isAdmin ? allowed : denied('not_an_admin', `${REFUSALS.adminsDo} ${whomToAsk(policy)}`);
     case 'answer':
       if (doing.requester === subject.id || (isBot(doing.requester) && isAdmin)) return allowed;
-      if (isBot(doing.requester)) return denied('not_an_admin', `Only admins can answer this. ${whomToAsk(policy)}`);
-      return denied('not_the_requester', `Only <@${doing.requester}> can answer this (it’s their request).`);
+      if (isBot(doing.requester)) return denied('not_an_admin', `${REFUSALS.adminsAnswer} ${whomToAsk(policy)}`);
+      return denied('not_the_requester', onlyRequesterText(doing.requester, 'answer'));
     case 'decide':
       return doing.startsAgent === true
         ? canStartAgent(policy, subject, doing.requester, place)
@@ -129,9 +135,9 @@ function isUser(policy: Policy, subject: Subject): boolean {
 
 function notAdmitted(policy: Policy, { kind }: Subject): Verdict {
   const ask = whomToAsk(policy, ' for access');
-  if (kind === 'member') return denied('user_not_allowed', `You can’t use this agent yet. ${ask}`);
-  const who = kind === 'guest' ? 'Guests' : kind === 'external' ? 'People of other organisations' : 'Other bots';
-  return denied(`user_is_${kind}`, `${who} can’t use this agent unless an admin allows them. ${ask}`);
+  if (kind === 'member') return denied('user_not_allowed', `${REFUSALS.notAllowedYet} ${ask}`);
+  const stranger = kind === 'guest' || kind === 'external' ? kind : 'bot';
+  return denied(`user_is_${kind}`, `${strangerText(stranger)} ${ask}`);
 }
 
 function canDecide(
@@ -153,32 +159,27 @@ function canDecide(
   if (!(isOwn && approvers.requester) && !includes(approvers, subject)) {
     const isRequesterAlone = approvers.ids.length === 0 && approvers.groups.length === 0;
     if (isRequesterAlone && isBot(requester))
-      return denied('not_an_admin', `Only admins can decide this. ${whomToAsk(policy)}`);
-    if (named.length === 0) return denied('nobody_may_decide', `${NOBODY_MAY} ${whomToAsk(policy)}`);
-    if (isRequesterAlone)
-      return denied('not_the_requester', `Only <@${requester}> can decide this (it’s their request).`);
-    return denied('not_an_approver', `Only ${orList(named)} can decide this.`);
+      return denied('not_an_admin', `${REFUSALS.adminsDecide} ${whomToAsk(policy)}`);
+    if (named.length === 0) return denied('nobody_may_decide', `${REFUSALS.noOneMay} ${whomToAsk(policy)}`);
+    if (isRequesterAlone) return denied('not_the_requester', onlyRequesterText(requester, 'decide'));
+    return denied('not_an_approver', onlyTheyText(namesText(named)));
   }
-  const others = named.length === 0 ? `${NOBODY_MAY} ${whomToAsk(policy)}` : `Ask ${orList(named)}.`;
+  const others = named.length === 0 ? `${REFUSALS.noOneMay} ${whomToAsk(policy)}` : askText(namesText(named));
   if (isOwn && !selfApproval) {
-    return denied('self_approval', `Someone else must decide this, because it is your request. ${others}`);
+    return denied('self_approval', `${REFUSALS.ownRequest} ${others}`);
   }
   if (author === subject.id && !selfApproval) {
-    return denied('self_approval', `Someone else must approve this, because you wrote the command. ${others}`);
+    return denied('self_approval', `${REFUSALS.ownCommand} ${others}`);
   }
   return allowed;
 }
-
-const NOBODY_MAY =
-  'No one can decide this here: the person who asked may not (self_approval), and no other approvers are named.';
 
 /** As {@link canDecide} where the channel lets approvers start agents; elsewhere only admins may approve. */
 function canStartAgent(policy: Policy, subject: Subject, requester: UserId, place: Place | null): Verdict {
   const usual = canDecide(policy, subject, { requester }, place);
   if (place && mayApproversStartAgents(policy, place)) return usual;
   if (includes(policy.admins, subject)) return requester === subject.id ? usual : allowed;
-  const why = 'Only admins can approve this: it starts another agent, and that one never asks for approval.';
-  return usual.allowed ? denied('not_an_admin', `${why} ${whomToAsk(policy)}`) : usual;
+  return usual.allowed ? denied('not_an_admin', `${REFUSALS.startsAgent} ${whomToAsk(policy)}`) : usual;
 }
 
 /** Whether the agent may work in a place, whoever asks it to. */
@@ -187,35 +188,25 @@ export function canUsePlace(policy: Policy, place: Place): Verdict {
   const ask = whomToAsk(policy, ' for access');
   if (place.channelKind === 'im') {
     if (policy.channels.directMessages || policy.channels.everywhere) return allowed;
-    return denied('direct_messages_closed', 'I don’t answer direct messages. Mention me in a channel.');
+    return denied('direct_messages_closed', REFUSALS.noDirectMessages);
   }
   if (place.external) {
-    const what = place.channelKind === 'mpim' ? 'group direct message' : 'channel';
-    const shared = `This ${what} is shared with another organisation, and no admin has allowed me to work here.`;
-    return denied('channel_is_external', `${shared} ${ask}`);
+    return denied('channel_is_external', `${sharedPlaceText(place.channelKind === 'mpim')} ${ask}`);
   }
   if (place.channelKind === 'mpim') {
     if (servesGroupDms(policy)) return allowed;
-    return denied('group_direct_messages_closed', 'I don’t answer group direct messages. Mention me in a channel.');
+    return denied('group_direct_messages_closed', REFUSALS.noGroupDirectMessages);
   }
   if (policy.channels.everywhere) return allowed;
-  return denied('channel_not_allowed', `I’m not allowed to work in this channel. ${ask}`);
+  return denied('channel_not_allowed', `${REFUSALS.notInThisChannel} ${ask}`);
 }
-
-const NAMED = 3;
 
 /** One sentence. */
 function whomToAsk(policy: Policy, what = ''): string {
   const admins = mentions(policy.admins);
-  return `Ask ${admins.length === 0 ? 'the person who runs this bot' : orList(admins)}${what}.`;
+  return askText(admins.length === 0 ? null : namesText(admins), what);
 }
 
 function mentions({ ids, groups }: PeopleList, which: (id: string) => boolean = () => true): string[] {
   return [...ids.filter(which).map((id) => `<@${id}>`), ...groups.map((id) => `the group ${id}`)];
-}
-
-function orList(names: readonly string[]): string {
-  const shown = names.slice(0, NAMED);
-  if (names.length > NAMED) return `${shown.join(', ')} or another`;
-  return shown.length < 2 ? (shown[0] ?? 'no one') : `${shown.slice(0, -1).join(', ')} or ${shown.at(-1)}`;
 }

@@ -1,6 +1,7 @@
 import type { UserId } from '../ids.ts';
 import type { Choices, Clock, Log } from '../ports.ts';
 import { moment } from '../text/moment.ts';
+import { pausedByText } from '../words/access.ts';
 
 /** Who paused the agent, and when (ms since 1970). */
 export interface Paused {
@@ -52,8 +53,6 @@ export class KillSwitch {
   /** One line for people who write while the agent is paused; `null` while it is not. */
   get notice(): string | null {
     const paused = this.#paused;
-    return (
-      paused && `<@${paused.by}> paused the agent (${moment(paused.at)}). It runs nothing until an admin resumes it.`
-    );
+    return paused && pausedByText(paused.by, moment(paused.at));
   }
 }

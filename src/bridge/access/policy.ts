@@ -1,6 +1,7 @@
 import type { PermissionMode } from '../agent-event.ts';
 import { type ChannelId, isDirect, type UserId } from '../ids.ts';
 import type { ChannelKind } from '../inbound.ts';
+import { USUAL_PROMPTS } from '../words/prompts.ts';
 
 /** Id of a Slack user group, `S…`. */
 export type GroupId = string;
@@ -78,17 +79,6 @@ export interface Prompt {
 /** Slack shows at most so many beside a conversation (docs/slack.md, Agent apps). */
 export const MOST_PROMPTS = 4;
 
-/** Used where the policy file names none. */
-const PROMPTS: readonly Prompt[] = [
-  { title: 'What can you do?', message: 'What can you do here, and what will you ask me before you do it?' },
-  {
-    title: 'Explain this repository',
-    message: 'Explain this repository in ten lines: what it does, where things are, how to run it.',
-  },
-  { title: 'What changed this week?', message: 'Summarise what changed in this repository in the last seven days.' },
-  { title: 'Run the tests', message: 'Run the tests. Tell me what fails, and why.' },
-];
-
 /** Who may do what, where and how often. A value: a changed policy is a new object. */
 export interface Policy {
   users: PeopleList & {
@@ -140,7 +130,7 @@ export const closedPolicy: Policy = {
   unrestricted: { everywhere: false, directMessages: false, ids: [] },
   bots: { ids: [], inARow: 5 },
   limits: { user: { rate: null, atOnce: null }, channel: { rate: null, atOnce: null } },
-  prompts: PROMPTS,
+  prompts: USUAL_PROMPTS,
   defaults: {
     listen: 'thread',
     context: 'thread',

@@ -4,6 +4,7 @@ import type { ApprovalDecision, ApprovalRecord, ApprovalState } from '../record/
 import { canonicalJson, sizeOf } from '../text/json.ts';
 import { oneLine } from '../text/one-line.ts';
 import { redactCommand } from '../text/redact.ts';
+import { alreadyDecidedText, deeperThanText, deniedByText, LATE, NOT_DECIDED } from '../words/requests.ts';
 import { startsAgent } from './auto-approval/starts-agent.ts';
 import { shownRequest } from './shown.ts';
 
@@ -74,7 +75,7 @@ function isTooDeep({ input }: ApprovalRequest): boolean {
 export function refusalOf(request: ApprovalRequest): string | null {
   const { refusal } = shownRequest(request);
   // Answers go back with the whole input.
-  if (refusal === null && request.questions && isTooDeep(request)) return `nested more than ${SENT_BACK} levels deep`;
+  if (refusal === null && request.questions && isTooDeep(request)) return deeperThanText(SENT_BACK);
   return refusal;
 }
 
@@ -117,7 +118,7 @@ export function ruleOf(request: ApprovalRequest): { id: string; text: string } |
  * approval_response).
  */
 export function deny(by: string, reason: string | null): Decided {
-  const message = reason ?? `${by} denied this in Slack.`;
+  const message = reason ?? deniedByText(by);
   return { decision: 'denied', words: reason, send: { behavior: 'deny', message } };
 }
 
@@ -163,10 +164,9 @@ export function answerWithForm(
     const words = (texts[input] ?? '').trim();
     const labels = [...new Set(choices[input] ?? [])].map((option) => options[option]?.label);
     const given = [...labels.flatMap((label) => label ?? []), ...(words === '' ? [] : [words])];
-    if (labels.includes(undefined)) wrong.push({ input, text: 'That option no longer exists.' });
-    else if (given.length === 0) wrong.push({ input, text: 'Choose or write an answer.' });
-    else if (given.length > 1 && !multiSelect)
-      wrong.push({ input, text: 'Choose an option or write an answer, not both.' });
+    if (labels.includes(undefined)) wrong.push({ input, text: NOT_DECIDED.optionGone });
+    else if (given.length === 0) wrong.push({ input, text: NOT_DECIDED.chooseOrWrite });
+    else if (given.length > 1 && !multiSelect) wrong.push({ input, text: NOT_DECIDED.notBoth });
     else answers.push([question, given.join(', ')]);
   });
   if (questions.length === 0 || wrong.length > 0) return { wrong };
@@ -216,19 +216,6 @@ export function rebuildDecision(
 /** The notice for a person who decides too late. */
 export function lateNotice(record: ApprovalRecord): string {
   const { state } = record;
-  if (state.state === 'decided') return `Already ${state.decision.replaceAll('_', ' ')} by <@${state.by}>.`;
-  if (state.state === 'open') return 'This is still open.';
-  switch (state.why) {
-    case 'answered_elsewhere':
-      return 'Someone already answered this outside Slack.';
-    case 'expired':
-      return 'No one decided this in time, so I denied it.';
-    case 'not_shown':
-      return 'I could not show this, so I denied it.';
-    case 'turn_over':
-    case 'link_lost':
-      return 'This request is over, because its turn has ended.';
-    default:
-      return state.why satisfies never;
-  }
+  if (state.state === 'decided') return alreadyDecidedText(state.decision, state.by);
+  return LATE[state.state === 'open' ? 'open' : state.why];
 }

@@ -1,4 +1,5 @@
 import type { ApprovalRequest } from '../agent-event.ts';
+import { CARD_NOTES } from '../words/requests.ts';
 import { type FileChange, readPatch } from './patch.ts';
 
 /** Tools whose input is a patch, and fields that hold one in the input of any other tool. */
@@ -38,12 +39,11 @@ export function changeLines(
     const places = [path, ...(to === null ? [] : [to])];
     const isOutside = tool !== MEMORY_PATCH && places.some((place) => isOutsideOf(place, folder));
     const names = places.map((place) => (tool === MEMORY_PATCH ? quotePath(place) : describePath(place, folder)));
-    return `${VERBS[action].padEnd(6)} ${names.join(' → ')}${isOutside ? `  ${OUTSIDE}` : ''}`;
+    return `${VERBS[action].padEnd(6)} ${names.join(' → ')}${isOutside ? `  ${CARD_NOTES.outside}` : ''}`;
   });
 }
 
 const VERBS = { add: 'add', update: 'change', delete: 'delete', move: 'move', copy: 'copy' } as const;
-const OUTSIDE = '⚠️ outside the working directory';
 
 /** A warning where a tool that takes the path of one file would leave the working directory; `null`: it would not. */
 export function noteOutside({ input }: ApprovalRequest, folder: string | null): string | null {
@@ -52,7 +52,7 @@ export function noteOutside({ input }: ApprovalRequest, folder: string | null): 
     return typeof path === 'string' && isOutsideOf(path, folder) ? [path] : [];
   });
   const [path] = paths;
-  return path === undefined ? null : `${OUTSIDE}: ${describePath(path, folder)}`;
+  return path === undefined ? null : `${CARD_NOTES.outside}: ${describePath(path, folder)}`;
 }
 
 /** What Letta’s tools expand in a path, so that the bridge cannot know where it leads. */

@@ -2,6 +2,7 @@ import type { ApprovalRequest } from '../agent-event.ts';
 import type { ApprovalRecord } from '../record/thread-record.ts';
 import { jsonText } from '../text/json.ts';
 import type { ToolCall } from '../turn/steps.ts';
+import { CARD_NOTES } from '../words/requests.ts';
 import { isProject } from './auto-approval/paths.ts';
 
 /** A tool call: one that Letta asks about, or one that the bridge heard. */
@@ -93,11 +94,9 @@ export function describeWidening(call: Call, { hasReads, hasRules }: PassedUnask
   const { path } = call.input;
   const isSystemFolder = typeof path === 'string' && path.startsWith('/') && !isProject(path);
   const what = [
-    ...(hasReads && !isSystemFolder ? ['files there can be read without asking'] : []),
-    ...(hasRules ? ['the auto_approve rules apply there'] : []),
+    ...(hasReads && !isSystemFolder ? [CARD_NOTES.readsThere] : []),
+    ...(hasRules ? [CARD_NOTES.rulesThere] : []),
   ];
-  const moves = MOVERS.test(call.tool)
-    ? 'This moves the working directory: approved commands run in the new folder'
-    : 'If this creates a worktree, the working directory can move into it: approved commands then run there';
+  const moves = MOVERS.test(call.tool) ? CARD_NOTES.movesDirectory : CARD_NOTES.mayMoveDirectory;
   return `${[moves, ...what].join(', ')}.`;
 }

@@ -84,24 +84,3 @@ function isUnknown(state: ApprovalRecord['state'] | undefined): boolean {
 export function isHarmless({ commands, files, others, isCertain }: Effects): boolean {
   return isCertain && commands + files + others === 0;
 }
-
-/** What a turn changed, as a sentence for people. */
-export function effectsSentence(effects: Effects): string {
-  const { commands, files, others, isCertain } = effects;
-  if (isHarmless(effects)) return 'Nothing was changed.';
-  const more = isCertain ? '' : ', maybe more';
-  if (files + others === 0) {
-    if (commands === 0) return 'I can’t tell whether anything was changed.';
-    return `${counted(commands, 'command')} had run${more}.`;
-  }
-  const done = [
-    ...(commands > 0 ? [counted(commands, 'command')] : []),
-    ...(files > 0 ? [counted(files, 'file change')] : []),
-    ...(others > 0 ? [counted(others, files + commands > 0 ? 'other step' : 'step')] : []),
-  ];
-  return `Already done: ${done.join(', ')}${more}.`;
-}
-
-function counted(count: number, thing: string): string {
-  return `${count} ${count === 1 ? thing : `${thing}s`}`;
-}

@@ -1,7 +1,6 @@
 import type { ApprovalRecord } from '../record/thread-record.ts';
-import { asCode } from '../text/as-code.ts';
 import { moment } from '../text/moment.ts';
-import { oneLine } from '../text/one-line.ts';
+import { reminderWords } from '../words/requests.ts';
 
 /** A reminder of an open request. */
 export interface Reminder {
@@ -40,10 +39,6 @@ export function reminderText(
   isThere: boolean,
 ): string {
   const where = isThere ? 'above' : `in <#${channel}>`;
-  const isQuestion = tool === 'AskUserQuestion';
-  const what = isQuestion
-    ? 'a question is waiting for an answer'
-    : `${asCode(oneLine(tool, 40))} is waiting for a decision`;
-  const until = expiresAt === undefined ? '' : ` Without a decision I deny it at ${moment(expiresAt)}.`;
-  return `${what} ${where}: ${asCode(title) || 'see the card'}.${isQuestion ? '' : until}`;
+  const what = { tool: tool === 'AskUserQuestion' ? null : tool, title };
+  return reminderWords(what, where, expiresAt === undefined ? null : moment(expiresAt));
 }

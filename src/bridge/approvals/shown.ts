@@ -3,6 +3,7 @@ import { INVISIBLE, INVISIBLE_SHOWN } from '../text/invisible.ts';
 import { sizeOf } from '../text/json.ts';
 import { printFields } from '../text/print-input.ts';
 import { hideSecrets } from '../text/secrets/hide.ts';
+import { CARD_NOTES, deeperThanText, fullNameText, longerThanText } from '../words/requests.ts';
 import { changedFiles, changeLines, noteOutside, pathInside } from './changed-files.ts';
 import { coveredByDiff } from './covered-by-diff.ts';
 
@@ -111,12 +112,10 @@ const LEVELS = 10_000;
 
 function refusalOf({ input, diffs }: ApprovalRequest): string | null {
   const { depth, letters } = sizeOf([input, diffs], { depth: LEVELS, letters: WITH_DIFFS });
-  if (depth > LEVELS) return `nested more than ${LEVELS.toLocaleString('en-US')} levels deep`;
-  if (sizeOf(input, { depth: LEVELS, letters: LETTERS }).letters > LETTERS) return longerThan(LETTERS);
-  return letters > WITH_DIFFS ? `${longerThan(WITH_DIFFS)} with its diff` : null;
+  if (depth > LEVELS) return deeperThanText(LEVELS);
+  if (sizeOf(input, { depth: LEVELS, letters: LETTERS }).letters > LETTERS) return longerThanText(LETTERS, false);
+  return letters > WITH_DIFFS ? longerThanText(WITH_DIFFS, true) : null;
 }
-
-const longerThan = (letters: number) => `longer than ${letters.toLocaleString('en-US')} characters`;
 
 function show(request: ApprovalRequest, folder: string | null, cleaner: Cleaner): ShownRequest {
   const refusal = refusalOf(request);
@@ -160,9 +159,9 @@ function showAll(request: ApprovalRequest, folder: string | null, cleaner: Clean
     files: changeLines(request, patched.changes, folder).map((line) => clean(line)),
     notes: [
       ...(place === null ? [] : [clean(place)]),
-      ...(patched.isUnreadable ? ['⚠️ I can’t read this as a patch, so I don’t know which files it changes.'] : []),
+      ...(patched.isUnreadable ? [CARD_NOTES.unreadablePatch] : []),
       ...(covered.note === null ? [] : [covered.note]),
-      ...(tool.length > TOOL_NAME ? [`The tool’s full name: ${tool}`] : []),
+      ...(tool.length > TOOL_NAME ? [fullNameText(tool)] : []),
     ],
     rest: printFields(
       Object.entries(input).filter(([field]) => !taken.has(field)),

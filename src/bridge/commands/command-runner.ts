@@ -14,6 +14,7 @@ import { bindingText } from '../words/bindings.ts';
 import {
   ASK_THERE,
   giveNumberText,
+  helpText,
   NO_REQUESTS,
   NOT_PAUSED,
   NOTHING_RUNS,
@@ -29,15 +30,7 @@ import { feedbackText, NO_FEEDBACK } from '../words/feedback.ts';
 import { type BindingRequest, parseAgent, parseMode } from './binding-requests.ts';
 import type { FeedbackBook } from './feedback.ts';
 import type { OutcomeLog } from './outcome-log.ts';
-import {
-  aboutOf,
-  type CommandName,
-  commandList,
-  helpText,
-  isForAdmins,
-  type ParsedCommand,
-  similarCommand,
-} from './table.ts';
+import { aboutOf, type CommandName, commandList, isForAdmins, type ParsedCommand, similarCommand } from './table.ts';
 import { channelOfLink, explainMessage, linkedMessage } from './why.ts';
 
 export interface CommandParts {

@@ -7,8 +7,8 @@ import type { Person } from '../person.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import type { HomeAgent, HomeCheck, HomeView } from '../view/home.ts';
 import { memoryNotice } from '../view/memory-notice.ts';
+import { helpText } from '../words/commands.ts';
 import { NOTIFY_CHOICES, type NotifyTimes } from './notify-times.ts';
-import { helpText } from './table.ts';
 
 export interface HomeParts {
   workers: ThreadWorkers;

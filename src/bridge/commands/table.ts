@@ -1,5 +1,5 @@
-import type { UserId } from '../ids.ts';
 import { editDistance } from '../text/edit-distance.ts';
+import { WHERE_TO_WRITE } from '../words/commands.ts';
 import { isStopWord, STOP_WORDS } from './stop-words.ts';
 
 export interface Command {
@@ -170,26 +170,12 @@ export function parseSlash(text: string): ParsedCommand {
   return { kind: 'command', name: command.name, args };
 }
 
-/** How to begin, in three sentences, and where the rest is; Markdown of ours. */
-export function helpText(botUser: UserId): string {
-  return [
-    `Mention <@${botUser}> with a task, and I answer in the thread; reply there to continue.`,
-    'I read messages of people who haven’t mentioned me there as background only.',
-    'I ask before risky steps: the person who gave the task gets a card with buttons.',
-    '\nMore: `!commands`, or `/agent commands` outside of threads, lists what else you can tell me.',
-  ].join(' ');
-}
-
 /** The list of commands, in Markdown of ours. */
 export function commandList(): string {
   const rows = TABLE.filter(({ toldOn }) => toldOn === undefined).map(({ name, args, help }) => {
     return `- \`${args === null ? name : `${name} ${args}`}\`: ${help}`;
   });
-  return [
-    'In a thread, write `!` and the command, because Slack has no slash commands there: `!stop`. Elsewhere, write `/agent stop`.',
-    '',
-    ...rows,
-  ].join('\n');
+  return [WHERE_TO_WRITE, '', ...rows].join('\n');
 }
 
 /** The command that was probably meant; `null` when none is similar. @param word as it was typed, of any length */

@@ -10,6 +10,7 @@ import {
 import type { Threads } from '../ports.ts';
 import { stateOfMessage } from '../record/message-state.ts';
 import { moment } from '../text/moment.ts';
+import { unseenText } from '../words/commands.ts';
 import { NOW, outcomeText } from '../words/why.ts';
 import type { OutcomeLog } from './outcome-log.ts';
 
@@ -42,7 +43,7 @@ export async function explainMessage(linked: Linked, log: OutcomeLog, threads: P
   if (now === NOW.done) return isAccepted ? now : outcomeText(decision);
   const lines = [...(decision ? [outcomeText(decision)] : []), ...(now ? [now] : [])];
   if (lines.length > 0) return lines.join(' ');
-  return `I have seen no such message since ${moment(log.since)}, and I don’t remember earlier ones. Slack shows me only the channels that the app is in.`;
+  return unseenText(moment(log.since));
 }
 
 /** Where a linked message was written. */

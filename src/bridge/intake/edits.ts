@@ -23,6 +23,7 @@ import {
 import type { ThreadRecord } from '../record/thread-record.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import { isBlankText, noNames, spansText } from '../turn/prompt.ts';
+import { HEARD } from '../words/messages.ts';
 import type { Notices } from './notices.ts';
 
 export interface RevisionParts {
@@ -81,7 +82,7 @@ export class RevisionDesk {
     const asksNow = message.mentionsBot && !mentionedBefore;
     const command = GIVES_COMMANDS.has(where) ? this.#unseen.findCommand(message, where) : null;
     if (!command && (where === 'running' || where === 'done')) {
-      if (edited.hasAddedFiles) this.#parts.notices.whisper(placeOf(message), message.user, FILES_TOO_LATE);
+      if (edited.hasAddedFiles) this.#parts.notices.whisper(placeOf(message), message.user, HEARD.filesTooLate);
       return ignored('ran_already');
     }
     if (asksNow && (where === 'unknown' || isContextOnly(where))) {
@@ -108,7 +109,7 @@ export class RevisionDesk {
   async #withdrawEmptied(key: ThreadKey, message: InboundMessage): Promise<RevisionOutcome> {
     const outcome = await this.#withdrawMessage(key, message.key);
     if (outcome.outcome === 'withdrawn') {
-      const text = 'After your edit I can’t read anything in your message, so I won’t run it.';
+      const text = HEARD.emptied;
       this.#parts.notices.whisper(placeOf(message), message.user, text);
     }
     return outcome;
@@ -149,7 +150,7 @@ export class RevisionDesk {
     } catch (error) {
       const { code, notice } = asBridgeError(error);
       if (code !== 'record_too_large') throw error;
-      const text = `${notice} I’ll use your message as it was before the edit.`;
+      const text = `${notice} ${HEARD.asBeforeEdit}`;
       this.#parts.notices.whisper(placeOf(message), message.user, text);
       return { outcome: 'refused', reason: code };
     }
@@ -183,7 +184,7 @@ export class RevisionDesk {
   async #offerStop(record: ThreadRecord, deleted: Deleted): Promise<RevisionOutcome> {
     const { turn } = record;
     if (!turn || turn.stoppedBy) return ignored('stopped_already');
-    const text = 'I’m still working on the message you deleted. Press *Stop* if I should not.';
+    const text = HEARD.deletedRuns;
     this.#parts.notices.whisper(placeOf(deleted), deleted.user, text, turn.stopToken);
     return { outcome: 'asked' };
   }
@@ -198,8 +199,6 @@ export class RevisionDesk {
   }
 }
 
-const FILES_TOO_LATE =
-  'I had already passed your message on when you added files to it, so the agent does not have them. Send them in a new message.';
 /** How long a thread's record remembers handled messages. */
 const REMEMBERED_MS = 24 * 60 * 60 * 1000;
 const GIVES_COMMANDS: ReadonlySet<MessageState> = new Set(['queued', 'held', 'running']);

@@ -45,6 +45,7 @@ import { RefusedClicks } from '../thread/refused-clicks.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import type { HomeView } from '../view/home.ts';
 import { within } from '../within.ts';
+import { NOT_DECIDED } from '../words/requests.ts';
 import { Asks } from './asks.ts';
 import type { ChannelMoves } from './channel-moves.ts';
 import { threadOfRevision } from './edits.ts';
@@ -256,7 +257,7 @@ export class BridgeIntake implements Intake {
     const { threads, workers, surface, log } = this.#parts;
     const asked = await this.#judgeInTime(this.#door.judgeClick(key, user, { do: 'stop' }));
     if (asked === null) {
-      this.#notices.whisper(address, user, UNKNOWN_PERSON);
+      this.#notices.whisper(address, user, NOT_DECIDED.unknownPerson);
       return 'refused';
     }
     const { verdict } = asked;
@@ -310,10 +311,10 @@ export class BridgeIntake implements Intake {
     work: (key: ThreadKey, person: Person) => Promise<T>,
   ): Promise<T | Refused> {
     const key = await this.#parts.threads.findByToken(token);
-    if (!key) return refused('expired', 'This is over, so the button no longer does anything.');
+    if (!key) return refused('expired', NOT_DECIDED.over);
     about.thread = key;
     const asked = await this.#judgeInTime(this.#door.judgeClick(key, about.user, { do: 'look' }));
-    if (asked === null) return refused('unreachable', UNKNOWN_PERSON);
+    if (asked === null) return refused('unreachable', NOT_DECIDED.unknownPerson);
     if (!asked.verdict.allowed) return refused('not_allowed', asked.verdict.notice, asked.verdict.reason);
     // Looked up again, because Slack may have changed the channel's id meanwhile.
     return work((await this.#parts.threads.findByToken(token)) ?? key, asked.person);
@@ -367,7 +368,6 @@ export class BridgeIntake implements Intake {
 }
 
 const JUDGE_WITHIN_MS = 2_000;
-const UNKNOWN_PERSON = 'Slack can’t tell me right now who you are, so I did nothing. Try again in a minute.';
 
 /** Log fields of a click or modal, filled while it is handled. */
 interface ClickFields {

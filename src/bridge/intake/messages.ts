@@ -6,7 +6,7 @@ import { settingsOf } from '../access/policy.ts';
 import { Chains } from '../chains.ts';
 import type { CommandRunner } from '../commands/command-runner.ts';
 import { saysStop } from '../commands/stop-words.ts';
-import { type CommandName, helpText, type ParsedCommand, parseBang } from '../commands/table.ts';
+import { type CommandName, type ParsedCommand, parseBang } from '../commands/table.ts';
 import { type MessageKey, makeThreadKey, ROLLING, type ThreadKey, type UserId } from '../ids.ts';
 import {
   addressOf,
@@ -24,6 +24,9 @@ import { markSeen, wasBeforeThread } from '../record/offers.ts';
 import { needsLetta, type ThreadRecord } from '../record/thread-record.ts';
 import type { Typed } from '../thread/core/clicks.ts';
 import { isBlankText, noNames, spansText } from '../turn/prompt.ts';
+import { SEND_AGAIN_THEN } from '../words/access.ts';
+import { helpText } from '../words/commands.ts';
+import { HEARD, missedCommandText } from '../words/messages.ts';
 import { RevisionDesk, threadOfRevision } from './edits.ts';
 import { NoticeThrottle } from './notice-throttle.ts';
 import { MessageQueue, type MessageQueueParts } from './queue.ts';
@@ -40,13 +43,6 @@ export interface MessageIntakeParts extends Omit<MessageQueueParts, 'claimMessag
   inCurrentChannel(message: InboundMessage): InboundMessage;
 }
 
-const POINTS = 'I never take a message as an approval. To decide, use the buttons on the card above.';
-const UNREACHABLE =
-  'I can’t reach Letta right now, so your answer did not arrive and the question above stays open. Send it again in a moment.';
-const TRIES_ON =
-  'Slack can’t tell me right now whether you may use this agent. I’ll keep trying for a few minutes; you don’t need to send your message again.';
-const UNREADABLE =
-  'I can’t read this message, because all its text is in attachments or blocks that I don’t get. I did not run it. Send it as plain text.';
 /** When Slack takes longer than this to say who the author is, the author is told to wait. */
 const SIGN_AFTER_MS = 1_000;
 /** Slack delivers a message up to several times (as two events, as retries); those that leave nothing on disk, too. */
@@ -175,7 +171,7 @@ export class MessageIntake {
       if (!this.#claimMessage(message.key)) return { outcome: 'repeated' };
       // Catch-up must not find it once the agent is resumed, because its author was told to send it again.
       await this.#rememberHandled(key, message);
-      this.#parts.notices.whisper(placeOf(message), message.user, `${notice} Send your message again then.`);
+      this.#parts.notices.whisper(placeOf(message), message.user, `${notice} ${SEND_AGAIN_THEN}`);
       return { outcome: 'refused', reason: 'paused' };
     }
     // A stale message decides nothing: the request that it answered may be another one by now.
@@ -205,7 +201,7 @@ export class MessageIntake {
       if (!expectsReaction || message.bot || !isPlainlyOurs(message)) return;
       const { user, channel, threadTs } = message;
       if (!this.#waitNotices.mayPost(`${user} ${channel} ${threadTs}`, this.#parts.clock.monotonic())) return;
-      this.#parts.notices.whisper(placeOf(message), user, TRIES_ON);
+      this.#parts.notices.whisper(placeOf(message), user, HEARD.asksSlack);
     };
     const timer = this.#parts.clock.after(SIGN_AFTER_MS, tellToWait);
     try {
@@ -242,9 +238,9 @@ export class MessageIntake {
     if (!this.#claimMessage(message.key)) return { outcome: 'repeated' };
     await this.#rememberHandled(key, message);
     const { notices, clock } = this.#parts;
-    if (!message.bot) notices.whisper(placeOf(message), message.user, UNREADABLE);
+    if (!message.bot) notices.whisper(placeOf(message), message.user, HEARD.unreadable);
     else if (this.#unreadableBots.mayPost(`${message.channel} ${message.user}`, clock.monotonic())) {
-      notices.say(addressOf(message), UNREADABLE);
+      notices.say(addressOf(message), HEARD.unreadable);
     }
     return { outcome: 'refused', reason: 'unreadable' };
   }
@@ -318,7 +314,7 @@ export class MessageIntake {
     const asks = record?.approvals.some(({ state }) => state.state === 'open') ?? false;
     if (!asks || message.bot || relevance !== 'speak') return 'nothing';
     const typed = await this.#parts.workers.get(key).typed(message, person);
-    const notice = typed === 'points' ? POINTS : typed === 'unreachable' ? UNREACHABLE : null;
+    const notice = typed === 'points' ? HEARD.points : typed === 'unreachable' ? HEARD.unreachable : null;
     if (notice !== null) {
       await this.#rememberHandled(key, message);
       this.#parts.notices.say(addressOf(message), `<@${message.user}> ${notice}`);
@@ -353,11 +349,8 @@ export class MessageIntake {
   ): Promise<MessageOutcome> {
     if (record) {
       await this.#rememberHandled(key, message);
-      const done = CARRIED_OUT_ELSEWHERE.has(command.kind === 'command' ? command.name : '')
-        ? 'and I can’t tell whether it was carried out'
-        : 'so I did not carry it out';
-      const text = `I was not running when you wrote a command, ${done}. Write it again if it still matters.`;
-      this.#parts.notices.whisper(placeOf(message), message.user, text);
+      const mayHaveRun = CARRIED_OUT_ELSEWHERE.has(command.kind === 'command' ? command.name : '');
+      this.#parts.notices.whisper(placeOf(message), message.user, missedCommandText(mayHaveRun));
     }
     return { outcome: 'ignored', reason: 'command_was_missed' };
   }

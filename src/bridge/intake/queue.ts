@@ -8,6 +8,7 @@ import { forgetContextOnly } from '../record/message-state.ts';
 import { ageOf, countHeld, holdLateMessage, markSeen } from '../record/offers.ts';
 import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
+import { HEARD, ignoresBotsText, tooManyText } from '../words/messages.ts';
 import { NoticeThrottle } from './notice-throttle.ts';
 import type { Notices } from './notices.ts';
 import type { RecentKeys } from './recent-keys.ts';
@@ -44,8 +45,6 @@ interface Placement {
 }
 
 const QUEUE = { perThread: 50, total: 1_000 };
-const UNMUTED = 'You mentioned me, so I unmuted this thread: I answer replies here again. `!mute` mutes it again.';
-const NOT_QUEUED = 'so I did not queue this one. Send it again later.';
 
 /** Puts messages into the queue of their thread while there is room, and tells people only once that is on disk. */
 export class MessageQueue {
@@ -139,7 +138,7 @@ export class MessageQueue {
       if (relevance === 'speak') this.#tellRefusal(key, message, outcome.reason, placed);
     }
     if (outcome.outcome === 'accepted') {
-      if (wasUnmuted && placed.record) this.#parts.notices.whisper(addressOf(message), message.user, UNMUTED);
+      if (wasUnmuted && placed.record) this.#parts.notices.whisper(addressOf(message), message.user, HEARD.unmuted);
       onSpoken?.(key);
     }
     return outcome;
@@ -166,11 +165,11 @@ export class MessageQueue {
     });
     const { botsInARow = 0 } = record;
     if (item.bot && botsInARow >= inARow) {
-      const told = refused('bots_in_a_row', botsInARow === inARow ? afterBots(inARow) : '');
+      const told = refused('bots_in_a_row', botsInARow === inARow ? ignoresBotsText(inARow) : '');
       return { ...told, record: { ...passed, botsInARow: inARow + 1 } };
     }
     if (record.inbox.length + countHeld(record) >= perThread) {
-      return refused('inbox_full', `Too many messages are already waiting here (${perThread}), ${NOT_QUEUED}`);
+      return refused('inbox_full', tooManyText('here', perThread));
     }
     if (this.isStale(item)) {
       // A bot cannot answer an offer.
@@ -185,8 +184,7 @@ export class MessageQueue {
       return { outcome: { outcome: 'accepted' }, record: held };
     }
     if (workers.waiting >= total) {
-      const where = `for the agent (${total} in all threads)`;
-      return refused('queue_full', `Too many messages are already waiting ${where}, ${NOT_QUEUED}`);
+      return refused('queue_full', tooManyText('everywhere', total));
     }
     // Consecutive messages of one person run as one turn, so only the first of them needs a permit.
     if (record.inbox.at(-1)?.user !== item.user) {
@@ -219,11 +217,6 @@ function firstRecord(key: ThreadKey, message: InboundMessage, now: number): Thre
 function withAbout(record: ThreadRecord, { asked }: InboundMessage, now: number): ThreadRecord {
   const about = asked?.about ?? null;
   return about === null || hasSeen(record, about.key) ? record : addContext(record, toInboxItem(about, now));
-}
-
-function afterBots(most: number): string {
-  const messages = most === 1 ? '1 bot message' : `${most} bot messages`;
-  return `${messages} since a person last wrote: I’ll ignore bots here until a person writes.`;
 }
 
 /** The record, with what kind of channel it is now: people can make a channel of a group direct message. */

@@ -3,6 +3,7 @@ import type { TurnLimits as Bounds, Policy } from '../access/policy.ts';
 import { type ChannelId, parseThreadKey, type ThreadKey, type UserId } from '../ids.ts';
 import { moment } from '../text/moment.ts';
 import type { BusyThread } from '../thread/workers.ts';
+import { atOnceReachedText, rateReachedText } from '../words/messages.ts';
 
 export type TurnPermit =
   | { isGranted: true }
@@ -60,15 +61,13 @@ export class TurnLimits {
     }
   }
 
-  #checkRate(key: string, { rate }: Bounds, whose: keyof typeof WORDS, now: number, wall: number): TurnPermit | null {
+  #checkRate(key: string, { rate }: Bounds, whose: 'user' | 'channel', now: number, wall: number): TurnPermit | null {
     if (!rate) return null;
     const recent = this.#recentTurns(key, rate.perMs, now);
     const first = recent[recent.length - rate.turns];
     if (first === undefined) return null;
     const again = moment(wall + first + rate.perMs - now);
-    const most = `${rate.turns} ${rate.turns === 1 ? 'turn' : 'turns'} in ${lengthOf(rate.perMs)}`;
-    const notice = `${WORDS[whose]} reached the limit of ${most}, so I did not queue this message. Send it again after ${again}.`;
-    return { isGranted: false, reason: `${whose}_rate`, notice };
+    return { isGranted: false, reason: `${whose}_rate`, notice: rateReachedText(whose, rate, again) };
   }
 
   #checkAtOnce(
@@ -89,9 +88,7 @@ export class TurnLimits {
     ] as const) {
       const most = limits[whose].atOnce;
       if (most === null || count < most) continue;
-      const at = `${most} running ${most === 1 ? 'thread' : 'threads'}`;
-      const notice = `${WORDS[whose]} reached the limit of ${at}, so I did not queue this message. Send it again when one finishes.`;
-      return { isGranted: false, reason: `${whose}_at_once`, notice };
+      return { isGranted: false, reason: `${whose}_at_once`, notice: atOnceReachedText(whose, most) };
     }
     return null;
   }
@@ -113,12 +110,4 @@ export class TurnLimits {
     const recent = [...this.#recentTurns(key, rate.perMs, now), now].slice(-rate.turns);
     this.#begun.set(key, recent);
   }
-}
-
-const WORDS = { user: 'You have', channel: 'This channel has' } as const;
-
-/** `90 s`, `15 min`, `24 h`. */
-function lengthOf(ms: number): string {
-  if (ms % 3_600_000 === 0) return `${ms / 3_600_000} h`;
-  return ms % 60_000 === 0 ? `${ms / 60_000} min` : `${Math.round(ms / 1_000)} s`;
 }

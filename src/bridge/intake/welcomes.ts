@@ -1,8 +1,8 @@
 import type { Door } from '../access/door.ts';
 import type { PolicyBook } from '../access/policy.ts';
-import { helpText } from '../commands/table.ts';
 import type { ChannelId, UserId } from '../ids.ts';
 import type { InboundJoin } from '../inbound.ts';
+import { helpText } from '../words/commands.ts';
 import { notServedText, welcomeText } from '../words/welcome.ts';
 import type { Notices } from './notices.ts';
 import type { RecentKeys } from './recent-keys.ts';

@@ -9,6 +9,7 @@ import {
   type UserId,
 } from '../ids.ts';
 import type { OfferAction } from '../inbound.ts';
+import { ASK_AGAIN } from '../words/requests.ts';
 import { addSeen, forgetConversation, hasSeen, joinContext, noteMention, sortByTs } from './inbox.ts';
 import type { InboxItem, Offer, OfferKind, OpenTurn, PostRecord, ThreadRecord } from './thread-record.ts';
 
@@ -325,9 +326,6 @@ export function lapseOldOffers(record: ThreadRecord, now: number): ThreadRecord 
     ),
   };
 }
-
-const ASK_AGAIN =
-  'The connection was lost before anyone could decide about your request, so nothing of it ran. If you still need it, ask again.';
 
 const OFFER_OF_BUTTON: Readonly<Record<OfferAction, OfferKind>> = {
   run_now: 'run_held',

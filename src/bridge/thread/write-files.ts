@@ -5,6 +5,7 @@ import type { FileOutcome } from '../record/handed-over.ts';
 import type { OpenTurn, ThreadRecord } from '../record/thread-record.ts';
 import { type FileNote, missingLine } from '../turn/file-notes.ts';
 import { isBlankText, noNames, spansText } from '../turn/prompt.ts';
+import { filesUnreadText } from '../words/thread.ts';
 
 /** The agent's machine as a turn's files reach it, and when not to. */
 export interface FileWay {
@@ -56,7 +57,5 @@ export function unreadableNotice(turn: OpenTurn, notes: HandedOver['notes'], bot
   if (all.length === 0 || !all.every(isMissing)) return null;
   if (!turn.items.every(({ spans }) => isBlankText(spansText(spans, noNames, botUser)))) return null;
   const lines = all.flatMap((note) => (note.how === 'missing' ? [missingLine(note)] : []));
-  const what = lines.length === 1 ? 'the file that you sent' : 'any of the files that you sent';
-  const listed = lines.slice(0, 3).join(' · ');
-  return `I could not read ${what} (${listed}${lines.length > 3 ? ' …' : ''}), so I asked the agent nothing. Tell me in words what you need.`;
+  return filesUnreadText(lines);
 }

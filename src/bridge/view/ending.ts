@@ -1,8 +1,9 @@
-import { type Effects, effectsOf, effectsSentence, isHarmless } from '../approvals/effects.ts';
+import { type Effects, effectsOf, isHarmless } from '../approvals/effects.ts';
 import type { Leftover } from '../record/offers.ts';
 import type { ApprovalRecord, Ending, OpenTurn } from '../record/thread-record.ts';
 import { isGoodStopReason, type TurnState } from '../turn/fold.ts';
 import { CAUSES, type Cause, type CauseName, causeOfFailure, sayCause } from '../words/causes.ts';
+import { AGAIN, effectsText } from '../words/effects.ts';
 
 /** What the bridge knows of a turn besides its events. */
 export interface Heard {
@@ -40,7 +41,7 @@ export function endingOf(turn: OpenTurn, state: TurnState, now: number, heard: H
     return { ...base, outcome: 'failed', line: failureLine(sayCause(cause), effects, wayOnOf(turn, cause, effects)) };
   }
   if (turn.stoppedBy || state.end?.stopReason === 'cancelled') {
-    return { ...base, outcome: 'stopped', line: effectsSentence(effects) };
+    return { ...base, outcome: 'stopped', line: effectsText(effects) };
   }
   return { ...base, outcome: 'done', line: null };
 }
@@ -51,14 +52,12 @@ export function endingOf(turn: OpenTurn, state: TurnState, now: number, heard: H
  */
 export function failureLine(says: string, effects: Effects, leftover: Leftover | null): string {
   const isRepeat = leftover?.offer === 'send_again' || leftover?.offer === 'start_new';
-  if (!isRepeat) return `${says} ${effectsSentence(effects)}`;
+  if (!isRepeat) return `${says} ${effectsText(effects)}`;
   if ('reached' in leftover) {
-    const twice = isHarmless(effects) ? '' : ' Trying again may do it twice.';
-    return `${says} ${effectsSentence(effects)}${twice}`;
+    const twice = isHarmless(effects) ? '' : ` ${AGAIN.twice}`;
+    return `${says} ${effectsText(effects)}${twice}`;
   }
-  return leftover.certain
-    ? `${says} The agent did not get your message.`
-    : `${says} I can’t tell whether the agent got your message, so trying again may run it twice.`;
+  return `${says} ${leftover.certain ? AGAIN.notReached : AGAIN.inDoubt}`;
 }
 
 /**

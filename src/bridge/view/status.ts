@@ -3,9 +3,10 @@ import type { UserId } from '../ids.ts';
 import { describeTasks, tasksOf } from '../record/tasks.ts';
 import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
 import { asCode } from '../text/as-code.ts';
-import { plainName } from '../text/plain-name.ts';
 import { messageLine } from '../turn/prompt.ts';
 import { permissionWords } from '../words/permissions.ts';
+import { inBackgroundText, queuedText, STATUS, undecidedText, whereTexts, workingForText } from '../words/status.ts';
+import { THREAD } from '../words/thread.ts';
 import type { Activity, TurnView } from './turn.ts';
 
 export interface StatusPlace {
@@ -20,50 +21,39 @@ export interface StatusPlace {
 
 /** Says what a thread is doing, in our Markdown. @param live what its open turn does; `null`: it ends, or none is open */
 export function statusText(record: ThreadRecord | null, live: TurnView['live'], place: StatusPlace): string {
-  if (!record) return 'There is no conversation here yet.';
+  if (!record) return THREAD.noConversation;
   const { turn } = record;
   const tasks = tasksOf(record);
   const doing = [
-    ...(turn ? [`Working for <@${turn.requester}>: ${live ? activityText(live.activity) : 'finishing'}`] : []),
-    ...(!turn && tasks.length === 0 ? ['Idle'] : []),
-    ...(tasks.length > 0 ? [`In the background: ${describeTasks(tasks)}`] : []),
+    ...(turn ? [workingForText(turn.requester, live ? activityText(live.activity) : STATUS.finishing)] : []),
+    ...(!turn && tasks.length === 0 ? [STATUS.idle] : []),
+    ...(tasks.length > 0 ? [inBackgroundText(describeTasks(tasks))] : []),
   ];
   const undecided = record.approvals.filter((approval) => approval.state.state === 'open').length;
   const more = [
-    ...(record.inbox.length > 0 ? [`Queued: ${record.inbox.length}.`] : []),
-    ...(undecided > 0 ? [`Waiting for a decision: ${undecided}.`] : []),
-    ...(record.muted ? ['Muted: I answer only messages that mention me.'] : []),
+    ...(record.inbox.length > 0 ? [queuedText(record.inbox.length)] : []),
+    ...(undecided > 0 ? [undecidedText(undecided)] : []),
+    ...(record.muted ? [STATUS.muted] : []),
   ];
   const { runtime } = record;
   return [
-    [...doing, ...whereText(place), permissionWords(place.permissions, place.hasRules)].join(' · '),
+    [...doing, ...whereTexts(place), permissionWords(place.permissions, place.hasRules)].join(' · '),
     ...(more.length > 0 ? [more.join(' ')] : []),
     // For a report to those who run it; people do not need them.
     ...(runtime ? [`Ids: \`${runtime.agentId}\`, \`${runtime.conversationId}\``] : []),
   ].join('\n');
 }
 
-/** Which agent, and where it works, as far as both are known. */
-function whereText({ agentName, device, workingDirectory }: StatusPlace): string[] {
-  const name = plainName(agentName ?? '');
-  const words = [
-    ...(name === '' ? [] : [`**${name}**`]),
-    ...(workingDirectory ? [`in ${asCode(workingDirectory)}`] : []),
-    ...(device ? [`on ${asCode(device)}`] : []),
-  ];
-  return words.length === 0 ? [] : [`agent ${words.join(' ')}`];
-}
-
 const LISTED = 20;
 
 /** Lists the queued messages, in our Markdown. */
 export function queueText(inbox: readonly InboxItem[], botUser: UserId): string {
-  if (inbox.length === 0) return 'Nothing is queued.';
+  if (inbox.length === 0) return STATUS.nothingQueued;
   const lines = inbox.slice(0, LISTED).map((item, at) => {
     return `${at + 1}. <@${item.user}>: ${messageLine(item.spans, botUser)}`;
   });
   const more = inbox.length > LISTED ? [`… and ${inbox.length - LISTED} more`] : [];
-  return ['Edit or delete your message to change or withdraw it.', ...lines, ...more].join('\n');
+  return [STATUS.howToChange, ...lines, ...more].join('\n');
 }
 
 function activityText(activity: Activity): string {

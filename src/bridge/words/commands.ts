@@ -10,6 +10,25 @@ export const NOT_PAUSED = 'The agent is not paused.';
 export const RESUMED =
   'Resumed. I won’t run the messages that I refused during the pause: I told their authors to send them again.';
 
+/** The head of the list of commands. */
+export const WHERE_TO_WRITE =
+  'In a thread, write `!` and the command, because Slack has no slash commands there: `!stop`. Elsewhere, write `/agent stop`.';
+
+/** How to begin, in three sentences, and where the rest is; Markdown of ours. */
+export function helpText(botUser: string): string {
+  return [
+    `Mention <@${botUser}> with a task, and I answer in the thread; reply there to continue.`,
+    'I read messages of people who haven’t mentioned me there as background only.',
+    'I ask before risky steps: the person who gave the task gets a card with buttons.',
+    '\nMore: `!commands`, or `/agent commands` outside of threads, lists what else you can tell me.',
+  ].join(' ');
+}
+
+/** @param since as `moment()` says it */
+export function unseenText(since: string): string {
+  return `I have seen no such message since ${since}, and I don’t remember earlier ones. Slack shows me only the channels that the app is in.`;
+}
+
 /** For a command that is about a thread, and was written where Slack does not say in which. */
 export function whichThreadText(command: string): string {
   return `Slack doesn’t tell me in which thread you are. Write \`!${command}\` in the thread instead.`;

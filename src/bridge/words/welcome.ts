@@ -1,7 +1,5 @@
-import type { Prompt } from '../access/policy.ts';
-
 /** What the bot says in a channel that it was invited to. @param help how to begin; both are Markdown of ours */
-export function welcomeText(help: string, prompts: readonly Prompt[]): string {
+export function welcomeText(help: string, prompts: readonly { message: string }[]): string {
   const [first] = prompts;
   const example = first === undefined ? [] : [`For example: ${first.message}`];
   return ['Hello! I bring an AI agent into your threads.', help, ...example].join('\n\n');

@@ -1,14 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  effectsOf,
-  effectsSentence,
-  hasChanged,
-  isHarmless,
-  mayChange,
-} from '../../../src/bridge/approvals/effects.ts';
+import { effectsOf, hasChanged, isHarmless, mayChange } from '../../../src/bridge/approvals/effects.ts';
 import type { ApprovalRecord } from '../../../src/bridge/record/thread-record.ts';
 import type { ToolCall } from '../../../src/bridge/turn/steps.ts';
+import { effectsText } from '../../../src/bridge/words/effects.ts';
 import { bash } from '../thread/approvals/asking-people.ts';
 
 const call = (
@@ -19,8 +14,7 @@ const call = (
 ): ToolCall => ({
   ...{ callId, runId: 'run-1', tool, input, status, output: '' },
 });
-const said = (tools: ToolCall[], isAllHeard = true) =>
-  effectsSentence(effectsOf({ tools, approvals: [] }, [], isAllHeard));
+const said = (tools: ToolCall[], isAllHeard = true) => effectsText(effectsOf({ tools, approvals: [] }, [], isAllHeard));
 
 describe('the changes of a turn', () => {
   it.each([
@@ -79,7 +73,7 @@ describe('the changes of a turn', () => {
         const tools = some.map((each, at) => call(each.tool, each.status, each.input, `c${at}`));
         const effects = effectsOf({ tools, approvals: [] }, [], isAllHeard);
         expect(isHarmless(effects)).toBe(isAllHeard && !tools.some(mayChange));
-        expect(effectsSentence(effects).includes('Nothing was changed')).toBe(isHarmless(effects));
+        expect(effectsText(effects).includes('Nothing was changed')).toBe(isHarmless(effects));
         expect(hasChanged({ tools })).toBe(tools.some((each) => each.status !== 'called' && mayChange(each)));
       }),
     );

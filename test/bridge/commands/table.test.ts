@@ -1,14 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  commandList,
-  commands,
-  helpText,
-  parseBang,
-  parseSlash,
-  similarCommand,
-} from '../../../src/bridge/commands/table.ts';
+import { commandList, commands, parseBang, parseSlash, similarCommand } from '../../../src/bridge/commands/table.ts';
 import { editDistance } from '../../../src/bridge/text/edit-distance.ts';
+import { helpText } from '../../../src/bridge/words/commands.ts';
 
 describe('help', () => {
   it('is three sentences and a line that says where more is', () => {

@@ -30,6 +30,8 @@ import type { Person } from '../../person.ts';
 import { decideOffer, findBackgroundOffer, markSeen, offerDenial } from '../../record/offers.ts';
 import type { ApprovalRecord, DetailsRef, GrantKind, InboxItem } from '../../record/thread-record.ts';
 import { noNames, spansText } from '../../turn/prompt.ts';
+import { onlyTheyText } from '../../words/access.ts';
+import { DECIDED_BY_COMMAND, GRANTED, NOT_DECIDED } from '../../words/requests.ts';
 import {
   askEdited,
   decide,
@@ -52,9 +54,6 @@ export type ClickAnswer = ActionOutcome | { details: DetailsRef | null };
 
 type ApprovalAction = Exclude<InboundAction['name'], OfferAction | 'stop' | 'details'>;
 
-const NO_QUESTION = 'This is not a question.';
-const A_QUESTION = 'This is a question: choose an answer.';
-
 /** Handles a click of somebody who may write here. */
 export function click(work: Work, action: InboundAction, person: Person): ClickAnswer {
   const { name } = action;
@@ -69,7 +68,7 @@ function clickStop(work: Work, { token }: InboundAction, person: Person): Action
   const { record } = work.thread;
   const turn = openTurn(work);
   const isBackground = record !== null && findBackgroundOffer(record)?.token === token;
-  if (turn?.stopToken !== token && !isBackground) return refused('expired', 'That turn has already ended.');
+  if (turn?.stopToken !== token && !isBackground) return refused('expired', NOT_DECIDED.turnEnded);
   const verdict = can(work.context.policy, person, { do: 'stop' }, placeOf(work.thread));
   if (!verdict.allowed) return refused('not_allowed', verdict.notice, verdict.reason);
   if (turn && !isOver(work.thread)) stop(work, person.id);
@@ -91,7 +90,7 @@ function clickCard(work: Work, action: InboundAction & { name: ApprovalAction },
   if ('result' in found) return found;
   const { record, request } = found;
   const { token, tool } = record;
-  if (request.questions && APPROVES.has(name)) return refused('expired', A_QUESTION);
+  if (request.questions && APPROVES.has(name)) return refused('expired', NOT_DECIDED.aQuestion);
   const clicked = (decided: Decided) => decide(work, found, decided, person, { via: 'click' });
   switch (name) {
     case 'view_full':
@@ -107,7 +106,7 @@ function clickCard(work: Work, action: InboundAction & { name: ApprovalAction },
       return { result: 'modal', modal: { kind: 'deny_with_reason', token, tool } };
     case 'edit_command': {
       const command = editableCommand(request);
-      if (command === null) return refused('expired', 'You can’t change this here.');
+      if (command === null) return refused('expired', NOT_DECIDED.notEditable);
       const alone = nobodyElse(work, record, person);
       if (alone !== null) return refused('not_allowed', alone);
       return { result: 'modal', modal: { kind: 'edit_command', token, command, asksAnother: mustAskAnother(work) } };
@@ -118,16 +117,16 @@ function clickCard(work: Work, action: InboundAction & { name: ApprovalAction },
       return allowForTurn(work, found, 'edits', person);
     case 'save_rule': {
       const rule = ruleOf(request);
-      if (!rule || shownRequest(request).isPartlyShown) return refused('expired', 'There is no rule to save.');
+      if (!rule || shownRequest(request).isPartlyShown) return refused('expired', NOT_DECIDED.noRule);
       const { workingDirectory: directory, device } = work.thread.link;
       return { result: 'modal', modal: { kind: 'save_rule', token, rule: rule.text, directory, device } };
     }
     case 'answer_in_words':
-      if (!request.questions?.length) return refused('expired', NO_QUESTION);
+      if (!request.questions?.length) return refused('expired', NOT_DECIDED.notAQuestion);
       return { result: 'modal', modal: { kind: 'answer_in_words', token, questions: request.questions } };
     case 'answer': {
       const decided = answerWithOption(request, action.choice);
-      return decided ? clicked(decided) : refused('expired', 'That option no longer exists.');
+      return decided ? clicked(decided) : refused('expired', NOT_DECIDED.optionGone);
     }
     default:
       return name satisfies never;
@@ -137,10 +136,9 @@ function clickCard(work: Work, action: InboundAction & { name: ApprovalAction },
 function allowForTurn(work: Work, found: Found, grant: GrantKind, person: Person): ActionOutcome {
   const { request, record } = found;
   if (record.edit || grantFor(request) !== grant || shownRequest(request).isPartlyShown) {
-    return refused('expired', 'You can’t approve this for the whole turn.');
+    return refused('expired', NOT_DECIDED.notForTheTurn);
   }
-  const words = grant === 'command' ? 'and the same command again during this turn' : 'and all edits during this turn';
-  return decide(work, found, { ...approve(), words }, person, { via: 'click', grant });
+  return decide(work, found, { ...approve(), words: GRANTED[grant] }, person, { via: 'click', grant });
 }
 
 /** Opens the whole request; if its card cut text off, with a button to approve for those who may. */
@@ -162,12 +160,12 @@ export function submit(work: Work, submission: InboundSubmission, person: Person
   const found = findRequest(work, submission.token, person, wishOf(name));
   if ('result' in found) return found;
   const { request } = found;
-  if (request.questions && APPROVES.has(name)) return refused('expired', A_QUESTION);
+  if (request.questions && APPROVES.has(name)) return refused('expired', NOT_DECIDED.aQuestion);
   const typed = (texts[0] ?? '').trim();
   const submitted = (decided: Decided) => decide(work, found, decided, person, { via: 'modal' });
   switch (name) {
     case 'approve':
-      if (shownRequest(request).refusal !== null) return refused('expired', 'I can’t show this to anyone.');
+      if (shownRequest(request).refusal !== null) return refused('expired', NOT_DECIDED.cannotShow);
       return submitted(approveShown(request, found.record));
     case 'deny_with_reason':
       return submitted(deny(person.name, typed || null));
@@ -175,10 +173,10 @@ export function submit(work: Work, submission: InboundSubmission, person: Person
       return editCommand(work, found, texts[0] ?? '', person);
     case 'save_rule': {
       const decided = approveWithRule(request);
-      return decided ? submitted(decided) : refused('expired', 'There is no rule to save.');
+      return decided ? submitted(decided) : refused('expired', NOT_DECIDED.noRule);
     }
     case 'answer_in_words': {
-      if (!request.questions?.length) return refused('expired', NO_QUESTION);
+      if (!request.questions?.length) return refused('expired', NOT_DECIDED.notAQuestion);
       const answer = answerWithForm(request, { choices: submission.choices ?? [], texts });
       return 'wrong' in answer ? { result: 'invalid', errors: answer.wrong } : submitted(answer);
     }
@@ -193,7 +191,7 @@ export function submit(work: Work, submission: InboundSubmission, person: Person
 function editCommand(work: Work, found: Found, text: string, person: Person): SubmissionOutcome {
   const { record, request } = found;
   const decided = approveChanged(request, text);
-  if (!decided) return invalid('Write the command to run.');
+  if (!decided) return invalid(NOT_DECIDED.noCommand);
   const { send } = decided;
   const command = send.behavior === 'allow' ? send.updatedInput?.command : undefined;
   if (typeof command !== 'string') {
@@ -232,10 +230,7 @@ export function decideByCommand(work: Work, verb: 'approve' | 'deny', args: stri
   const { record: stored, key: thread } = work.thread;
   const open = openRequests(stored);
   const record = open.find(({ token }) => id.length >= shortId(token).length && token.startsWith(id));
-  if (!record || !stored)
-    return open.length === 0
-      ? 'No request is waiting for a decision here.'
-      : 'No request with that id is waiting here.';
+  if (!record || !stored) return open.length === 0 ? NOT_DECIDED.nothingWaits : NOT_DECIDED.unknownId;
   const found = findRequest(work, record.token, person, verb === 'deny' ? 'deny' : 'decide');
   if ('result' in found) {
     const { why, reason = why } = found;
@@ -244,15 +239,15 @@ export function decideByCommand(work: Work, verb: 'approve' | 'deny', args: stri
     return found.notice;
   }
   const { request } = found;
-  if (verb === 'approve' && request.questions) return A_QUESTION;
+  if (verb === 'approve' && request.questions) return NOT_DECIDED.aQuestion;
   if (verb === 'approve' && shownRequest(request).isPartlyShown) {
-    return 'I can’t show all of this as text to everyone here, so you can only deny it.';
+    return NOT_DECIDED.onlyDeny;
   }
   const yes = approveShown(request, found.record);
   decide(work, found, verb === 'approve' ? yes : deny(person.name, words.join(' ') || null), person, {
     via: 'command',
   });
-  return verb === 'approve' ? 'Approved.' : 'Denied.';
+  return DECIDED_BY_COMMAND[verb];
 }
 
 /**
@@ -304,11 +299,11 @@ export function askAbout(work: Work, item: Pick<InboxItem, 'key' | 'ts'>, person
 function denyWithMessage(work: Work, { token, messageTs: ts }: InboundAction, person: Person): ActionOutcome | Refused {
   const { record } = work.thread;
   const offer = record?.offers.find((each) => each.token === token);
-  if (!offer?.about) return refused('expired', 'This is over, so the button no longer does anything.');
-  if (offer.for !== person.id) return refused('not_allowed', `Only <@${offer.for}> can decide this.`, 'not_the_author');
+  if (!offer?.about) return refused('expired', NOT_DECIDED.over);
+  if (offer.for !== person.id) return refused('not_allowed', onlyTheyText(`<@${offer.for}>`), 'not_the_author');
   const { approval, message } = offer.about;
   const item = record?.inbox.find(({ key }) => key === message);
-  if (offer.state.state !== 'open' || !item) return refused('expired', 'That message is no longer queued.');
+  if (offer.state.state !== 'open' || !item) return refused('expired', NOT_DECIDED.noLongerQueued);
   const found = findRequest(work, approval, person, 'deny');
   if ('result' in found) return found;
   const offerClick = { action: 'deny_with_this', key: message, ts, now: work.context.now } as const;

@@ -3,8 +3,8 @@ import type { Person } from '../../person.ts';
 import { forgetConversation } from '../../record/inbox.ts';
 import { markSeen } from '../../record/offers.ts';
 import { describeTasks, tasksOf } from '../../record/tasks.ts';
-import { plainName } from '../../text/plain-name.ts';
 import { queueText } from '../../view/status.ts';
+import { endingTasksText, saidAloudText, THREAD, tasksRunText } from '../../words/thread.ts';
 import { decideByCommand } from './clicks.ts';
 import type { Command } from './events.ts';
 import { disconnect, settingsChanged } from './link.ts';
@@ -14,8 +14,6 @@ import { endTasks } from './tasks.ts';
 import { isDirectThread, isOver } from './thread.ts';
 import { statusOf } from './view.ts';
 import { change, openTurn, say, type Work } from './work.ts';
-
-const MUTED = 'Muted: here I answer only messages that mention me. To unmute me, write `!unmute` or mention me here.';
 
 /** Carries out a command of somebody who may give it. @returns a line for them, Markdown */
 export function command(work: Work, order: Command): string {
@@ -50,12 +48,12 @@ function see(work: Work, key: MessageKey | undefined): void {
 function stopAll(work: Work, by: UserId, seen: MessageKey | undefined): string {
   const tasks = tasksOf(work.thread.record);
   const turn = openTurn(work);
-  if (!turn && tasks.length === 0) return 'Nothing is running here.';
+  if (!turn && tasks.length === 0) return THREAD.nothingRuns;
   see(work, seen);
-  const said = turn ? ['Stopping.'] : [];
+  const said: string[] = turn ? [THREAD.stopping] : [];
   if (turn && !isOver(work.thread)) stop(work, by);
   if (tasks.length > 0) {
-    said.push(`I’m ending the background tasks: ${describeTasks(tasks)}. I’ll tell you if something keeps running.`);
+    said.push(endingTasksText(describeTasks(tasks)));
     endTasks(work, by, true);
   }
   return said.join(' ');
@@ -64,32 +62,25 @@ function stopAll(work: Work, by: UserId, seen: MessageKey | undefined): string {
 /** Lets the next message begin a new conversation, and says so in the thread. */
 function startOver(work: Work, by: Person, seen: MessageKey | undefined): string {
   const { record } = work.thread;
-  if (record?.turn || record?.inbox.length) return 'I’m working here. Write `!stop` first.';
+  if (record?.turn || record?.inbox.length) return THREAD.isWorking;
   const tasks = tasksOf(record);
-  if (tasks.length > 0 && record?.endTasks?.step !== 'told')
-    return `Still running in the background: ${describeTasks(tasks)}. Write \`!stop\` first.`;
+  if (tasks.length > 0 && record?.endTasks?.step !== 'told') return tasksRunText(describeTasks(tasks));
   const had = record?.runtime ?? null;
   change(work, ({ tasks: _, endTasks: __, ...now }) => forgetConversation(now));
   see(work, seen);
   disconnect(work);
   giveUpLetta(work);
-  if (had !== null) sayAloud(work, by, 'started a new conversation');
-  return 'The next message here starts a new conversation.';
+  if (had !== null) say(work, saidAloudText(by.name, 'new'));
+  return THREAD.nextStartsNew;
 }
 
 /** Mutes or unmutes the thread, and says so there; muted, it answers only messages that mention the bot. */
 function mute(work: Work, by: Person, isMuted: boolean, seen: MessageKey | undefined): string {
   const { record } = work.thread;
-  if (!record) return 'There is no conversation here yet.';
-  if (isDirectThread(work.thread)) return 'You can’t mute me in direct messages.';
+  if (!record) return THREAD.noConversation;
+  if (isDirectThread(work.thread)) return THREAD.noMuteInDirect;
   change(work, (now) => ({ ...now, muted: isMuted, mutedBy: isMuted ? by.id : undefined }));
   see(work, seen);
-  const deed = isMuted ? 'muted the agent: it answers only mentions' : 'unmuted the agent';
-  if ((record.muted ?? false) !== isMuted) sayAloud(work, by, deed);
-  return isMuted ? MUTED : 'Unmuted: I answer replies here again.';
-}
-
-/** Says in the thread what somebody did that changes it for everybody. The name is no mention: nobody is notified. */
-function sayAloud(work: Work, { name }: Person, deed: string): void {
-  say(work, `— ${plainName(name) || 'Somebody'} ${deed} —`);
+  if ((record.muted ?? false) !== isMuted) say(work, saidAloudText(by.name, isMuted ? 'mute' : 'unmute'));
+  return isMuted ? THREAD.muted : THREAD.unmuted;
 }

@@ -16,6 +16,8 @@ import type {
   GrantKind,
   ThreadRecord,
 } from '../../record/thread-record.ts';
+import { REFUSALS } from '../../words/access.ts';
+import { DENIAL, NOT_DECIDED, replyTooLateText } from '../../words/requests.ts';
 import type { Answer } from './events.ts';
 import { placeOf } from './thread.ts';
 import { approvals, change, emit, log, openTurn, say, setLive, touch, upLink, type Work } from './work.ts';
@@ -42,7 +44,7 @@ export interface How {
 /** Judges a click: whether this person may, the request is open, and Letta still waits for what the card shows. */
 export function findRequest(work: Work, token: string, person: Person, wish: Wish): Found | Refused {
   const record = approvals(work).find((approval) => approval.token === token);
-  if (!record) return refused('expired', 'This request is over.');
+  if (!record) return refused('expired', NOT_DECIDED.requestOver);
   const verdict = mayDecide(work, record, person, wish);
   if (!verdict.allowed) return refused('not_allowed', verdict.notice, verdict.reason);
   if (record.state.state !== 'open') {
@@ -50,16 +52,16 @@ export function findRequest(work: Work, token: string, person: Person, wish: Wis
   }
   const turn = openTurn(work);
   if (wish !== 'look' && turn?.id === record.turn && turn.stoppedBy) {
-    return refused('expired', 'The turn is being stopped, so nothing was decided.');
+    return refused('expired', NOT_DECIDED.stopping);
   }
   if (upLink(work) === null) {
-    return refused('unreachable', 'I can’t reach Letta right now, so nothing was decided. Try again in a moment.');
+    return refused('unreachable', NOT_DECIDED.unreachable);
   }
   const fold = work.thread.live?.fold;
   const request = fold?.approvals.find((approval) => approval.requestId === record.requestId);
   const pending = fold?.openApprovals.includes(record.requestId) ?? false;
   if (!request || !pending || digestOf(request.input) !== record.digest) {
-    return refused('expired', 'This request changed or is over, so nothing was decided.');
+    return refused('expired', NOT_DECIDED.requestChanged);
   }
   return { record, request: withEditedCommand(request, record) };
 }
@@ -79,7 +81,7 @@ export function mayDecide(
     // An edited command counts as its editor's own, so they must be allowed to give the agent work.
     const speaks = judge({ do: 'speak' });
     const decides = judge(decide);
-    return decides.allowed && !speaks.allowed ? { ...speaks, notice: MAY_NOT_SPEAK } : decides;
+    return decides.allowed && !speaks.allowed ? { ...speaks, notice: REFUSALS.mayNotSpeak } : decides;
   }
   if (wish === 'decide') return judge(decide);
   if (wish === 'deny') {
@@ -100,12 +102,8 @@ export function mustAskAnother({ thread, context }: Work): boolean {
 /** A line for an editor whose command nobody else could approve; `null`: somebody could. */
 export function nobodyElse(work: Work, { requester }: ApprovalRecord, { id: editor }: Person): string | null {
   const others = listOtherApprovers(work.context.policy, placeOf(work.thread), { editor, requester });
-  return mustAskAnother(work) && others.length === 0 ? NOBODY_ELSE : null;
+  return mustAskAnother(work) && others.length === 0 ? REFUSALS.noOneElse : null;
 }
-
-const MAY_NOT_SPEAK = 'You can approve or deny this, but you may not run your own command on the agent’s machine.';
-const NOBODY_ELSE =
-  'Someone else would have to approve your command, and no one else here can. Deny with a reason instead: the agent reads it.';
 
 // ---- deciding ----------------------------------------------------------------------------------
 
@@ -195,11 +193,7 @@ export function denyUndecided(
 
 /** The denial that the agent reads for a request that nobody decided. */
 export function denialOf(why: ApprovalClosed & ('expired' | 'not_shown')): Decision {
-  const message =
-    why === 'expired'
-      ? 'No one in Slack decided this in time, so it was not approved.'
-      : 'This could not be shown to anyone in Slack, so it was not approved.';
-  return { behavior: 'deny', message };
+  return { behavior: 'deny', message: DENIAL[why] };
 }
 
 /** Opens a request again, with a full deadline. */
@@ -228,11 +222,7 @@ export function onAnswered(work: Work, { of, token, requestId, answer }: Answer 
   if (answer === 'accepted') return;
   const state = approvals(work).find((each) => each.token === token)?.state;
   // The reply counted only as this decision, and the request was over, so the agent has not read it.
-  if (state?.state === 'decided' && state.via === 'reply') {
-    const line =
-      'your message came after the request was over, so the agent has not read it. Send it again if it still matters.';
-    say(work, `<@${state.by}>, ${line}`);
-  }
+  if (state?.state === 'decided' && state.via === 'reply') say(work, replyTooLateText(state.by));
   const at = work.context.now;
   change(work, (now) => setApproval(now, token, { state: 'closed', why: 'answered_elsewhere', at }));
   touch(work);

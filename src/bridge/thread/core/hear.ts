@@ -4,6 +4,7 @@ import { type Leftover, setRuntime } from '../../record/offers.ts';
 import type { OpenTurn } from '../../record/thread-record.ts';
 import { foldTurn, type TurnState } from '../../turn/fold.ts';
 import { sayCause, sayError } from '../../words/causes.ts';
+import { WAITS } from '../../words/thread.ts';
 import { forgetThrough, hold, holdReady, withoutRequests } from './held.ts';
 import { stepBack } from './input.ts';
 import {
@@ -68,7 +69,6 @@ import {
 const BACKGROUND_TOLD_MS = 5_000;
 /** Errors that no retry fixes, but a new conversation does. */
 const GONE: ReadonlySet<string> = new Set(['agent_not_found', 'conversation_not_found', 'no_environment']);
-const IN_DOUBT = 'I can’t tell yet whether your message arrived; I’m asking again.';
 
 /** What the link says, and what the agent says through it. */
 export function onConnection(work: Work, event: AgentEvent | ConnectionEvent) {
@@ -81,7 +81,7 @@ export function onConnection(work: Work, event: AgentEvent | ConnectionEvent) {
       linkLost(work);
       set(work, { held: withoutRequests(work.thread.held) });
       noteLettaLost(work);
-      return wait(work, 'The connection was lost; I’m reconnecting.');
+      return wait(work, WAITS.reconnects);
     case 'unavailable':
       return onUnavailable(work, event);
     default:
@@ -115,7 +115,7 @@ function wait(work: Work, notice: string, device?: string): void {
 /** We know now whether Letta got the input, so the notice of doubt goes. */
 function sure(work: Work): void {
   const waiting = work.thread.live?.hold;
-  if (waiting?.kind === 'waiting_for_letta' && waiting.notice === IN_DOUBT) setHold(work, null);
+  if (waiting?.kind === 'waiting_for_letta' && waiting.notice === WAITS.inDoubt) setHold(work, null);
 }
 
 function onUnavailable(work: Work, event: ConnectionEvent & { type: 'unavailable' }) {
@@ -218,7 +218,7 @@ export function onVerdict(work: Work, found: Verdict) {
       touch(work);
       return release(work);
     case 'not_there_yet':
-      if (link.loop === 'idle') wait(work, IN_DOUBT);
+      if (link.loop === 'idle') wait(work, WAITS.inDoubt);
       return release(work);
     case 'never_arrived':
       if (turn.stoppedBy) return end(work, endingUnseen(work, false));

@@ -1,11 +1,10 @@
 import { isDirect, type UserId } from '../../ids.ts';
-import type { ThreadAddress } from '../../inbound.ts';
 import type { HeldUp } from '../../ports.ts';
 import { changeTurn } from '../../record/inbox.ts';
 import type { InboxItem, OpenTurn } from '../../record/thread-record.ts';
-import { asCode } from '../../text/as-code.ts';
 import { messageLine } from '../../turn/prompt.ts';
 import type { TurnView } from '../../view/turn.ts';
+import { cannotWriteText, heldUpText } from '../../words/held-up.ts';
 import { pauseMessages } from './offers.ts';
 import { addressOf } from './thread.ts';
 import { change, emit, log, openTurn, set, setLive, type Work } from './work.ts';
@@ -22,22 +21,20 @@ export function onHeldUp(work: Work, { what, reason }: HeldUp) {
   const { live } = work.thread;
   if (!turn || !live) return;
   log(work, 'warn', { turn: turn.id, what, reason }, 'Slack does not let the bot write in the thread');
-  const why = whyText(reason, addressOf(work.thread));
+  const why = cannotWriteText(reason, addressOf(work.thread).channel);
   if (what === 'card') {
-    const text = `${why}, so I can’t show there what the agent asks. It waits until I can write there again, for at most 12 hours.`;
-    return tell(work, turn.requester, text);
+    return tell(work, turn.requester, heldUpText(why, 'card'));
   }
   if (!live.lastView) return;
   setLive(work, { phase: 'held_up' });
   // Messages queued behind it may be too old to run without asking when Slack lets us write again.
   pauseMessages(work, work.context.now);
-  const text = `${why}, so I can’t post my answer there. I’ll keep trying for 12 hours. Here it is:`;
-  tellAnswer(work, turn, text, live.lastView);
+  tellAnswer(work, turn, heldUpText(why, 'answer'), live.lastView);
   for (const [author, items] of byAuthor(work.thread.record?.inbox ?? [])) {
     const { toldAuthors } = work.thread;
     if (author === turn.requester || toldAuthors.has(author)) continue;
     set(work, { toldAuthors: new Set([...toldAuthors, author]) });
-    tell(work, author, `${why}, so what you wrote there waits until I can answer:\n${lines(work, items)}`);
+    tell(work, author, heldUpText(why, 'waits', lines(work, items)));
   }
 }
 
@@ -49,10 +46,10 @@ export function tellGivenUp(
   view: TurnView,
   dropped: readonly InboxItem[],
 ): void {
-  const why = whyText(reason, addressOf(work.thread));
-  tellAnswer(work, turn, `${why}, so here is my answer:`, view);
+  const why = cannotWriteText(reason, addressOf(work.thread).channel);
+  tellAnswer(work, turn, heldUpText(why, 'givenUp'), view);
   for (const [author, items] of byAuthor(dropped)) {
-    tell(work, author, `${why}, so I did not run what you wrote there:\n${lines(work, items)}`);
+    tell(work, author, heldUpText(why, 'notRun', lines(work, items)));
   }
 }
 
@@ -86,21 +83,4 @@ function lines({ context }: Work, items: readonly InboxItem[]): string {
 function byAuthor(items: readonly InboxItem[]): [UserId, InboxItem[]][] {
   const authors = [...new Set(items.map(({ user }) => user))].slice(0, MOST_AUTHORS);
   return authors.map((author) => [author, items.filter(({ user }) => user === author)]);
-}
-
-/** Slack's error code as the beginning of a sentence for people. */
-function whyText(reason: string, { channel }: ThreadAddress): string {
-  const place = `<#${channel}>`;
-  switch (reason) {
-    case 'not_in_channel':
-    case 'channel_not_found':
-      return `I am no longer in ${place}`;
-    case 'is_archived':
-    case 'is_inactive':
-      return `${place} is archived`;
-    case 'thread_gone':
-      return `The first message of your thread in ${place} was deleted`;
-    default:
-      return `Slack does not let me write in ${place} (${asCode(reason)})`;
-  }
 }

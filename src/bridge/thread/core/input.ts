@@ -3,6 +3,7 @@ import { noteFiles } from '../../record/handed-over.ts';
 import { changeTurn } from '../../record/inbox.ts';
 import { END_TOOLS } from '../../record/tasks.ts';
 import type { OpenTurn } from '../../record/thread-record.ts';
+import { queuedNotRunText, WAITS } from '../../words/thread.ts';
 import type { Answer } from './events.ts';
 import { canSubmit, RETRY_MS, unsubmitted } from './link.ts';
 import { expectEnd, lookLater } from './look.ts';
@@ -24,8 +25,6 @@ import {
 
 /** Letta accepted an input: if it has not begun it after this long, the history is read. */
 const NEVER_BEGAN_MS = 60_000;
-
-const WAITS_FOR_SLACK = 'Slack can’t tell me right now who wrote this, so it waits.';
 
 /** Prepares the open turn's input if Letta can take it now; else this is called again when that changes. */
 export function sendInput(work: Work, turn: OpenTurn): void {
@@ -82,8 +81,8 @@ export function onUnprepared(work: Work, attempt: number): void {
 
 function holdForSlack(work: Work, isHeld: boolean): void {
   const hold = work.thread.live?.hold;
-  const wasHeld = hold?.kind === 'waiting_for_letta' && hold.notice === WAITS_FOR_SLACK;
-  if (isHeld !== wasHeld) setHold(work, isHeld ? { kind: 'waiting_for_letta', notice: WAITS_FOR_SLACK } : null);
+  const wasHeld = hold?.kind === 'waiting_for_letta' && hold.notice === WAITS.forSlack;
+  if (isHeld !== wasHeld) setHold(work, isHeld ? { kind: 'waiting_for_letta', notice: WAITS.forSlack } : null);
 }
 
 /** The author may no longer use the agent, so nothing of the turn is run. */
@@ -91,7 +90,7 @@ function notAllowed(work: Work, turn: OpenTurn, { reason, notice }: Verdict & { 
   const fields = { turn: turn.id, user: turn.requester, reason };
   log(work, 'warn', fields, 'a turn did not start: its author may no longer use the agent');
   const [first] = turn.items;
-  const text = `I won’t run your queued message. ${notice}`;
+  const text = queuedNotRunText(notice);
   if (first && !first.bot) emit(work, { do: 'whisper', user: turn.requester, text });
   end(work, endingNotAllowed(work));
 }

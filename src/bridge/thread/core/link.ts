@@ -3,7 +3,7 @@ import type { AgentEvent, ConnectionEvent } from '../../agent-event.ts';
 import { isClientMessageId, type UserId } from '../../ids.ts';
 import type { ConnectOptions } from '../../ports.ts';
 import type { OpenTurn } from '../../record/thread-record.ts';
-import { asCode } from '../../text/as-code.ts';
+import { agentReplacedText, settingsChangedText, THREAD } from '../../words/thread.ts';
 import type { Link } from './thread.ts';
 import { emit, openTurn, say, set, setLink, settings, stopTimer, upLink, type Work } from './work.ts';
 
@@ -105,25 +105,19 @@ export function confirmSettings(work: Work): void {
   const { toConfirm: by, link } = work.thread;
   if (by === null || differs(link, wantedOptions(work))) return;
   set(work, { toConfirm: null });
-  const where = link.workingDirectory === null ? '' : `, directory ${asCode(link.workingDirectory)}`;
-  say(work, `<@${by}> changed the permissions here to ${settings(work).permissions}${where}. Letta has confirmed it.`);
+  say(work, settingsChangedText(by, settings(work).permissions, link.workingDirectory));
 }
 
 /** Whoever changed the channel's settings is told once Letta has confirmed them. @returns a line for them */
 export function settingsChanged(work: Work, by: UserId): string {
-  if (!work.thread.record?.runtime) return 'The conversation here will start with these settings.';
+  if (!work.thread.record?.runtime) return THREAD.settingsAtStart;
   set(work, { toConfirm: by });
-  return openTurn(work)
-    ? 'Here it applies when the running turn has ended.'
-    : 'I’ll say so in the thread when Letta has confirmed it.';
+  return openTurn(work) ? THREAD.settingsAfterTurn : THREAD.settingsSoon;
 }
 
 /** The default agent no longer exists and another was chosen, so people are told that they talk to another one. */
 export function tellReplaced(work: Work, gone: string, agentId: string): void {
-  say(
-    work,
-    `The agent that answered new threads so far (${asCode(gone)}) no longer exists. From now on ${asCode(agentId)} answers them; it does not know the earlier conversations.`,
-  );
+  say(work, agentReplacedText(gone, agentId));
 }
 
 // ---- whose runs these are ----------------------------------------------------------------------

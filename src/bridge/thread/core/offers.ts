@@ -23,6 +23,8 @@ import {
 } from '../../record/offers.ts';
 import type { Offer, ThreadRecord } from '../../record/thread-record.ts';
 import type { TurnView } from '../../view/turn.ts';
+import { onlyTheyText } from '../../words/access.ts';
+import { NOT_DECIDED, offerDecidedText } from '../../words/requests.ts';
 import { placeOf, type Waiting } from './thread.ts';
 import { change, emit, log, openTurn, set, touch, type Work } from './work.ts';
 
@@ -202,17 +204,16 @@ export function clickOffer(work: Work, action: InboundAction & { name: OfferActi
   const { policy, pausedNotice, now } = work.context;
   const { name, token, team, channel, messageTs: ts } = action;
   const offer = work.thread.record?.offers.find((each) => each.token === token);
-  if (!offer || !isButtonOf(offer, name))
-    return refused('expired', 'This is over, so the button no longer does anything.');
+  if (!offer || !isButtonOf(offer, name)) return refused('expired', NOT_DECIDED.over);
   const verdict = can(policy, person, { do: 'answer', requester: offer.for }, placeOf(work.thread));
   if (!verdict.allowed) {
-    const theirs = `Only <@${offer.for}> can decide this.`;
+    const theirs = onlyTheyText(`<@${offer.for}>`);
     return refused('not_allowed', verdict.reason === 'not_the_requester' ? theirs : verdict.notice, verdict.reason);
   }
   if (offer.state.state !== 'open') return late(offer);
   if (name !== 'drop' && pausedNotice !== null) return refused('paused', pausedNotice);
   if (name !== 'drop' && work.thread.waiting.isUnreachable) {
-    return refused('unreachable', 'I can’t reach Letta right now, so nothing was decided. Try again in a moment.');
+    return refused('unreachable', NOT_DECIDED.unreachable);
   }
   const key = makeMessageKey({ team, channel, ts });
   change(work, (record) => decideOffer(record, token, { action: name, key, ts, now }));
@@ -222,6 +223,6 @@ export function clickOffer(work: Work, action: InboundAction & { name: OfferActi
 }
 
 function late(offer: Offer): Refused {
-  if (offer.state.state === 'lapsed') return refused('expired', 'This is over, so the button no longer does anything.');
-  return refused('already_decided', `<@${offer.for}> already decided this.`);
+  if (offer.state.state === 'lapsed') return refused('expired', NOT_DECIDED.over);
+  return refused('already_decided', offerDecidedText(offer.for));
 }

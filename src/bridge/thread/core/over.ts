@@ -10,6 +10,7 @@ import { addNotify } from '../../turn/notify.ts';
 import { effectsOfTurn, endingOf, failureLine, type Heard, wayOnAtEnd, wayOnOf } from '../../view/ending.ts';
 import { lateEndOf } from '../../view/late-end.ts';
 import { sayCause } from '../../words/causes.ts';
+import { ENDED } from '../../words/thread.ts';
 import type { FreshDetails } from './effects.ts';
 import { tellGivenUp } from './held-up.ts';
 import { knows, settle } from './link.ts';
@@ -94,25 +95,23 @@ export function endingUnseen(
   if (ending.outcome !== 'done' && isMaybeUnsent) return { ...ending, line: lineOf(work, '', left).trim() };
   if (ending.outcome !== 'done' || complete) return ending;
   if (left?.offer === 'ask_again') {
-    const line = 'The agent’s request was lost with the connection to Letta, and nothing of it ran.';
-    return { ...ending, outcome: 'interrupted', line };
+    return { ...ending, outcome: 'interrupted', line: ENDED.lostAsking };
   }
-  const says = isMaybeUnsent ? 'I lost the connection to Letta.' : sayCause({ name: 'link_lost' });
+  const says = isMaybeUnsent ? ENDED.lostLink : sayCause({ name: 'link_lost' });
   return { ...ending, outcome: 'interrupted', line: lineOf(work, says, left) };
 }
 
 /** Of a turn without messages: all were deleted, or moved to an offer because they waited too long. */
 export function endingWithoutMessages(work: Work): Ending {
   if (openTurn(work)?.withdrawn) {
-    return { ...endingNow(work), outcome: 'stopped', line: 'the message was deleted before the agent got it' };
+    return { ...endingNow(work), outcome: 'stopped', line: ENDED.deleted };
   }
-  const line = 'I could not reach Letta for a long time, so I did not run this.';
-  return { ...endingNow(work), outcome: 'interrupted', line };
+  return { ...endingNow(work), outcome: 'interrupted', line: ENDED.unreached };
 }
 
 /** Of a turn whose author lost the right to use the agent while it was queued. */
 export function endingNotAllowed(work: Work): Ending {
-  return { ...endingNow(work), outcome: 'stopped', line: 'not run: its author may no longer use the agent' };
+  return { ...endingNow(work), outcome: 'stopped', line: ENDED.mayNoLonger };
 }
 
 /** Whether Letta lost a request of the turn before anybody decided it: then the text before the request is no answer. */

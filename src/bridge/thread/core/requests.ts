@@ -11,6 +11,7 @@ import { authorOf, setApproval } from '../../record/inbox.ts';
 import { isTaskEndCall } from '../../record/tasks.ts';
 import type { ApprovalRecord, ApprovalState } from '../../record/thread-record.ts';
 import { foldTurn, lastSaidMessageId } from '../../turn/fold.ts';
+import { BY_GRANT, notShownDenial, notShownText, ONLY_END_TASKS } from '../../words/requests.ts';
 import { denialOf, denyUndecided, forgetDecision, mayDecide, reopen, tell } from './decide.ts';
 import type { Answer } from './events.ts';
 import { runsAnother } from './link.ts';
@@ -39,8 +40,7 @@ export function onRequest(work: Work, request: ApprovalRequest) {
   // While Letta runs a turn of its own, our input is queued behind it, and the agent has not read yet that it may
   // only end tasks; so people decide that turn's requests.
   if (turn.ends && !known && !runsAnother(link, turn)) {
-    const message = 'In this turn you may only end the background tasks, by their ids.';
-    if (up !== null) emit(work, { do: 'deny', link: up, requestId, message });
+    if (up !== null) emit(work, { do: 'deny', link: up, requestId, message: ONLY_END_TASKS });
     return;
   }
   const pass = known ? null : autoApprovalOf(work, request);
@@ -130,7 +130,7 @@ function show(work: Work, request: ApprovalRequest, known: ApprovalRecord | null
   forgetDecision(work, requestId);
   if (grant) {
     const { kind, by } = grant.grant;
-    const words = kind === 'command' ? 'this exact command during this turn' : 'all edits during this turn';
+    const words = BY_GRANT[kind];
     const at = work.context.now;
     const { id, name } = by;
     const state = { state: 'decided', decision: 'approved', by: id, name, at, words, via: 'grant' } as const;
@@ -141,9 +141,8 @@ function show(work: Work, request: ApprovalRequest, known: ApprovalRecord | null
   // Nobody could decide it in Slack: the agent and the thread are told why it is denied.
   log(work, 'warn', { request: requestId, tool: request.tool, refusal }, 'request denied: it cannot be shown');
   const record = openCard(work, request, { state: 'closed', why: 'not_shown', at: work.context.now });
-  const message = `This could not be shown to anyone in Slack, so it was not approved: it is ${refusal}.`;
-  tell(work, record, { behavior: 'deny', message });
-  say(work, `I could not show here what the agent asked for, so I denied it: it is ${refusal}.`);
+  tell(work, record, { behavior: 'deny', message: notShownDenial(refusal) });
+  say(work, notShownText(refusal));
 }
 
 function openCard(work: Work, request: ApprovalRequest, state: ApprovalState): ApprovalRecord {
@@ -258,7 +257,7 @@ export function onCardRefused(work: Work, reason: string, cards?: readonly strin
   if (open.length === 0) return;
   log(work, 'warn', { turn, reason, requests: open.length }, 'could not show cards');
   for (const record of open) denyUndecided(work, record, 'not_shown');
-  say(work, 'I could not show here what the agent asked for, so I denied it.');
+  say(work, notShownText(null));
 }
 
 /** Ids of the people and groups whose click would count, for the card's mentions; the requester first. */

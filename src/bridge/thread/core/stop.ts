@@ -7,6 +7,7 @@ import { asCode } from '../../text/as-code.ts';
 import { oneLine } from '../../text/one-line.ts';
 import { noNames, spansText } from '../../turn/prompt.ts';
 import { sayCause } from '../../words/causes.ts';
+import { discardedText, silentText } from '../../words/thread.ts';
 import { disconnect } from './link.ts';
 import { END_OVERDUE_MS, expectEnd } from './look.ts';
 import { giveUpLetta } from './offers.ts';
@@ -54,7 +55,7 @@ export function stop(work: Work, by: UserId): void {
   }
   if (dropped.length === 0) return;
   const texts = dropped.map((item) => `- <@${item.user}>: ${asCode(line(item)) || 'files'}`);
-  say(work, ['Stopped. I discarded these queued messages:', ...texts].join('\n'));
+  say(work, discardedText(texts));
 }
 
 /** Asks Letta to end the turn, again until the turn's end comes, because an answer to an abort does not prove it. */
@@ -145,8 +146,7 @@ export function lookAtSilence(work: Work): void {
   setLive(work, { silence: { silentMs, lookedAt: monotonic, asked: silence.asked || next === 'ask', line } });
   const fields = { turn: work.thread.live?.id };
   if (next === 'ask' && works) {
-    const notice = `the agent has been silent for ${limitWords(limitMs)}; I’m checking whether it still works`;
-    setHold(work, { kind: 'waiting_for_letta', notice });
+    setHold(work, { kind: 'waiting_for_letta', notice: silentText(limitWords(limitMs)) });
     log(work, 'warn', fields, 'a turn is silent');
     emit(work, { do: 'settle_silent' });
   }

@@ -11,7 +11,7 @@ import {
   tasksToEnd,
 } from '../../record/tasks.ts';
 import type { TaskRecord, ThreadRecord } from '../../record/thread-record.ts';
-import { asCode } from '../../text/as-code.ts';
+import { tasksKeepRunningText } from '../../words/thread.ts';
 import type { TaskEnding } from './thread.ts';
 import { turnIds } from './turn.ts';
 import { change, due, emit, log, openTurn, say, set, startTimer, stopTimer, upLink, type Work } from './work.ts';
@@ -167,7 +167,5 @@ function tellLeft(work: Work, tasks: readonly TaskRecord[]): void {
   if (by === undefined) return;
   log(work, 'warn', { by, tasks: tasks.length }, 'background tasks keep running after a Stop');
   const { device } = work.thread.link;
-  const where = device === null ? 'the agent’s machine' : asCode(device);
-  const text = `<@${by}>, I could not stop this, so it keeps running: ${describeTasks(tasks)}. You can’t end it from Slack: end it on ${where}, or wait until it is done.`;
-  say(work, text);
+  say(work, tasksKeepRunningText(by, describeTasks(tasks), device));
 }

@@ -1,0 +1,43 @@
+import { asCode } from '../text/as-code.ts';
+import { plainName } from '../text/plain-name.ts';
+
+export const STATUS = {
+  idle: 'Idle',
+  finishing: 'finishing',
+  muted: 'Muted: I answer only messages that mention me.',
+  nothingQueued: 'Nothing is queued.',
+  howToChange: 'Edit or delete your message to change or withdraw it.',
+} as const;
+
+export function workingForText(user: string, doing: string): string {
+  return `Working for <@${user}>: ${doing}`;
+}
+
+/** @param tasks as `describeTasks()` says them */
+export function inBackgroundText(tasks: string): string {
+  return `In the background: ${tasks}`;
+}
+
+export function queuedText(count: number): string {
+  return `Queued: ${count}.`;
+}
+
+export function undecidedText(count: number): string {
+  return `Waiting for a decision: ${count}.`;
+}
+
+/** Which agent, and where it works, as far as both are known. The values are foreign text. */
+export function whereTexts(place: {
+  agentName: string | null;
+  device: string | null;
+  workingDirectory: string | null;
+}) {
+  const { agentName, device, workingDirectory } = place;
+  const name = plainName(agentName ?? '');
+  const words = [
+    ...(name === '' ? [] : [`**${name}**`]),
+    ...(workingDirectory ? [`in ${asCode(workingDirectory)}`] : []),
+    ...(device ? [`on ${asCode(device)}`] : []),
+  ];
+  return words.length === 0 ? [] : [`agent ${words.join(' ')}`];
+}
