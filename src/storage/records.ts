@@ -174,6 +174,15 @@ const task = z.strictObject({
   since: time,
 });
 
+const lateEnd = z.strictObject({
+  turn: turnId,
+  requester: text,
+  startedAt: time,
+  posts,
+  said: said.optional(),
+  ended: ending,
+});
+
 const endTasks = z.strictObject({
   by: text,
   at: time,
@@ -262,9 +271,8 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     background: z.boolean(),
     tasks: z.array(task).optional(),
     endTasks: endTasks.optional(),
-    late: z
-      .strictObject({ turn: turnId, requester: text, startedAt: time, posts, said: said.optional(), ended: ending })
-      .optional(),
+    // Older records have at most one, without a list.
+    late: z.union([z.array(lateEnd), lateEnd.transform((only) => [only])]).optional(),
     details: z.array(z.strictObject({ token, turn: turnId, at: time })).optional(),
     // Records from before offers existed have none.
     offers: z.array(offer).default([]),

@@ -474,6 +474,19 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         await rows.set(KEY, text.replace(',"offers":[]', '').replace('"offers":[],', ''));
         expect((await threads.load(KEY))?.offers).toEqual([]);
       });
+
+      it('load records of one unfinished end', async () => {
+        const { threads, disk } = setUp();
+        const ended = { outcome: 'done', by: null, line: null, tools: 0, durationMs: 0 } as const;
+        const late = { turn: makeTurnId('t1'), requester: 'U01ALICE', startedAt: 0, posts: [], ended };
+        await threads.update(KEY, () => threadRecord(KEY, { late: [late] }));
+        const rows = disk.adapter('threads');
+        const list = JSON.stringify([late]);
+        const text = String(await rows.get(KEY));
+        expect(text).toContain(list);
+        await rows.set(KEY, text.replace(list, JSON.stringify(late)));
+        expect((await threads.load(KEY))?.late).toEqual([late]);
+      });
     });
 
     describe('in the index of active threads', () => {

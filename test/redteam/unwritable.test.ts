@@ -161,7 +161,7 @@ describe.each(['not_in_channel', 'channel_not_found', 'is_archived', 'restricted
       refuse(shown, word);
       end(shown);
       await middle.clock.advance(48 * 3_600_000);
-      expect(middle.record()).toMatchObject({ turn: null, late: { ended: { outcome: 'done' } } });
+      expect(middle.record()).toMatchObject({ turn: null, late: [{ ended: { outcome: 'done' } }] });
       if (restarts) await middle.restart();
       await middle.clock.advance(60_000);
       expect(live().join()).toContain('Stop');
@@ -173,6 +173,40 @@ describe.each(['not_in_channel', 'channel_not_found', 'is_archived', 'restricted
       expect(live().join()).not.toMatch(/Stop|Writing/);
       expect(middle.record().late).toBeUndefined();
       expect(direct(shown, 'U01ALICE').split(ANSWER)).toHaveLength(2);
+    });
+
+    test('for two turns in a row: neither seems to run for ever', async () => {
+      const shown = await begin();
+      const { middle } = shown;
+      middle.connection.say('The first half, ');
+      await middle.clock.advance(10_000);
+      const [first] = shown.messages();
+      refuse(shown, word);
+      end(shown);
+      await middle.clock.advance(13 * 3_600_000);
+      // Posts work again, but not yet edits of the first answer.
+      shown.slack.fault = (method, args) =>
+        method === 'chat.update' && args.ts === first?.ts ? { kind: 'refused', error: word } : null;
+      await middle.write('and count them', { thread: ROOT });
+      middle.connections.at(-1)?.ready();
+      await middle.clock.settle();
+      middle.connection.begin('run-2');
+      middle.connection.say('There are, ', 'run-2', 'm-2');
+      await middle.clock.advance(10_000);
+      expect(shown.messages()).toHaveLength(2);
+      refuse(shown, word);
+      middle.connection.say('so far, three.', 'run-2', 'm-2');
+      middle.connection.end('end_turn', 'run-2');
+      await middle.clock.advance(13 * 3_600_000);
+      expect(middle.record().turn).toBeNull();
+      shown.slack.fault = () => null;
+      shown.surface.retrySoon('C01GEN');
+      await middle.clock.advance(60_000);
+      const [one, two] = shown.messages().map((message) => shown.read(message));
+      expect(one).toContain(`The first half, ${ANSWER}`);
+      expect(two).toContain('There are, so far, three.');
+      expect(`${one} ${two}`).not.toMatch(/Stop|Writing/);
+      expect(middle.record().late).toBeUndefined();
     });
 
     test('reopened for the next turn: its session goes on', async () => {

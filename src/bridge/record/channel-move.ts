@@ -50,8 +50,6 @@ function mergeRecords(moved: ThreadRecord, other: ThreadRecord): ThreadRecord {
   const fresh = (items: readonly InboxItem[]) => items.filter((item) => !known.has(item.key));
   const inOrder = (items: InboxItem[]) => items.toSorted((a, b) => compareTs(a.ts, b.ts));
   const there = moved.turn ? endRivalTurn(other, moved.turn.id) : other;
-  const details = new Set(moved.details?.map(({ token }) => token));
-  const isNew = ({ token }: { token: Token }) => !details.has(token);
   // Only one turn can be open: one that was only prepared under the new id is dissolved, and its messages wait again.
   const stepsBack = moved.turn && there.turn ? there.turn.items : [];
   // A submitted input can be found only in the conversation that it was sent to, so that one stays.
@@ -67,7 +65,9 @@ function mergeRecords(moved: ThreadRecord, other: ThreadRecord): ThreadRecord {
     turn: moved.turn ?? there.turn,
     approvals: mergeByToken(moved.approvals, there.approvals),
     offers: mergeByToken(moved.offers, there.offers),
-    ...(there.details && { details: [...(moved.details ?? []), ...there.details.filter(isNew)] }),
+    ...(there.late && { late: mergeLists(moved.late, there.late, ({ turn }) => turn) }),
+    ...(there.details && { details: mergeLists(moved.details, there.details, ({ token }) => token) }),
+    ...(there.handedOver && { handedOver: mergeLists(moved.handedOver, there.handedOver, ({ path }) => path) }),
   };
 }
 
@@ -84,6 +84,12 @@ function endRivalTurn(record: ThreadRecord, own: TurnId): ThreadRecord {
   const { offers } = offerAgain(ended, 'send_again', turn.items, certain, turn.stopToken, record.updatedAt);
   const placed = offers.map((offer) => (offer.token === turn.stopToken ? { ...offer, posts: turn.posts } : offer));
   return { ...ended, offers: placed };
+}
+
+/** After an interrupted move both lists may hold the same entry. */
+function mergeLists<T>(ours: readonly T[] | undefined, theirs: readonly T[], keyOf: (each: T) => string): T[] {
+  const known = new Set(ours?.map(keyOf));
+  return [...(ours ?? []), ...theirs.filter((each) => !known.has(keyOf(each)))];
 }
 
 /** After an interrupted move both records may hold the same entry: the one that is settled counts. */

@@ -377,8 +377,8 @@ export interface ThreadRecord {
   headsUp?: true | undefined;
   /** Who muted it; left out in older records. */
   mutedBy?: UserId | undefined;
-  /** The last turn whose end Slack refused for too long: it is shown when the thread can be written to again. */
-  late?: LateEnd | undefined;
+  /** Turns whose end Slack refused for too long, the latest last: shown when the thread can be written to again. */
+  late?: LateEnd[] | undefined;
   /** The turns whose details are stored, the latest last. */
   details?: DetailsRef[] | undefined;
   /** Files on the agent's machine, the latest last. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { makeThreadKey } from '../../../src/bridge/ids.ts';
+import { makeThreadKey, makeTurnId } from '../../../src/bridge/ids.ts';
 import { recordInChannel } from '../../../src/bridge/record/channel-move.ts';
-import type { Offer } from '../../../src/bridge/record/thread-record.ts';
+import type { LateEnd, Offer } from '../../../src/bridge/record/thread-record.ts';
 import { createRunning, type Middle, ROOT, TEAM, THREAD } from '../../support/middle.ts';
 
 const NEW = 'C09NEW';
@@ -219,5 +219,21 @@ describe('a channel whose id changes', () => {
     const keys = joint.offers.flatMap(({ items }) => items.map(({ key }) => key));
     expect(keys).toEqual([`${TEAM}:${NEW}:1000.000700`, `${TEAM}:${NEW}:1000.000800`]);
     expect(recordInChannel({ ...old, offers: joint.offers }, NEW, joint).offers).toHaveLength(2);
+  });
+
+  it('keeps unfinished ends and handed-over files of both ids', async () => {
+    const old = (await createRunning({ turnsDieWithLink: false })).record();
+    const late = (turn: string): LateEnd => ({
+      ...{ turn: makeTurnId(turn), requester: 'U01ALICE', startedAt: 0, posts: [] },
+      ended: { outcome: 'done', by: null, line: null, tools: 0, durationMs: 0 },
+    });
+    const file = (path: string) => ({ path, at: 0 });
+    const there = { ...old, turn: null, late: [late('t2')], handedOver: [file('/b')] };
+    const joint = recordInChannel({ ...old, late: [late('t1')], handedOver: [file('/a')] }, NEW, there);
+    const again = recordInChannel({ ...old, late: [late('t1')], handedOver: [file('/a')] }, NEW, joint);
+    for (const record of [joint, again]) {
+      expect(record.late?.map(({ turn }) => turn).sort()).toEqual(['turn-t1', 'turn-t2']);
+      expect(record.handedOver?.map(({ path }) => path).sort()).toEqual(['/a', '/b']);
+    }
   });
 });

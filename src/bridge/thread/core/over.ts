@@ -8,11 +8,11 @@ import { detailsOf, withDetails } from '../../turn/details.ts';
 import { isGoodStopReason, type TurnState } from '../../turn/fold.ts';
 import { addNotify } from '../../turn/notify.ts';
 import { effectsOfTurn, endingOf, failureLine, type Heard, wayOnAtEnd, wayOnOf } from '../../view/ending.ts';
-import { lateEndOf } from '../../view/late-end.ts';
 import { sayCause } from '../../words/causes.ts';
 import { ENDED } from '../../words/thread.ts';
 import type { FreshDetails } from './effects.ts';
 import { tellGivenUp } from './held-up.ts';
+import { keepLateEnd } from './late.ts';
 import { knows, settle } from './link.ts';
 import { closingTurn, offeringAtEnd } from './offers.ts';
 import { isOver, type Live } from './thread.ts';
@@ -232,8 +232,7 @@ export function leaveRecord(work: Work, turn: TurnId, delivery: Delivery): void 
     if (delivery.delivered) return next;
     // The thread cannot be written to, so messages that could not be answered do not run.
     dropped = next.inbox;
-    const late = lateEndOf(record.turn, delivery.reason);
-    return { ...next, inbox: [], ...(late && { late }) };
+    return keepLateEnd({ ...next, inbox: [] }, record, delivery.reason);
   });
   if (!delivery.delivered && open && live?.lastView) {
     const { reason } = delivery;

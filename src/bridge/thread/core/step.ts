@@ -9,7 +9,7 @@ import type { ThreadEvent } from './events.ts';
 import { forgetHeld, onConnection, onGap, onTasksUntold, onVerdict, release } from './hear.ts';
 import { onHeldUp, onTold } from './held-up.ts';
 import { onPrepared, onSent, onUnprepared, onUnsent, sendInput } from './input.ts';
-import { noteLatePosts, onLateShown, showLateEnd } from './late.ts';
+import { noteLatePosts, onLateShown, showLateEnds } from './late.ts';
 import { connect, RETRY_MS, settle } from './link.ts';
 import {
   fillGap,
@@ -230,7 +230,7 @@ function advance(work: Work) {
   const isOpen = openTurn(work) !== null;
   const isEndingTasks = pursueTasks(work, paused?.by ?? null);
   showOffers(work);
-  showLateEnd(work);
+  showLateEnds(work);
   if (!isOpen && !isEndingTasks && !isDraining && !paused && (work.thread.record?.inbox.length ?? 0) > 0) {
     const ids = turnIds(work);
     change(work, (now) => lapseContinueOffers(beginTurn(now, ids, clientMessageIdOf), ids.now));

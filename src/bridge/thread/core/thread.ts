@@ -23,8 +23,8 @@ export interface Thread {
   readonly ending: TaskEnding;
   /** Offers that are being shown. */
   readonly showing: ReadonlySet<Token>;
-  /** The turn whose end Slack refused for too long and that is being shown now. */
-  readonly finishing: TurnId | null;
+  /** Turns whose end Slack refused for too long and that are being shown now. */
+  readonly finishing: ReadonlySet<TurnId>;
   /** Requests whose audit entry is being written. */
   readonly auditing: ReadonlySet<Token>;
   /** Who changed the channel's settings and is still to be told that Letta has confirmed them. */
@@ -232,7 +232,7 @@ export function newThread(key: ThreadKey, record: ThreadRecord | null): Thread {
     waiting: { begun: false, forLetta: null, forPeople: null, inDoubt: null, isUnreachable: false },
     ending: { trying: 'no', endedAt: null, aloneSince: null },
     showing: new Set(),
-    finishing: null,
+    finishing: new Set(),
     auditing: new Set(),
     toConfirm: null,
     toldAuthors: new Set(),
