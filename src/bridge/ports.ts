@@ -167,8 +167,6 @@ export interface TurnSurface {
    * Slack shows it or refused it; callers need not wait. Never rejects.
    */
   pause?(view: TurnView): Promise<void>;
-  /** Leaves the turn's messages in Slack as they are: makes no further call, resolves when running ones are stored. */
-  freeze?(): Promise<void>;
 }
 
 /** What Slack does not let the bridge show in the thread for now, and Slack's error code for it. */
@@ -226,6 +224,11 @@ export interface Surface {
    * time for each offer.
    */
   showOffer(options: SurfaceOffer): Promise<Delivery>;
+  /**
+   * Leaves the turns and offers of a thread as Slack shows them: makes no further call for them, and resolves when running
+   * ones are stored. Whoever waits for them to be shown hears nothing any more.
+   */
+  freeze?(address: ThreadAddress): Promise<void>;
   /** Makes Slack stop showing that somebody works in this thread. Best effort: a failure is logged only. */
   clearWorkingStatus?(address: ThreadAddress): Promise<void>;
   /**

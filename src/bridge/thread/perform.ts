@@ -100,6 +100,11 @@ export class Performer {
     return this.#surface;
   }
 
+  /** Leaves all that Slack shows of the thread as it is. Resolves when no call is running any more and posts are stored. */
+  async freeze(): Promise<void> {
+    await this.#parts.surface.freeze?.(addressOf(this.#parts.thread()));
+  }
+
   /** The thread has moved, so that its open turn is shown under another address. */
   reopen(turn: OpenTurn | null): void {
     this.#surface = turn && this.#openTurn(turn, false);

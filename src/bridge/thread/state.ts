@@ -38,9 +38,9 @@ export class ThreadState implements Changes {
     return this.#thread;
   }
 
-  /** Takes over a record that was stored elsewhere; only while this thread has no pending changes. */
+  /** Takes over a record that was stored elsewhere, of which nothing is shown; only while there are no pending changes. */
   take(key: ThreadKey, record: ThreadRecord | null): void {
-    this.#thread = { ...this.#thread, key, record };
+    this.#thread = { ...this.#thread, key, record, showing: new Set(), finishing: new Set() };
   }
 
   async load(): Promise<void> {

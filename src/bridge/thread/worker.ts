@@ -314,7 +314,7 @@ export class ThreadWorker {
     const moved = this.#mailbox.alone(async () => {
       if (isOver(this.#state.thread)) return false;
       // Posts on their way to Slack under the old key are stored before the record moves.
-      await this.#mailbox.serve(this.#performer.surface?.freeze?.() ?? Promise.resolve());
+      await this.#mailbox.serve(this.#performer.freeze());
       this.#performer.reopen(null);
       const record = await move();
       if (!record) return false;
@@ -365,9 +365,9 @@ export class ThreadWorker {
     this.#performer.close();
   }
 
-  /** Closes; resolves when no Slack call of the open turn is running any more and its posts are stored. */
+  /** Closes; resolves when no Slack call of the thread is running any more and its posts are stored. */
   async leave(): Promise<void> {
     this.close();
-    await this.#performer.surface?.freeze?.();
+    await this.#performer.freeze();
   }
 }

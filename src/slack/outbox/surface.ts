@@ -72,6 +72,14 @@ export interface SlackSurface extends Surface {
   close(): Promise<void>;
 }
 
+/** What is being shown. `isStored`: a record keeps its messages, so that another process can go on with them. */
+interface Shown {
+  readonly address: ThreadAddress;
+  readonly isStored: boolean;
+  /** That somebody works on it; `null`: nothing tells so. */
+  status: StatusLine | null;
+}
+
 /**
  * Shows turns in Slack. `close` makes no more calls and waits until the answers to those made are stored. A `finish`
  * that is still open then never resolves, so the turn stays in its record and the next start goes on with it.
@@ -96,14 +104,18 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
     uploadLatch,
     loopTurns,
   };
-  const publications = new Map<Publication, ChannelId>();
+  const publications = new Map<Publication, Shown>();
   const statusLines = new Set<StatusLine>();
   let noticeCount = 0;
   let isClosed = false;
 
   function openPublication(publication: PublicationOptions): Publication {
     const created = createPublication(parts, publication);
-    publications.set(created, publication.address.channel);
+    publications.set(created, {
+      address: publication.address,
+      isStored: publication.whenClosed === null,
+      status: null,
+    });
     void created.done.then(() => publications.delete(created));
     if (isClosed) void created.close();
     return created;
@@ -182,6 +194,8 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
           : createPlainLine();
         status = line;
         statusLines.add(line);
+        const shown = publications.get(publication);
+        if (shown) shown.status = line;
         const endLine = async () => {
           await line.endLine(hasSession ? SESSION_END_MS : undefined);
           statusLines.delete(line);
@@ -204,13 +218,6 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
         pause: (view) =>
           publication.showParting({ ...contentOf(view, render, false), substance: 'whole', isParting: true }),
         recheckCards: publication.recheckCards,
-        async freeze() {
-          publications.delete(publication);
-          await publication.close();
-          if (!status) return;
-          await status.endLine(CLOSING_MS);
-          statusLines.delete(status);
-        },
       };
     },
 
@@ -229,6 +236,20 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       const render = message === undefined ? renderOffer : (now: OfferView) => tailOfferPosts(message, now);
       publication.showContent(offerContent(view, render));
       return publication.done;
+    },
+
+    async freeze({ channel, threadTs }) {
+      const there = [...publications].filter(
+        ([, { isStored, address }]) => isStored && address.channel === channel && address.threadTs === threadTs,
+      );
+      const freezing = there.map(async ([publication, { status }]) => {
+        publications.delete(publication);
+        await publication.close();
+        if (!status) return;
+        await status.endLine(CLOSING_MS);
+        statusLines.delete(status);
+      });
+      await Promise.all(freezing);
     },
 
     async clearWorkingStatus({ channel, threadTs }) {
@@ -250,11 +271,15 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
 
     retrySoon(channel) {
       scheduler.retrySoon(channel);
-      for (const [publication, at] of publications) if (channel === null || at === channel) publication.retrySoon();
+      for (const [publication, { address }] of publications) {
+        if (channel === null || address.channel === channel) publication.retrySoon();
+      }
     },
 
     noteDeleted(channel, ts) {
-      for (const [publication, at] of publications) if (at === channel) publication.noteDeleted(ts);
+      for (const [publication, { address }] of publications) {
+        if (address.channel === channel) publication.noteDeleted(ts);
+      }
     },
 
     sendDirectMessage(user, team, text, copy, open) {

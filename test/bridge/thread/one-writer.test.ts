@@ -24,7 +24,7 @@ class PostingSurface extends HandSurface {
 
   override openTurn(options: Parameters<HandSurface['openTurn']>[0]) {
     this.confirm = options.onPosts;
-    return { ...super.openTurn(options), freeze: () => this.freeze() };
+    return super.openTurn(options);
   }
 }
 
