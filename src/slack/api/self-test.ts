@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Clock, Random } from '../../bridge/ports.ts';
 import type { Envelope } from '../receiver/transport.ts';
+import { SELF_TEST, selfTestText } from '../words/self-test.ts';
 import { type SlackApi, SlackError } from './slack-api.ts';
 
 /** What a self-test found, in this order; the first failure ends it. */
@@ -69,11 +70,7 @@ export function createSelfTest({ api, clock, random }: { api: SlackApi; clock: C
       let ts: string;
       try {
         const asksForClick = waits.clickMs > 0;
-        ts = await postTest(
-          channel,
-          asksForClick ? `Self-test ${mark}: please click.` : `Self-test ${mark}.`,
-          asksForClick ? mark : null,
-        );
+        ts = await postTest(channel, selfTestText(mark, asksForClick), asksForClick ? mark : null);
       } catch (error) {
         if (!(error instanceof SlackError)) throw error;
         return onStep({ step: 'failed', what: 'post', error: error.error });
@@ -81,15 +78,10 @@ export function createSelfTest({ api, clock, random }: { api: SlackApi; clock: C
       onStep({ step: 'posted' });
       const hasArrived = await happensWithin(event.promise, waits.eventMs);
       onStep(hasArrived ? { step: 'event' } : { step: 'failed', what: 'event' });
-      if (waits.clickMs === 0)
-        return updateMessage(channel, ts, hasArrived ? 'Self-test: events arrive.' : 'Self-test: no event came.');
+      if (waits.clickMs === 0) return updateMessage(channel, ts, hasArrived ? SELF_TEST.events : SELF_TEST.noEvent);
       const wasClicked = await happensWithin(clicked.promise, waits.clickMs);
       onStep(wasClicked ? { step: 'clicked' } : { step: 'failed', what: 'click' });
-      await updateMessage(
-        channel,
-        ts,
-        wasClicked ? 'Self-test: the click arrived. Thank you.' : 'Self-test: no click came.',
-      );
+      await updateMessage(channel, ts, wasClicked ? SELF_TEST.clicked : SELF_TEST.noClick);
     } finally {
       current = null;
     }

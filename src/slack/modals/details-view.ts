@@ -4,6 +4,7 @@ import type { DetailsStep, TodoItem, TurnDetails } from '../../bridge/turn/steps
 import { CALLBACK_IDS, makeDetailsPageId } from '../render/action-ids.ts';
 import { actions, button, clip, context, plain, preformatted, richLine, richText, section } from '../render/blocks.ts';
 import { neutralizePlain } from '../render/neutralize.ts';
+import { DETAILS, stepsNotKeptText } from '../words/dialogs.ts';
 
 /**
  * Steps on one page. Even if every text has its greatest length, a page stays far below a view's 250 KB and 100 blocks
@@ -26,7 +27,7 @@ export function detailsView({ token, details, page }: { token: Token; details: T
   const first = at * STEPS;
   const blocks: KnownBlock[] = [];
   if (todo && at === 0) blocks.push(todoBlock(todo));
-  if (earlier > 0 && at === 0) blocks.push(context(plain(`${earlier} earlier steps are not kept.`)));
+  if (earlier > 0 && at === 0) blocks.push(context(plain(stepsNotKeptText(earlier))));
   steps.slice(first, first + STEPS).forEach((step, index) => {
     blocks.push(stepBlock(step, earlier + first + index + 1));
   });
@@ -36,8 +37,8 @@ export function detailsView({ token, details, page }: { token: Token; details: T
       button({ actionId: makeDetailsPageId(to), token, label, says: `${label} of the details` });
     blocks.push(
       actions(
-        ...(at > 0 ? [pageButton(at - 1, '◀ Earlier page')] : []),
-        ...(at < last ? [pageButton(at + 1, 'Later page ▶')] : []),
+        ...(at > 0 ? [pageButton(at - 1, DETAILS.earlierPage)] : []),
+        ...(at < last ? [pageButton(at + 1, DETAILS.laterPage)] : []),
       ),
     );
   }
@@ -47,7 +48,7 @@ export function detailsView({ token, details, page }: { token: Token; details: T
 
 /** Shown while the details are loaded. */
 export function waitingView(): ModalView {
-  return modal([section('⏳ One moment…')]);
+  return modal([section(DETAILS.wait)]);
 }
 
 /** Shown when there are no details. @param notice one line of ours */
@@ -56,7 +57,7 @@ export function noDetailsView(notice: string): ModalView {
 }
 
 function modal(blocks: KnownBlock[]): ModalView {
-  const title = { type: 'plain_text', text: 'What it did' } as const;
+  const title = { type: 'plain_text', text: DETAILS.title } as const;
   const close = { type: 'plain_text', text: 'Close' } as const;
   return { type: 'modal', callback_id: CALLBACK_IDS.details, title, close, blocks };
 }
@@ -75,13 +76,13 @@ function todoBlock(items: readonly TodoItem[]): KnownBlock {
 function stepBlock(step: DetailsStep, number: number): KnownBlock {
   if (step.kind === 'error') {
     return richText(
-      richLine('⚠️ Why it failed', { bold: true }),
-      preformatted(step.text === '' ? '(not kept)' : makeVisible(step.text, TEXT_MAX)),
+      richLine(DETAILS.failure, { bold: true }),
+      preformatted(step.text === '' ? DETAILS.notKept : makeVisible(step.text, TEXT_MAX)),
     );
   }
   if (step.kind === 'thought') {
-    const words = step.text === '' ? '(not kept)' : makeVisible(step.text, TEXT_MAX);
-    return richText(richLine(`${number}. Thought`, { bold: true }), {
+    const words = step.text === '' ? DETAILS.notKept : makeVisible(step.text, TEXT_MAX);
+    return richText(richLine(`${number}. ${DETAILS.thought}`, { bold: true }), {
       type: 'rich_text_quote',
       elements: [{ type: 'text', text: words }],
     });
@@ -91,7 +92,7 @@ function stepBlock(step: DetailsStep, number: number): KnownBlock {
   return richText(
     richLine(`${number}. ${MARKS[status]} ${makeVisible(tool, 200)}${outcome}`, { bold: true }),
     ...(input === '' ? [] : [preformatted(makeVisible(input, TEXT_MAX))]),
-    ...(output === '' ? [] : [richLine('Result'), preformatted(makeVisible(output, TEXT_MAX))]),
+    ...(output === '' ? [] : [richLine(DETAILS.result), preformatted(makeVisible(output, TEXT_MAX))]),
   );
 }
 

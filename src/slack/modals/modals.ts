@@ -4,6 +4,7 @@ import type { Question } from '../../bridge/agent-event.ts';
 import type { ModalRequest, SubmissionOutcome } from '../../bridge/inbound.ts';
 import { CALLBACK_IDS } from '../render/action-ids.ts';
 import { PLAN_TOOL } from '../render/card-heads.ts';
+import { ANSWER, DENY, EDIT, FEEDBACK, NOTHING_CHANGED, offeredRuleText, RULE, savedInText } from '../words/dialogs.ts';
 import { askView } from './ask-view.ts';
 import { detailsView } from './details-view.ts';
 import { fullView } from './full-view.ts';
@@ -28,13 +29,13 @@ const CHOICE_BLOCK = /^bridge_choice_(\d{1,2})$/;
  */
 function questionInputs(question: Question, input: number): KnownBlock[] {
   const { options, multiSelect } = question;
-  if (options.length === 0) return [textInput(input, { label: question.question, placeholder: 'In your own words' })];
-  const hint = multiSelect ? 'Choose one or more, or write your own.' : 'Choose one, or write your own.';
+  if (options.length === 0) return [textInput(input, { label: question.question, placeholder: ANSWER.inWords })];
+  const hint = multiSelect ? ANSWER.chooseSome : ANSWER.chooseOne;
   return [
     section(question.question),
     { type: 'context', elements: [modalText(hint, TEXT)] },
     choiceBlock(question, input),
-    textInput(input, { label: 'Or write your own', placeholder: 'In your own words', optional: true }),
+    textInput(input, { label: ANSWER.orWrite, placeholder: ANSWER.inWords, optional: true }),
   ];
 }
 
@@ -47,7 +48,7 @@ function choiceBlock({ options, multiSelect }: Question, input: number): KnownBl
   }
   // Slack takes a menu of several choices in sections and inputs only.
   const type = multiSelect ? 'multi_static_select' : 'static_select';
-  return { type: 'section', block_id, text: modalText('Your choice', TEXT), accessory: { type, ...shared } };
+  return { type: 'section', block_id, text: modalText(ANSWER.choose, TEXT), accessory: { type, ...shared } };
 }
 
 function optionsOf(options: Question['options']): PlainTextOption[] {
@@ -75,49 +76,31 @@ export function modalView(request: ModalRequest): ModalView {
   };
   switch (request.kind) {
     case 'deny_with_reason': {
-      const isPlan = request.tool === PLAN_TOOL;
-      const label = isPlan ? 'What should change?' : 'What should it do instead?';
-      const blocks = [textInput(0, { label, placeholder: 'The agent reads this.', optional: true })];
-      const [title, submit] = isPlan ? ['Ask for changes', 'Send'] : ['Deny', 'Deny'];
+      const { title, submit, label } = request.tool === PLAN_TOOL ? DENY.plan : DENY.request;
+      const blocks = [textInput(0, { label, placeholder: DENY.placeholder, optional: true })];
       return { ...shared, title: modalTitle(title), submit: modalTitle(submit), blocks };
     }
     case 'edit_command': {
-      const input = { label: 'Command to run', placeholder: 'A command', initial: request.command };
-      const blocks = [
-        textInput(0, input),
-        section(
-          request.asksAnother
-            ? 'This counts as your command: someone else must approve it before it runs, and sees that you wrote it.'
-            : 'Runs exactly as written. The thread shows the change; the agent is not told.',
-        ),
-      ];
-      const [title, submit] = request.asksAnother
-        ? ['Edit command', 'Ask for approval']
-        : ['Edit and approve', 'Approve'];
+      const { title, submit, says } = request.asksAnother ? EDIT.other : EDIT.own;
+      const input = { label: EDIT.label, placeholder: EDIT.placeholder, initial: request.command };
+      const blocks = [textInput(0, input), section(says)];
       return { ...shared, title: modalTitle(title), submit: modalTitle(submit), blocks };
     }
     case 'save_rule': {
-      const directory = request.directory ?? 'the agent’s working directory';
-      const where = request.device === null ? directory : `${directory} on ${request.device}`;
-      const blocks = [
-        section(`Letta offers this rule: “${request.rule}”`),
-        section(`Letta saves it in ${where}. It applies there until someone removes it from .letta/settings.json.`),
-        section(
-          'It applies to every thread and every agent that works there, and to everyone who may use them. A rule can cover more than this command: for example every “cat”, for files anywhere.',
-        ),
-      ];
-      return { ...shared, title: modalTitle('Approve, save rule'), submit: modalTitle('Approve and save'), blocks };
+      const { rule, directory, device } = request;
+      const blocks = [section(offeredRuleText(rule)), section(savedInText(directory, device)), section(RULE.reach)];
+      return { ...shared, title: modalTitle(RULE.title), submit: modalTitle(RULE.submit), blocks };
     }
     case 'feedback': {
-      const input = { label: 'What was wrong?', placeholder: 'One line is enough.', optional: true };
-      const blocks = [textInput(0, input), section('The people who run the agent can read this.')];
-      return { ...shared, title: modalTitle('Not a good answer'), submit: modalTitle('Send'), blocks };
+      const { title, submit, label, placeholder, says } = FEEDBACK;
+      const blocks = [textInput(0, { label, placeholder, optional: true }), section(says)];
+      return { ...shared, title: modalTitle(title), submit: modalTitle(submit), blocks };
     }
     case 'answer_in_words':
       return {
         ...shared,
-        title: modalTitle('Your answer'),
-        submit: modalTitle('Answer'),
+        title: modalTitle(ANSWER.title),
+        submit: modalTitle(ANSWER.submit),
         blocks: request.questions.slice(0, QUESTIONS).flatMap(questionInputs),
       };
     default:
@@ -169,6 +152,6 @@ export function submissionAck(outcome: SubmissionOutcome): ViewResponseAction | 
 
 /** Tells somebody why nothing changed. */
 export function noticeView(notice: string): ModalView {
-  const words = { title: modalTitle('Nothing changed'), close: modalTitle('Close') };
+  const words = { title: modalTitle(NOTHING_CHANGED), close: modalTitle('Close') };
   return { type: 'modal', ...words, blocks: [section(notice)] };
 }

@@ -2,17 +2,12 @@ import { createHash } from 'node:crypto';
 import { compareTs } from '../../bridge/ids.ts';
 import type { PostRecord } from '../../bridge/record/thread-record.ts';
 import type { SlackPost } from '../render/post.ts';
+import { ANSWER_NOTES } from '../words/answer.ts';
 
 export type PlannedCall =
   | { kind: 'update'; record: PostRecord; post: SlackPost }
   | { kind: 'post'; post: SlackPost }
   | { kind: 'delete'; record: PostRecord };
-
-/** Replaces text that was live when the process ended and that we cannot read again. */
-const FORGOTTEN = '… (I restarted and could not reload this text yet)';
-
-/** Replaces a message that is obsolete but that Slack does not let us delete. */
-const REPLACED = '(replaced by the text below)';
 
 /** The hash of a message whose content is not known: an edit had no answer, or a look found the message. */
 export const UNKNOWN = '?';
@@ -122,7 +117,7 @@ export function deletionsOfUneditable(posted: readonly PostRecord[]): PlannedCal
 /** Deletes a message that is no longer needed, or marks it as replaced if Slack does not let us delete it. */
 function planRemoval(record: PostRecord): PlannedCall[] {
   if (record.refuses !== 'delete') return [{ kind: 'delete', record }];
-  const post: SlackPost = { part: record.part, kind: 'text', blocks: [], text: REPLACED, live: false };
+  const post: SlackPost = { part: record.part, kind: 'text', blocks: [], text: ANSWER_NOTES.replaced, live: false };
   return record.hash === contentHash(post) ? [] : [{ kind: 'update', record, post }];
 }
 
@@ -150,7 +145,7 @@ function planForgotten(record: PostRecord): PlannedCall {
   return {
     kind: 'update',
     record,
-    post: { part: record.part, kind: 'text', blocks: [], text: FORGOTTEN, live: false },
+    post: { part: record.part, kind: 'text', blocks: [], text: ANSWER_NOTES.forgotten, live: false },
   };
 }
 

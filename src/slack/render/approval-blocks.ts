@@ -3,6 +3,18 @@ import { shortId } from '../../bridge/approvals/short-id.ts';
 import { countsOf, type ShownRequest } from '../../bridge/approvals/shown.ts';
 import type { Token } from '../../bridge/ids.ts';
 import type { ApprovalCard } from '../../bridge/view/turn.ts';
+import {
+  BUTTONS,
+  CARD,
+  type CardButton,
+  clippedText,
+  editedByText,
+  expiresText,
+  MAY_START,
+  noDiffText,
+  ownWordsText,
+  typedText,
+} from '../words/cards.ts';
 import { ACTION_IDS, type MoreAction } from './action-ids.ts';
 import {
   actionsIfAny,
@@ -60,25 +72,16 @@ export function approvalCard(card: ApprovalCard): RenderedCard {
 /** The commands that decide the request where there are no buttons. */
 function typedWords(token: Token, verbs: readonly ('approve' | 'deny')[]): string {
   const ways = verbs.map((verb) => (verb === 'approve' ? `!approve ${shortId(token)}` : `!deny ${shortId(token)} why`));
-  return `To decide, write here: ${ways.join(' or ')}`;
+  return typedText(ways);
 }
 
 function isForNobody({ startsAgent }: ApprovalCard): boolean {
   return startsAgent?.by === 'nobody';
 }
 
-const RUNS_UNASKED =
-  '⚠️ *The agent that this starts never asks for approval.* It can run any command and change any file that its machine allows, and Stop may not end it.';
-const MAY_APPROVE = {
-  approvers: '',
-  admins: ' Only an admin can approve this.',
-  nobody:
-    ' No one can approve this here; you can deny it. To allow it, name `admins` or write `subagents: allow` in the policy file.',
-} as const;
-
 /** Says what it means to approve a request that starts another agent. */
 function agentBlocks({ startsAgent }: ApprovalCard): KnownBlock[] {
-  return startsAgent ? [section(`${RUNS_UNASKED}${MAY_APPROVE[startsAgent.by]}`)] : [];
+  return startsAgent ? [section(`${CARD.neverAsks}${MAY_START[startsAgent.by]}`)] : [];
 }
 
 /** Mentions everybody whose click is needed, people and user groups. */
@@ -91,7 +94,7 @@ export function deadlineBlocks(at: number | null, then: string): KnownBlock[] {
   if (at === null) return [];
   const fallback = new Date(at).toISOString();
   const time = `<!date^${Math.floor(at / 1000)}^{date_short_pretty} {time}|${fallback}>`;
-  return [context(mrkdwn(`⏳ Expires ${time} (then ${then})`))];
+  return [context(mrkdwn(expiresText(time, then)))];
 }
 
 /**
@@ -117,7 +120,7 @@ function inputBlocks(card: ApprovalCard, shown: ShownRequest, { namesFile }: Car
   const where = [card.workingDirectory, card.device].flatMap((place) => (place === null ? [] : [place]));
   if (where.length > 0) blocks.push(context(plain(where.join(' · '), LIMITS.text)));
   if (card.editedBy !== undefined) {
-    blocks.push(context(mrkdwn(`${mention(card.editedBy)} wrote this command; someone else must approve it`)));
+    blocks.push(context(mrkdwn(editedByText(mention(card.editedBy)))));
   }
   if (card.widens) blocks.push(context(plain(`⚠️ ${card.widens}`, LIMITS.text)));
   box(shown.rest, LIMITS.cardInput / 2);
@@ -126,20 +129,16 @@ function inputBlocks(card: ApprovalCard, shown: ShownRequest, { namesFile }: Car
     box(shown.diff.lines, LIMITS.cardInput);
   }
   const [reasons, others] = [shown.noDiff.slice(0, NO_DIFF), shown.noDiff.length - NO_DIFF];
-  for (const line of reasons) blocks.push(context(plain(`No diff for ${line}`)));
-  if (others > 0) blocks.push(context(plain(`No diff for ${others} more files`)));
+  for (const line of reasons) blocks.push(context(plain(noDiffText(line))));
+  if (others > 0) blocks.push(context(plain(noDiffText(`${others} more files`))));
   const { description } = shown;
-  if (description !== null) blocks.push(context(plain(`In the model’s own words: “${description}”`, LIMITS.ownWords)));
-  if (shown.isRedacted) blocks.push(context(plain('Secrets are hidden («redacted»).')));
+  if (description !== null) blocks.push(context(plain(ownWordsText(description), LIMITS.ownWords)));
+  if (shown.isRedacted) blocks.push(context(plain(CARD.secretsHidden)));
   if (shown.isWithheld) {
-    blocks.push(
-      context(
-        plain('Some of the hidden text may not be secret: “Review and approve” shows it to the person who decides.'),
-      ),
-    );
+    blocks.push(context(plain(CARD.mayNotBeSecret)));
   }
   if (hidden > 0) {
-    blocks.push(context(plain(`${hidden} more characters: “Review and approve” shows all of it.`)));
+    blocks.push(context(plain(clippedText(hidden))));
   }
   return blocks;
 }
@@ -149,38 +148,35 @@ const NO_DIFF = 3;
 
 function decisionButtons(card: ApprovalCard, { isPartlyShown }: ShownRequest, about: string): Button[] {
   const { token, offers } = card;
-  const named = (actionId: string, label: string, says: string, style?: 'primary' | 'danger') =>
+  const named = (actionId: string, { label, says }: CardButton, style?: 'primary' | 'danger') =>
     button({ actionId, token, label, says: `${says}: ${about}`, ...(style ? { style } : {}) });
   const grant = isPartlyShown ? null : offers.grant;
   const isPlan = card.tool === PLAN_TOOL;
-  const approve = isPartlyShown
-    ? named(ACTION_IDS.approve, 'Review and approve', 'Review and approve', 'primary')
-    : named(ACTION_IDS.approve, isPlan ? 'Approve plan' : 'Approve', 'Approve', 'primary');
+  const whole = isPlan ? BUTTONS.approvePlan : BUTTONS.approve;
+  const approve = named(ACTION_IDS.approve, isPartlyShown ? BUTTONS.review : whole, 'primary');
   return [
     ...(isForNobody(card) ? [] : [approve]),
     isPlan
-      ? named(ACTION_IDS.deny_with_reason, 'Ask for changes…', 'Ask for changes')
-      : named(ACTION_IDS.deny_with_reason, 'Deny…', 'Deny', 'danger'),
-    ...(grant === 'command' ? [named(ACTION_IDS.allow_command, 'Approve for this turn', 'Approve for this turn')] : []),
-    ...(grant === 'edits'
-      ? [named(ACTION_IDS.allow_edits, 'Approve all edits for this turn', 'Approve all edits for this turn')]
-      : []),
+      ? named(ACTION_IDS.deny_with_reason, BUTTONS.changePlan)
+      : named(ACTION_IDS.deny_with_reason, BUTTONS.deny, 'danger'),
+    ...(grant === 'command' ? [named(ACTION_IDS.allow_command, BUTTONS.forTurn)] : []),
+    ...(grant === 'edits' ? [named(ACTION_IDS.allow_edits, BUTTONS.editsForTurn)] : []),
   ];
 }
 
 /** What is needed less often, each behind its own check when it is chosen. */
 function moreOptions(card: ApprovalCard, { isPartlyShown }: ShownRequest, about: string): MoreOption[] {
   const { token, offers } = card;
-  const option = (action: MoreAction, label: string, says: string) => ({
+  const option = (action: MoreAction, { label, says }: CardButton) => ({
     action,
     token,
     label,
     says: `${says}: ${about}`,
   });
   return [
-    ...(offers.edit ? [option('edit_command', 'Edit command', 'Change, then approve')] : []),
-    ...(isPartlyShown ? [option('view_full', 'View full', 'View all of it')] : []),
-    ...(offers.rule && !isPartlyShown ? [option('save_rule', 'Always allow…', 'Always allow this, admins only')] : []),
+    ...(offers.edit ? [option('edit_command', BUTTONS.edit)] : []),
+    ...(isPartlyShown ? [option('view_full', BUTTONS.viewFull)] : []),
+    ...(offers.rule && !isPartlyShown ? [option('save_rule', BUTTONS.saveRule)] : []),
     ...stopOption(card.stop),
   ];
 }

@@ -4,6 +4,8 @@ import { isDirect } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
 import { moment } from '../../bridge/text/moment.ts';
 import type { HomeAgent, HomeApproval, HomeCheck, HomeThread, HomeView } from '../../bridge/view/home.ts';
+import { BUTTONS } from '../words/cards.ts';
+import { brokenText, DOING, HOME } from '../words/home.ts';
 import { ACTION_IDS, AS_USUAL, NOTIFY_AFTER_ID } from './action-ids.ts';
 import { actions, button, clip, context, mrkdwn, plain, section } from './blocks.ts';
 import { durationWords } from './doing.ts';
@@ -15,14 +17,6 @@ import { openButton, permalink } from './permalink.ts';
 /** Of each kind; more are only counted, because a view holds 100 blocks (docs/slack.md, Size limits). */
 const LISTED = 15;
 
-const DOING: Readonly<Record<HomeThread['doing'], string>> = {
-  working: 'Working',
-  waiting_for_people: 'Waiting for an answer',
-  waiting_for_letta: 'Waiting for Letta',
-  ending: 'Finishing',
-  background: 'Running in the background',
-};
-
 /** @param workspace the workspace's address (`https://team.slack.com/`); without it threads are named, not linked */
 export function homeView(view: HomeView, workspace: string | null): SlackHomeView {
   if (view.kind === 'refused') return { type: 'home', blocks: [section(ownMrkdwn(view.notice))] };
@@ -31,9 +25,9 @@ export function homeView(view: HomeView, workspace: string | null): SlackHomeVie
     type: 'home',
     blocks: [
       ...(paused === null ? [] : [section(`⛔ ${ownMrkdwn(paused)}`)]),
-      ...listBlocks('Waiting for you', approvals, (approval) => approvalBlocks(approval, workspace)),
-      ...listBlocks('Your threads', threads, (thread) => threadBlocks(thread, workspace)),
-      ...(threads.length === 0 ? [section('Nothing is running for you.')] : []),
+      ...listBlocks(HOME.waiting, approvals, (approval) => approvalBlocks(approval, workspace)),
+      ...listBlocks(HOME.threads, threads, (thread) => threadBlocks(thread, workspace)),
+      ...(threads.length === 0 ? [section(HOME.nothingRuns)] : []),
       { type: 'divider' },
       ...paragraphs(help),
       ...(prompts.length === 0 ? [] : [promptsBlock(prompts)]),
@@ -67,9 +61,7 @@ function threadBlocks({ address, question, doing, queued, since, stop, page }: H
   const open = openThread(address, workspace);
   const buttons = [
     ...(open === null ? [] : [open]),
-    ...(stop === null
-      ? []
-      : [button({ actionId: ACTION_IDS.stop, token: stop, label: 'Stop', says: 'Stop the agent' })]),
+    ...(stop === null ? [] : [button({ actionId: ACTION_IDS.stop, token: stop, ...BUTTONS.stop })]),
   ];
   return [section(`${about}${state}`), ...(buttons.length === 0 ? [] : [actions(...buttons)])];
 }
@@ -82,7 +74,7 @@ function foreignLine(text: string, most: number): string {
 
 function promptsBlock(prompts: readonly Prompt[]): KnownBlock {
   const lines = prompts.map(({ message }) => `• ${foreignLine(message, 320)}`);
-  return section(clip(['*Try*', ...lines].join('\n'), LIMITS.text));
+  return section(clip([HOME.tryThese, ...lines].join('\n'), LIMITS.text));
 }
 
 function notifyBlock({
@@ -98,7 +90,7 @@ function notifyBlock({
   ];
   const current = options.find(({ value }) => value === (chosen === null ? AS_USUAL : String(chosen)));
   return {
-    ...section('*Notify me* with a new message when an answer took long'),
+    ...section(HOME.notify),
     accessory: {
       type: 'static_select',
       action_id: NOTIFY_AFTER_ID,
@@ -111,8 +103,8 @@ function notifyBlock({
 /** One line; of what works, no part is named. */
 function healthLine(checks: readonly HomeCheck[]): string {
   const broken = checks.filter(({ ok }) => !ok);
-  if (broken.length === 0) return '✅ Everything works';
-  return `⛔ Out of order: ${broken.map(({ name, state }) => foreignLine(`${name} (${state})`, 200)).join(', ')}`;
+  if (broken.length === 0) return HOME.works;
+  return brokenText(broken.map(({ name, state }) => foreignLine(`${name} (${state})`, 200)));
 }
 
 function agentWords({ agentId, name, device, workingDirectory }: HomeAgent): string {
@@ -124,8 +116,8 @@ function agentWords({ agentId, name, device, workingDirectory }: HomeAgent): str
 }
 
 function placeOf({ channel, kind }: ThreadAddress): string {
-  if (kind === 'mpim') return 'a group direct message';
-  return isDirect(channel) ? 'our direct message' : `<#${channel}>`;
+  if (kind === 'mpim') return HOME.groupMessage;
+  return isDirect(channel) ? HOME.directMessage : `<#${channel}>`;
 }
 
 /** Leads to the thread; to the conversation where it has no threads. `null`: the workspace's address is not known. */

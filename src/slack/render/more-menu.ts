@@ -1,5 +1,7 @@
 import type { Button, Overflow } from '@slack/types';
 import type { Token } from '../../bridge/ids.ts';
+import { ANSWER_MENU } from '../words/answer.ts';
+import { BUTTONS } from '../words/cards.ts';
 import { ACTION_IDS, MORE_MENU, type MoreAction, makeMoreValue } from './action-ids.ts';
 import { button, plain } from './blocks.ts';
 import { LIMITS } from './limits.ts';
@@ -45,14 +47,14 @@ export function answerMenu(token: Token): Overflow {
     type: 'overflow',
     action_id: ACTION_IDS.details,
     options: [
-      option('details', 'Details'),
-      option('feedback_good', '👍 Good answer'),
-      option('feedback_bad', '👎 Not good…'),
+      option('details', ANSWER_MENU.details),
+      option('feedback_good', ANSWER_MENU.good),
+      option('feedback_bad', ANSWER_MENU.bad),
     ],
   };
 }
 
 /** The card's own Stop; none once the turn is being stopped. */
 export function stopOption(stop: Token | null): MoreOption[] {
-  return stop === null ? [] : [{ action: 'stop', token: stop, label: 'Stop', says: 'Stop the agent' }];
+  return stop === null ? [] : [{ action: 'stop', token: stop, ...BUTTONS.stop }];
 }

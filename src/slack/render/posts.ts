@@ -3,6 +3,8 @@ import { shortId } from '../../bridge/approvals/short-id.ts';
 import type { TurnView, ViewItem } from '../../bridge/view/turn.ts';
 import { RESUMING } from '../../bridge/words/activity.ts';
 import { activityWords } from '../words/activity.ts';
+import { alongsideText, notPassedOnText } from '../words/answer.ts';
+import { CARD } from '../words/cards.ts';
 import { approvalCard } from './approval-blocks.ts';
 import { clip, context, plain } from './blocks.ts';
 import { LIMITS, type RenderLimits } from './limits.ts';
@@ -109,11 +111,9 @@ function openCardAtEnd({ items, live }: TurnView): number | null {
  */
 function statusBefore({ items, textUnknown }: TurnView, index: number): SlackPost[] {
   if (textUnknown || items[index - 1]?.kind === 'text') return [];
-  const blocks = [context(plain(WORKED))];
-  return [{ part: `${index}.0`, kind: 'text', blocks, text: WORKED, live: false, isEditOnly: true }];
+  const blocks = [context(plain(CARD.workedThenAsked))];
+  return [{ part: `${index}.0`, kind: 'text', blocks, text: CARD.workedThenAsked, live: false, isEditOnly: true }];
 }
-
-const WORKED = 'The agent worked on it, then asked:';
 
 /** The messages of the view's texts, by item; `null`: `letters` was used up before the end. */
 function renderTexts(
@@ -201,16 +201,12 @@ function addNotes(posts: SlackPost[], { notPassedOn, alongside = 0 }: TurnView):
   return posts.with(at, { ...post, blocks: [...above, block, ...post.blocks.slice(above.length)] });
 }
 
-/** Does not name the threads, because some may be private. */
 function alongsideNote(threads: number): string[] {
-  if (threads === 0) return [];
-  const others = threads === 1 ? 'Another thread is' : `${threads} other threads are`;
-  return [`⚠️ ${others} changing files in the same folder, so changes may conflict.`];
+  return threads === 0 ? [] : [alongsideText(threads)];
 }
 
 function notPassedOnNote(what: readonly string[]): string[] {
   if (what.length === 0) return [];
-  const rest = what.length > LISTED ? ` · and ${what.length - LISTED} more` : '';
   const listed = what.slice(0, LISTED).map((line) => clip(line, 120));
-  return [`Not passed on to the agent: ${listed.join(' · ')}${rest}`];
+  return [notPassedOnText(listed, what.length - listed.length)];
 }

@@ -1,6 +1,7 @@
 import type { Button, KnownBlock, RichTextBlockElement, RichTextElement, StaticSelect } from '@slack/types';
 import type { Question } from '../../bridge/agent-event.ts';
 import type { QuestionCard } from '../../bridge/view/turn.ts';
+import { BUTTONS, CARD, type CardButton } from '../words/cards.ts';
 import { ACTION_IDS, ANSWER_MENU, makeAnswerActionId, makeMenuValue } from './action-ids.ts';
 import { deadlineBlocks, mentionsOf, type RenderedCard } from './approval-blocks.ts';
 import {
@@ -24,7 +25,7 @@ import { neutralizeWords } from './neutralize.ts';
 /** More questions are only counted; Letta's tool asks four at most. */
 const MAX_QUESTIONS = 12;
 /** Up to so many options get buttons; more get a menu. */
-const BUTTONS = 5;
+const MOST_BUTTONS = 5;
 
 /**
  * A card with the agent's questions. One question with one answer is answered on the card, by buttons or a menu;
@@ -42,9 +43,13 @@ export function questionCard(card: QuestionCard): RenderedCard {
   const more = moreMenu(stopOption(card.stop));
   const blocks: KnownBlock[] = [
     ...questionTexts(questions, card.asks),
-    actions(...(single ? choiceElements(card, single) : []), wordsButton(card, single ? 'Other…' : 'Answer…'), ...more),
-    context(mrkdwn('Or just reply.')),
-    ...deadlineBlocks(card.expiresAt, 'it goes on without an answer'),
+    actions(
+      ...(single ? choiceElements(card, single) : []),
+      wordsButton(card, single ? BUTTONS.other : BUTTONS.answer),
+      ...more,
+    ),
+    context(mrkdwn(CARD.orReply)),
+    ...deadlineBlocks(card.expiresAt, CARD.goesOnUnanswered),
   ];
   return { blocks, words: first?.question || card.title, mentions: asks };
 }
@@ -55,7 +60,7 @@ function untitled(title: string): Question {
 
 function choiceElements(card: QuestionCard, question: Question): (Button | StaticSelect)[] {
   if (question.options.length === 0) return [];
-  return question.options.length <= BUTTONS ? optionButtons(card, question) : [optionMenu(card, question)];
+  return question.options.length <= MOST_BUTTONS ? optionButtons(card, question) : [optionMenu(card, question)];
 }
 
 function labelOf(label: string, index: number): string {
@@ -77,7 +82,7 @@ function optionMenu({ token }: QuestionCard, { options }: Question): StaticSelec
   return {
     type: 'static_select',
     action_id: ANSWER_MENU,
-    placeholder: plain('Choose an answer', 150),
+    placeholder: plain(CARD.chooseAnswer, 150),
     options: options.slice(0, LIMITS.menu).map(({ label, description }, index) => ({
       text: plain(labelOf(label, index), LIMITS.option),
       value: makeMenuValue(token, index),
@@ -86,8 +91,8 @@ function optionMenu({ token }: QuestionCard, { options }: Question): StaticSelec
   };
 }
 
-function wordsButton({ token, title }: QuestionCard, label: string): Button {
-  return button({ actionId: ACTION_IDS.answer_in_words, token, label, says: `Answer in a form: ${title}` });
+function wordsButton({ token, title }: QuestionCard, { label, says }: CardButton): Button {
+  return button({ actionId: ACTION_IDS.answer_in_words, token, label, says: `${says}: ${title}` });
 }
 
 /** The questions; a single one is the card's head. */
@@ -118,7 +123,7 @@ function questionText({ question, header, multiSelect, options }: Question, room
   const elements: RichTextBlockElement[] = [
     { type: 'rich_text_section', elements: [...mentions, { type: 'text', text: words, style: { bold: true } }] },
   ];
-  const listed = isOnly && !multiSelect && options.length <= BUTTONS && options.every(saysItsLabel) ? [] : options;
+  const listed = isOnly && !multiSelect && options.length <= MOST_BUTTONS && options.every(saysItsLabel) ? [] : options;
   const shown = listed.slice(0, LIMITS.menu);
   const each = shown.length === 0 ? 0 : Math.floor(room / 2 / shown.length);
   if (shown.length > 0) {

@@ -2,6 +2,8 @@ import type { KnownBlock } from '@slack/types';
 import type { Ending } from '../../bridge/record/thread-record.ts';
 import type { ToolLine, TurnView } from '../../bridge/view/turn.ts';
 import { activityWords, answeringWords } from '../words/activity.ts';
+import { ANSWER_MENU, ANSWER_NOTES, TOOK, waitingText } from '../words/answer.ts';
+import { BUTTONS } from '../words/cards.ts';
 import { ACTION_IDS } from './action-ids.ts';
 import { actions, button, clip, context, mention, mrkdwn, plain, section } from './blocks.ts';
 import { durationWords, summaryLine } from './doing.ts';
@@ -31,9 +33,9 @@ export function tailOf(view: TurnView, nameOf?: NameOf): Tail {
   if (view.live) {
     const { activity, queued, stop } = view.live;
     const { line, notification } = activityWords(activity, whoDecides(view, nameOf));
-    blocks.push(context(plain(line), ...(queued > 0 ? [plain(waitingWords(queued))] : [])));
+    blocks.push(context(plain(line), ...(queued > 0 ? [plain(waitingText(queued))] : [])));
     if (stop !== null) {
-      const label = { actionId: ACTION_IDS.stop, token: stop, label: 'Stop', says: 'Stop the agent' };
+      const label = { actionId: ACTION_IDS.stop, token: stop, ...BUTTONS.stop };
       blocks.push(actions(button({ ...label, style: 'danger' })));
     }
     return { blocks, words: notification ?? answeringWords(view.answers), isLive: true };
@@ -44,18 +46,20 @@ export function tailOf(view: TurnView, nameOf?: NameOf): Tail {
   const line = fits ? mentioned : clip(neutralizeMrkdwn(words.slice(0, 500)), LIMITS.text);
   const token = isQuiet ? undefined : view.ending?.details;
   const detailsButton =
-    token === undefined ? [] : [button({ actionId: ACTION_IDS.details, token, label: 'Details', says: 'Details' })];
+    token === undefined
+      ? []
+      : [button({ actionId: ACTION_IDS.details, token, label: ANSWER_MENU.details, says: ANSWER_MENU.details })];
   const menu = token === undefined || view.offer ? null : answerMenu(token);
   if (menu && line !== '') blocks.push({ ...section(line), accessory: menu });
   else if (line !== '') blocks.push(context(mrkdwn(line)));
-  else if (view.items.length === 0) blocks.push(context(plain(DONE)));
+  else if (view.items.length === 0) blocks.push(context(plain(ANSWER_NOTES.done)));
   if (view.offer) {
     if (view.offer.text !== '') blocks.push(decidedLine(view.offer));
     const buttons = [...offerButtons(view.offer), ...detailsButton];
     if (buttons.length > 0) blocks.push(actions(...buttons));
   }
   if (view.headsUp !== undefined) blocks.push(context(mrkdwn(ownMrkdwn(view.headsUp))));
-  return { blocks, words: words === '' ? DONE : words, isLive: false };
+  return { blocks, words: words === '' ? ANSWER_NOTES.done : words, isLive: false };
 }
 
 /** The name of the person whose decision the turn waits for, if it is known. */
@@ -71,7 +75,7 @@ export function footOf({ live }: TurnView): KnownBlock[] {
   const { activity, queued } = live;
   const words = [
     ...(activity.kind === 'waiting_for_people' ? [] : [activityWords(activity).line]),
-    ...(queued > 0 ? [waitingWords(queued)] : []),
+    ...(queued > 0 ? [waitingText(queued)] : []),
   ];
   return words.length === 0 ? [] : [context(...words.map((line) => plain(line)))];
 }
@@ -81,7 +85,7 @@ export function footOf({ live }: TurnView): KnownBlock[] {
  */
 export function notePosts({ ending, conclusion }: TurnView): SlackPost[] {
   if (ending?.notify === undefined) return [];
-  const took = `${NOTES[ending.outcome]} ${durationWords(ending.durationMs)}`;
+  const took = `${TOOK[ending.outcome]} ${durationWords(ending.durationMs)}`;
   const said = neutralizeMrkdwn(clip(wordsOf(conclusion ?? ''), CONCLUSION));
   const words = said === '' ? took : `${took}: ${said}`;
   const blocks = [section(`${mention(ending.notify)} ${words}`)];
@@ -91,30 +95,15 @@ export function notePosts({ ending, conclusion }: TurnView): SlackPost[] {
 /** How much of the answer a note repeats. */
 const CONCLUSION = 80;
 
-const NOTES: Readonly<Record<Ending['outcome'], string>> = {
-  done: '✅ Done in',
-  stopped: '⛔ Stopped after',
-  failed: '⚠️ Failed after',
-  interrupted: '⚠️ Interrupted after',
-};
-
-/** Messages that wait for the end of the turn. */
-const waitingWords = (queued: number) => (queued === 1 ? '1 message waiting' : `${queued} messages waiting`);
-
 /** If the turn ended well without text, says so, because figures alone would not look like an answer. */
 function addSilence(view: TurnView, line: { mentioned: string; words: string }): { mentioned: string; words: string } {
   const { outcome, line: said } = view.ending ?? NO_ENDING;
   const hasText = view.items.some((item) => item.kind === 'text' && /\S/.test(item.markdown));
   // After a restart we may not know whether there was text.
   if (hasText || outcome !== 'done' || said !== null || view.textUnknown) return line;
-  const joined = (rest: string) => (rest === '' ? SILENT : `${SILENT} · ${rest}`);
+  const joined = (rest: string) => (rest === '' ? ANSWER_NOTES.silent : `${ANSWER_NOTES.silent} · ${rest}`);
   return { mentioned: joined(line.mentioned), words: joined(line.words) };
 }
-
-const SILENT = 'The agent had nothing to say';
-
-/** Shown when a turn ended well and there is nothing else to show. */
-const DONE = '✅ Done';
 
 /** Used for a view that has neither `live` nor `ending`. */
 const NO_ENDING: Ending = { outcome: 'done', by: null, line: null, tools: 0, durationMs: 0 };

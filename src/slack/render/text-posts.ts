@@ -1,4 +1,5 @@
 import type { KnownBlock } from '@slack/types';
+import { ANSWER_NOTES, inFileText, willBeFileText } from '../words/answer.ts';
 import { type Definitions, NO_DEFINITIONS } from './ast.ts';
 import { context, markdown, plain } from './blocks.ts';
 import { nothingSettled, renderGrowing, type Settled } from './growing.ts';
@@ -184,7 +185,7 @@ function textPost(part: string, rendered: RenderedMarkdown, source: TextPart): S
     part,
     kind: 'text',
     blocks,
-    text: summary(rendered.summary) || 'The answer continues.',
+    text: summary(rendered.summary) || ANSWER_NOTES.continues,
     live: false,
     source,
   };
@@ -200,12 +201,10 @@ function addFileNote(posts: SlackPost[], item: TextItem, closed: readonly Closed
   const file: PostFile = {
     part: `${index}.file`,
     name: index === 0 ? 'answer.md' : `answer-${index + 1}.md`,
-    title: posts.length > 1 ? 'The rest of the answer' : 'The answer',
+    title: posts.length > 1 ? ANSWER_NOTES.theRest : ANSWER_NOTES.theAnswer,
     content: isTurnOver ? markdownOf(openPart(text, from)) : '',
   };
-  const line = isTurnOver
-    ? `The answer continues in the file below: ${file.name}, ${thousands(more)} more characters`
-    : `The rest will follow as a file: ${thousands(more)} more characters so far`;
+  const line = isTurnOver ? inFileText(file.name, thousands(more)) : willBeFileText(thousands(more));
   const post = { ...last, blocks: [...last.blocks, context(plain(line))], ...(isTurnOver ? { file } : {}) };
   return [...posts.slice(0, -1), post];
 }

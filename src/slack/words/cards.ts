@@ -45,3 +45,68 @@ export const CLOSED = {
   expired: ['⛔', 'Denied: no one decided in time'],
   not_shown: ['⛔', 'Denied: I could not show it here'],
 } as const;
+
+/** The buttons of a request, and what a screen reader says of each before what it is about. */
+export const BUTTONS = {
+  approve: { label: 'Approve', says: 'Approve' },
+  approvePlan: { label: 'Approve plan', says: 'Approve' },
+  review: { label: 'Review and approve', says: 'Review and approve' },
+  deny: { label: 'Deny…', says: 'Deny' },
+  changePlan: { label: 'Ask for changes…', says: 'Ask for changes' },
+  forTurn: { label: 'Approve for this turn', says: 'Approve for this turn' },
+  editsForTurn: { label: 'Approve all edits for this turn', says: 'Approve all edits for this turn' },
+  edit: { label: 'Edit command', says: 'Change, then approve' },
+  viewFull: { label: 'View full', says: 'View all of it' },
+  saveRule: { label: 'Always allow…', says: 'Always allow this, admins only' },
+  stop: { label: 'Stop', says: 'Stop the agent' },
+  other: { label: 'Other…', says: 'Answer in a form' },
+  answer: { label: 'Answer…', says: 'Answer in a form' },
+} as const;
+
+/** Lines of a card. */
+export const CARD = {
+  neverAsks:
+    '⚠️ *The agent that this starts never asks for approval.* It can run any command and change any file that its machine allows, and Stop may not end it.',
+  secretsHidden: 'Secrets are hidden («redacted»).',
+  mayNotBeSecret: 'Some of the hidden text may not be secret: “Review and approve” shows it to the person who decides.',
+  orReply: 'Or just reply.',
+  chooseAnswer: 'Choose an answer',
+  goesOnUnanswered: 'it goes on without an answer',
+  workedThenAsked: 'The agent worked on it, then asked:',
+} as const;
+
+/** Who may approve that another agent is started; follows `CARD.neverAsks`. */
+export const MAY_START = {
+  approvers: '',
+  admins: ' Only an admin can approve this.',
+  nobody:
+    ' No one can approve this here; you can deny it. To allow it, name `admins` or write `subagents: allow` in the policy file.',
+} as const;
+
+/** @param ways commands */
+export function typedText(ways: readonly string[]): string {
+  return `To decide, write here: ${ways.join(' or ')}`;
+}
+
+export function editedByText(who: string): string {
+  return `${who} wrote this command; someone else must approve it`;
+}
+
+/** @param time as Slack shows it @param then what happens at that time */
+export function expiresText(time: string, then: string): string {
+  return `⏳ Expires ${time} (then ${then})`;
+}
+
+export function noDiffText(what: string): string {
+  return `No diff for ${what}`;
+}
+
+export function ownWordsText(description: string): string {
+  return `In the model’s own words: “${description}”`;
+}
+
+export function clippedText(hidden: number): string {
+  return `${hidden} more characters: “Review and approve” shows all of it.`;
+}
+
+export type CardButton = (typeof BUTTONS)[keyof typeof BUTTONS];
