@@ -48,6 +48,8 @@ export interface SlackFile {
   id: string;
   name: string;
   title: string;
+  /** What a screen reader says of a picture. */
+  altText?: string;
   mimetype: string;
   filetype: string;
   content: Buffer;

@@ -38,6 +38,7 @@ export interface PendingUpload {
   id: string;
   name: string;
   length: number;
+  altText: string;
   content: Buffer | null;
 }
 

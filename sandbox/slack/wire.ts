@@ -46,6 +46,7 @@ export function wholeFile(world: World, file: SlackFile): JsonObject {
     timestamp: seconds,
     name: file.name,
     title: file.title,
+    ...(file.altText !== undefined && { alt_txt: file.altText }),
     mimetype: file.mimetype,
     filetype: file.filetype,
     pretty_type: file.filetype.toUpperCase(),

@@ -1,6 +1,6 @@
 import { fileType } from '../files.ts';
 import { postMessage } from '../messages.ts';
-import { isObject, objects, type SlackFile } from '../model.ts';
+import { isObject, type JsonObject, objects, type SlackFile } from '../model.ts';
 import { Refusal } from '../refusal.ts';
 import { BOT } from '../state.ts';
 import { appText } from '../text/tokens.ts';
@@ -9,9 +9,32 @@ import { wholeFile } from '../wire.ts';
 import type { World } from '../world.ts';
 import { type Methods, threadRoot, writableChannel } from './method.ts';
 
-/** A file can be seen where it was shared: in a channel that the app is in. */
+/** docs/slack.md, Files: 1 GB. */
+const MOST_BYTES = 1_000_000_000;
+
+/** A file can be seen where it was shared: in a channel that the app is in. The app's own ones are always its to see. */
 function maySee(world: World, file: SlackFile): boolean {
+  if (file.user === BOT.userId) return true;
   return file.shares.some(({ channel }) => world.workspace.channels.get(channel)?.members.has(BOT.userId));
+}
+
+/**
+ * Where a file is shared, as far as the app may see. Empty until Slack has posted the message, which happens after it
+ * answered `files.completeUploadExternal` (docs/slack.md, Files).
+ */
+function placesOf({ workspace }: World, file: SlackFile): JsonObject {
+  const shares: Record<string, Record<string, JsonObject[]>> = {};
+  const ids = { public: new Set<string>(), private: new Set<string>(), im: new Set<string>() };
+  for (const { channel: id, ts } of file.shares) {
+    const channel = workspace.findChannel(id);
+    if (!channel?.members.has(BOT.userId)) continue;
+    ids[channel.kind === 'public' ? 'public' : channel.kind === 'im' ? 'im' : 'private'].add(id);
+    const side = channel.kind === 'public' ? 'public' : 'private';
+    const { threadTs } = workspace.findMessage(id, ts) ?? {};
+    const share = { ts, channel_name: channel.name, ...(threadTs !== undefined && { thread_ts: threadTs }) };
+    shares[side] = { ...shares[side], [id]: [...(shares[side]?.[id] ?? []), share] };
+  }
+  return { shares, channels: [...ids.public], groups: [...ids.private], ims: [...ids.im] };
 }
 
 export const files: Methods = {
@@ -23,9 +46,11 @@ export const files: Methods = {
       const length = Number(args.raw.length);
       if (!Number.isInteger(length) || length <= 0) throw new Refusal('invalid_arguments');
       if (args.has('snippet_type') && length > 1_000_000) throw new Refusal('snippet_too_large');
-      if ((args.string('alt_txt') ?? '').length > 1000) throw new Refusal('alt_txt_too_large');
+      if (length > MOST_BYTES) throw new Refusal('file_upload_size_restricted');
+      const altText = args.string('alt_txt') ?? '';
+      if (altText.length > 1000) throw new Refusal('alt_txt_too_large');
       const id = world.workspace.nextId('F');
-      world.workspace.uploads.set(id, { id, name, length, content: null });
+      world.workspace.uploads.set(id, { id, name, length, altText, content: null });
       return { upload_url: `${world.origin}/upload/v1/${id}`, file_id: id };
     },
   },
@@ -52,6 +77,7 @@ export const files: Methods = {
           name: upload.name,
           title: typeof title === 'string' && title !== '' ? title : upload.name,
           ...type,
+          ...(upload.altText !== '' && { altText: upload.altText }),
           content: upload.content,
           user: BOT.userId,
           created: world.now(),
@@ -86,9 +112,7 @@ export const files: Methods = {
       if (!file) throw new Refusal('file_not_found');
       if (file.access === 'tombstone') throw new Refusal('file_deleted');
       if (!maySee(world, file)) throw new Refusal('file_not_found');
-      const shares: Record<string, { ts: string }[]> = {};
-      for (const { channel, ts } of file.shares) shares[channel] = [...(shares[channel] ?? []), { ts }];
-      return { file: { ...wholeFile(world, file), shares: { public: shares } }, comments: [] };
+      return { file: { ...wholeFile(world, file), ...placesOf(world, file) }, comments: [] };
     },
   },
 };
