@@ -96,6 +96,17 @@ export interface ConnectOptions {
 }
 
 /**
+ * A file of the agent's machine; or why it cannot be had, and how many bytes it might have:
+ * - `missing`, `folder`, `unreadable`: there is no such file, it is a folder, its machine cannot read it.
+ * - `too_large`: it has more bytes than `most`.
+ * - `size_needed`: its size must be told first.
+ * - `other_size`: it has another size than was told.
+ */
+export type DeviceFile = { bytes: Uint8Array } | { refused: DeviceFileTrouble; most: number };
+
+export type DeviceFileTrouble = 'missing' | 'folder' | 'unreadable' | 'too_large' | 'size_needed' | 'other_size';
+
+/**
  * One runtime over one link at a time. It dials, reconnects, replays and drops repeats by itself, and reports through
  * `onEvent`, in order. Methods reject with a BridgeError; `certain: false` when the outcome is unknown.
  */
@@ -116,6 +127,12 @@ export interface AgentConnection {
   writeFile(path: string, content: string): Promise<boolean>;
   /** A text file of the agent’s machine, by its absolute path; `null` when it cannot be read. */
   readFile(path: string): Promise<string | null>;
+  /**
+   * Any file of the agent's machine, by its absolute path. An App Server is asked over a socket of its own, because a
+   * large frame would end the turn of the socket that it comes on; where there is only the turn's socket, files are small.
+   * @param bytes how many the agent says it has, which must be told where the file comes on the turn's socket
+   */
+  readBytes(path: string, bytes: number | null): Promise<DeviceFile>;
   /** `gone` when the request is no longer pending (answered elsewhere, turn over). */
   answer(requestId: string, decision: Decision): Promise<'accepted' | 'gone'>;
   /** `aborted`: whether Letta had something to stop; the end of the turn still comes as `turn-ended`. */

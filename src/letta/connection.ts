@@ -2,6 +2,7 @@ import { type Backoff, backoffMs } from '../backoff.ts';
 import type { AgentEvent, ConnectionEvent, Decision, HistoryItem, StoredRuntime } from '../bridge/agent-event.ts';
 import type { AgentConnection, Clock, ConnectOptions, Log, Random, Timer } from '../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../errors.ts';
+import { askForFile, type FileLink, whyNotAsked } from './device-file.ts';
 import { confirmState, startRuntime } from './handshake.ts';
 import { createPageReader } from './history-pages.ts';
 import { type LaneDialer, lossReason } from './link/lane.ts';
@@ -23,6 +24,7 @@ import { readHistory } from './runtime/history.ts';
 import { initialRuntime } from './runtime/runtime.ts';
 import { openSession, type RuntimeMachine, type Session } from './session.ts';
 import { type SilenceWatch, watchSilence } from './silence-watch.ts';
+import { visit } from './visit.ts';
 
 export interface ConnectionParts {
   route: Route;
@@ -281,6 +283,11 @@ export function createConnection(
     return watchSilence({ clock, session, isTurnOpen, sync: syncRuntime, onMissedFrames });
   };
 
+  const overOwnLink = async <Answer>(run: (ask: Ask) => Promise<Answer>): Promise<Answer> => {
+    const { endpoints } = await route.makePlan(runtime, binding);
+    return visit({ endpoints, dial, clock, random, log, unreachable: route.unreachable }, run);
+  };
+
   const readPages = createPageReader(route.isOrdered);
 
   const fetchHistory = async (ask: Ask, limit: number): Promise<HistoryItem[]> => {
@@ -373,6 +380,16 @@ export function createConnection(
       const answer = await session.ask('read_file_response', (id) => readFile(id, path), READS_FILES_WITHIN_MS);
       return answer?.success === true ? (answer.content ?? null) : null;
     },
+    async readBytes(path, told) {
+      const { session } = requireSession();
+      const link: FileLink = route.hasOwnLinkForFiles ? 'own' : 'of-the-turn';
+      const refused = whyNotAsked(link, told);
+      if (refused !== null) return refused;
+      const read = (ask: Ask) => askForFile(ask, path, link, told);
+      const file = await (link === 'own' ? overOwnLink(read) : read(session.ask));
+      if (file === null) throw fileUnanswered();
+      return file;
+    },
     settle: syncRuntime,
     async fetchHistory(limit) {
       return fetchHistory(requireSession().session.ask, limit);
@@ -385,6 +402,13 @@ export function createConnection(
       if (before.name === 'connecting' || before.name === 'ready') before.session?.close();
     },
   };
+}
+
+function fileUnanswered(): BridgeError {
+  return new BridgeError('letta_unreachable', 'the machine did not send a file in time', {
+    notice: 'The agent’s machine is not answering right now.',
+    retry: true,
+  });
 }
 
 function agentGone(agent: string, which: string, then = ''): BridgeError {

@@ -30,6 +30,7 @@ import type {
   ConnectOptions,
   Delivery,
   DetailsStore,
+  DeviceFile,
   Log,
   MessageAddress,
   People,
@@ -226,6 +227,11 @@ export class HandConnection implements AgentConnection {
 
   async readFile(): Promise<string | null> {
     return null;
+  }
+
+  async readBytes(path: string): Promise<DeviceFile> {
+    const content = this.files.get(path);
+    return content === undefined ? { refused: 'missing', most: 0 } : { bytes: Buffer.from(content) };
   }
 
   submit(input: Parameters<AgentConnection['submit']>[0]): Promise<void> {

@@ -6,7 +6,7 @@ import type {
   HistoryItem,
   LoopStatus,
 } from '../../src/bridge/agent-event.ts';
-import type { AgentConnection, AgentGateway, ConnectOptions, Timer } from '../../src/bridge/ports.ts';
+import type { AgentConnection, AgentGateway, ConnectOptions, DeviceFile, Timer } from '../../src/bridge/ports.ts';
 import { type InputContent, textOfInput } from '../../src/bridge/turn/input-content.ts';
 import { BridgeError } from '../../src/errors.ts';
 import type { FakeClock } from './clock.ts';
@@ -327,6 +327,10 @@ class StoryConnection implements AgentConnection {
 
   async readFile(): Promise<string | null> {
     return null;
+  }
+
+  async readBytes(): Promise<DeviceFile> {
+    return { refused: 'missing', most: 0 };
   }
 
   answer(requestId: string, decision: { behavior: string }): Promise<'accepted' | 'gone'> {

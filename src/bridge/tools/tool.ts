@@ -15,7 +15,7 @@ export interface ToolRights {
 }
 
 /** The agent's machine; methods reject with a BridgeError while Letta is away. */
-export interface ToolDevice extends Pick<AgentConnection, 'readFile' | 'writeFile'> {
+export interface ToolDevice extends Pick<AgentConnection, 'readFile' | 'writeFile' | 'readBytes'> {
   /** `null`: not known. */
   workingDirectory: string | null;
 }

@@ -126,6 +126,11 @@ export function readFile(requestId: string, path: string): OutgoingFrame {
   return { type: 'read_file', request_id: requestId, path };
 }
 
+/** Reads any file of the device, at most 25 MiB. */
+export function readFileBytes(requestId: string, path: string): OutgoingFrame {
+  return { type: 'read_file', request_id: requestId, path, encoding: 'base64' };
+}
+
 export interface ApprovalResponse {
   requestId: string;
   runtime: RuntimeRef;

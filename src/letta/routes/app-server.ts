@@ -61,6 +61,7 @@ export function createAppServerRoute(options: AppServerRouteOptions): Route {
 
   return {
     isOrdered: true,
+    hasOwnLinkForFiles: true,
     syncAfterMs: null,
     async makePlan(runtime, binding) {
       return {

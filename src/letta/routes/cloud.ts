@@ -63,6 +63,8 @@ export function createCloudRoute(options: CloudRouteOptions): Route {
 
   return {
     isOrdered: false,
+    // The device has one connection, whoever asks.
+    hasOwnLinkForFiles: false,
     syncAfterMs: SYNC_AFTER_MS,
     async makePlan(runtime, binding) {
       const { deviceId, connectionId, connectionName } = await findDevice(

@@ -22,6 +22,8 @@ export interface Route {
   readonly isOrdered: boolean;
   /** ms until a device that does not answer `runtime_start` is driven by `sync`; `null`: every server answers it. */
   readonly syncAfterMs: number | null;
+  /** Whether files can come over a link of their own, beside that of the turn. */
+  readonly hasOwnLinkForFiles: boolean;
   /**
    * `binding` applies to a new conversation only; a known runtime keeps its agent and device. Rejects with a
    * BridgeError when there is nowhere to dial; `retry` says whether trying again may help.
