@@ -1,3 +1,6 @@
+import type { MessageAddress } from '../ports.ts';
+import type { HandedFile } from '../record/thread-record.ts';
+
 export type ToolPart =
   | { type: 'text'; text: string }
   /** base64 of an image that was checked: a bad one fails the whole turn. */
@@ -7,6 +10,10 @@ export type ToolPart =
 export interface ToolResult {
   parts: readonly ToolPart[];
   isError?: true | undefined;
+  /** What it put on the agent's machine, for the record: such files are read without a card, and emptied in time. */
+  handed?: readonly HandedFile[] | undefined;
+  /** The message that it posted elsewhere: replies to it belong to this conversation. */
+  posted?: MessageAddress | undefined;
 }
 
 /** A result of one text. */

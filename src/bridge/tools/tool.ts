@@ -1,5 +1,5 @@
 import type { ChannelId, TeamId, UserId } from '../ids.ts';
-import type { ThreadAddress } from '../inbound.ts';
+import type { ChannelKind, ThreadAddress } from '../inbound.ts';
 import type { AgentConnection } from '../ports.ts';
 import type { ToolInput, ToolName } from './catalogue.ts';
 import type { ToolResult } from './result.ts';
@@ -12,10 +12,31 @@ export interface ToolRights {
   mayMention: MayMention;
   /** Channels where `slack_post_message` asks nobody. */
   postUnasked: readonly ChannelId[];
+  /** What the policy allows in another place, or in this one. */
+  at(place: ToolPlace): PlaceRights;
+}
+
+/** A channel as the policy judges it (`Place` of `access/can.ts`). */
+export interface ToolPlace {
+  channel: ChannelId;
+  channelKind: ChannelKind;
+  /** Whether the channel is shared with another organisation. */
+  external: boolean;
+}
+
+export interface PlaceRights {
+  /** Whether the requester may use the agent there: else it writes nothing there. */
+  mayWork: boolean;
+  /** Whether messages there may go along that are not for the agent (`context: thread`). */
+  mayReadMessages: boolean;
 }
 
 /** The agent's machine; methods reject with a BridgeError while Letta is away. */
 export interface ToolDevice extends Pick<AgentConnection, 'readFile' | 'writeFile' | 'readBytes'> {
+  /** Names the machine while its links come and go. */
+  id: string;
+  /** Files of one conversation lie together. */
+  conversation: string;
   /** `null`: not known. */
   workingDirectory: string | null;
 }
