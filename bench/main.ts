@@ -7,6 +7,7 @@ import { contextTimes } from './context.ts';
 import { filesRows } from './files.ts';
 import { frameRows, memoryRows } from './frames/rows.ts';
 import { hostileRows } from './hostile.ts';
+import { paceRows } from './pace/rows.ts';
 import { recoveryTimes } from './recovery.ts';
 import { renderCosts } from './render.ts';
 import { type Row, table } from './row.ts';
@@ -23,6 +24,7 @@ const GROUPS: Readonly<Record<string, (folder: string) => Row[] | Promise<Row[]>
   frames: frameRows,
   memory: memoryRows,
   files: filesRows,
+  pace: paceRows,
   single: () => singleRows(),
   workspace: () => workspaceRows(),
 };

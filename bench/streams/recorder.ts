@@ -17,12 +17,18 @@ export class Recorder {
   readonly #messages = new Map<string, Trace>();
   readonly #current = new Map<string, Trace>();
   readonly #waiting = new Map<Trace, () => void>();
+  readonly #now: () => number;
+
+  /** @param now ms of the clock by which everything is recorded */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
 
   /** A person asks for so many words in that channel; one turn at a time in each. */
   noteAsked(channel: string, length: number): Trace {
     const trace: Trace = {
       channel,
-      asked: performance.now(),
+      asked: this.#now(),
       length,
       words: [],
       shown: [],
@@ -37,7 +43,7 @@ export class Recorder {
 
   /** One more word was written. */
   noteWord(channel: string): void {
-    this.#current.get(channel)?.words.push(performance.now());
+    this.#current.get(channel)?.words.push(this.#now());
   }
 
   /** Resolves when all words of the turn can be seen. */
@@ -52,7 +58,7 @@ export class Recorder {
     if (status === 429) this.limited[method] = (this.limited[method] ?? 0) + 1;
     const channel = args.channel ?? args.channel_id;
     if (typeof channel !== 'string' || !/^(chat|assistant)\./.test(method)) return;
-    const at = performance.now();
+    const at = this.#now();
     const answer = entry.answer as { ok?: boolean; ts?: string } | null;
     const ts = typeof args.ts === 'string' ? args.ts : answer?.ts;
     const key = `${channel} ${ts}`;

@@ -2,9 +2,10 @@ import type { ChannelId } from '../../bridge/ids.ts';
 
 /**
  * `must`: final text, approvals, our own lines: they may use the whole limit. `live`: an intermediate edit, which a
- * later one may replace; it leaves a reserve for `must`.
+ * later one may replace; it keeps the pace and leaves a reserve for `must`. `first`: the first text of a turn in a
+ * message that is there; it leaves the reserve too, but does not wait for the pace.
  */
-export type Urgency = 'must' | 'live';
+export type Urgency = 'must' | 'first' | 'live';
 
 /** A call that somebody wants to make. */
 export interface Ask {
@@ -31,10 +32,21 @@ export interface Budget {
   blocked: Readonly<Record<string, number>>;
   /** By channel: when it may get its next post; removed once past. */
   channels: ReadonlyMap<ChannelId, number>;
-  /** When the next edit is due if edits are spread evenly (the virtual clock of GCRA). */
+  /** When the next live edit may be made at the earliest, by the pace. */
   editDue: number;
-  /** Edits per minute: each 429 of an edit halves it, each live edit without one raises it a little. */
-  pace: number;
+  /**
+   * Until when each call stops counting that an earlier process may have made: only live edits leave them their places,
+   * because nobody knows whether they were made. Oldest first.
+   */
+  unknownEdits: readonly number[];
+  /** How slow live edits are since the last 429 of an edit; `null`: none is remembered. */
+  slowed: Slowed | null;
+}
+
+/** Until `until` live edits have `share` of their pace, then ever more of it. */
+interface Slowed {
+  until: number;
+  share: number;
 }
 
 const EDIT = 'chat.update';
@@ -45,10 +57,14 @@ const WINDOW_MS = 60_000;
  * hardly a final one waits, and then about a second.
  */
 const RESERVE = 2;
-/** Edits per minute: at the start of the process, at most while Slack limits nothing, and at least. */
-const PACE = { first: 40, most: 48, least: 5 };
-/** How much one live edit without a 429 raises the pace: from half to full it takes a minute or two. */
-const SPEED_UP = 0.25;
+/** The least time between the starts of two live edits. */
+const LEAST_GAP_MS = 500;
+/** The share of the even gap while the window is empty, and how many edits are in the window when it is the whole gap. */
+const FILL = { share: 0.4, full: 40 };
+/** The least share of the pace after 429s. */
+const SLOWEST = 0.1;
+/** How long after a Retry-After the pace is whole again. */
+const RECOVERY_MS = 60_000;
 /** Calls in any 60 s, by the method's tier (docs/slack.md, Tiers); a little fewer where nothing is urgent. */
 const LIMITS: Readonly<Record<string, number>> = {
   'chat.update': 50,
@@ -67,8 +83,6 @@ const OTHER_LIMIT = 45;
  */
 const CHANNEL_GAP_MS = 1_050;
 const PER_CHANNEL = new Set(['chat.postMessage', 'assistant.threads.setStatus']);
-/** After a pause so many live edits may come early. More would use up the window at once, and silence would follow. */
-const BURST = 2;
 
 export const emptyBudget: Budget = {
   nextId: 1,
@@ -76,15 +90,17 @@ export const emptyBudget: Budget = {
   blocked: {},
   channels: new Map(),
   editDue: 0,
-  pace: PACE.first,
+  unknownEdits: [],
+  slowed: null,
 };
 
 /** The earliest time (ms, ≥ `now`) at which this call may be made, by what is known now. */
 export function whenAllowed(budget: Budget, ask: Ask, now: number): number {
-  const limit = limitOf(ask.method) - (isLiveEdit(ask) ? RESERVE : 0);
+  const isPaced = ask.method === EDIT && ask.urgency !== 'must';
+  const limit = limitOf(ask.method) - (isPaced ? RESERVE : 0);
   let at = Math.max(now, budget.blocked[ask.method] ?? 0, windowFreesAt(budget, ask.method, limit, now));
   if (PER_CHANNEL.has(ask.method)) at = Math.max(at, budget.channels.get(channelKey(ask)) ?? 0);
-  return isLiveEdit(ask) ? Math.max(at, budget.editDue - BURST * gapMs(budget)) : at;
+  return isLiveEdit(ask) ? Math.max(at, budget.editDue) : at;
 }
 
 /** Notes that the call is made now. Give `id` to {@link noteAnswered} when its answer comes. */
@@ -96,11 +112,18 @@ export function noteSent(budget: Budget, ask: Ask, now: number): { budget: Budge
     for (const [channel, at] of channels) if (at <= now) channels.delete(channel);
     channels.set(channelKey(ask), now + CHANNEL_GAP_MS);
   }
-  let { editDue, pace } = budget;
+  const sent = { ...budget, nextId: id + 1, windows, channels };
+  if (ask.method !== EDIT) return { budget: sent, id };
+  const unknownEdits = budget.unknownEdits.filter((until) => until > now);
   // A final edit delays the live edits after it, so that the window is never used up.
-  if (ask.method === EDIT) editDue = Math.max(editDue, now) + gapMs(budget);
-  if (isLiveEdit(ask)) pace = Math.min(PACE.most, pace + SPEED_UP);
-  return { budget: { ...budget, nextId: id + 1, windows, channels, editDue, pace }, id };
+  return { budget: { ...sent, unknownEdits, editDue: now + gapMs({ ...sent, unknownEdits }, now) }, id };
+}
+
+/** Notes that an earlier process may just have edited as fast as it was allowed, so that the window may be full. */
+export function noteUnknownEdits(budget: Budget, now: number): Budget {
+  const most = limitOf(EDIT) - RESERVE;
+  const unknownEdits = Array.from({ length: most }, (_, index) => now + ((index + 1) * WINDOW_MS) / most);
+  return { ...budget, unknownEdits, editDue: Math.max(budget.editDue, now + WINDOW_MS / most) };
 }
 
 /**
@@ -116,13 +139,46 @@ export function noteAnswered(budget: Budget, ask: Ask, id: number, now: number):
   return { ...budget, windows: { ...budget.windows, [ask.method]: kept } };
 }
 
-/** Notes a 429: no call of that method before `until`. */
-export function noteLimited(budget: Budget, method: string, until: number): Budget {
-  return {
-    ...budget,
-    blocked: { ...budget.blocked, [method]: Math.max(until, budget.blocked[method] ?? 0) },
-    pace: method === EDIT ? Math.max(PACE.least, budget.pace / 2) : budget.pace,
-  };
+/**
+ * Notes a 429 of a call that was made at `madeAt`: no call of that method before `until`. Edits that were on their way
+ * when Slack refused an earlier one tell nothing new, so the pace is halved once for all of them.
+ */
+export function noteLimited(budget: Budget, method: string, now: number, until: number, madeAt = now): Budget {
+  const blocked = { ...budget.blocked, [method]: Math.max(until, budget.blocked[method] ?? 0) };
+  if (method !== EDIT) return { ...budget, blocked };
+  const { slowed } = budget;
+  const isKnown = slowed !== null && madeAt <= slowed.until;
+  const share = isKnown ? slowed.share : Math.max(SLOWEST, shareOfPace(budget, madeAt) / 2);
+  return { ...budget, blocked, slowed: { share, until: Math.max(until, slowed?.until ?? 0) } };
+}
+
+/** The share of its pace that live text has at that time after 429s: it comes back by the clock. */
+export function shareOfPace({ slowed }: Budget, now: number): number {
+  if (slowed === null) return 1;
+  const back = Math.max(0, now - slowed.until) / RECOVERY_MS;
+  return Math.min(1, slowed.share + (1 - slowed.share) * back);
+}
+
+/**
+ * The time from an edit to the next live one: a part of the even gap while the window is empty, and the more of it the
+ * fuller the window is, so that a short answer is fresh and a long one never stands still.
+ */
+function gapMs(budget: Budget, now: number): number {
+  const used = countingUses(budget, EDIT, now).length + budget.unknownEdits.length;
+  const share = Math.min(1, FILL.share + (1 - FILL.share) * (used / FILL.full));
+  return Math.max(LEAST_GAP_MS, evenGapMs(budget, now) * share) / shareOfPace(budget, now);
+}
+
+/**
+ * The least even gap between live edits at which each free place of the window, and each that comes back, is free when
+ * it is needed: as many edits as are possible, none of which waits.
+ */
+function evenGapMs(budget: Budget, now: number): number {
+  const most = limitOf(EDIT) - RESERVE;
+  const known = countingUses(budget, EDIT, now).map(({ until }) => until ?? now + WINDOW_MS);
+  const untils = [...known, ...budget.unknownEdits].sort((a, b) => a - b).slice(-most);
+  const free = most - untils.length;
+  return untils.reduce((gap, until, index) => Math.max(gap, (until - now) / (free + index + 1)), WINDOW_MS / most);
 }
 
 function windowFreesAt(budget: Budget, key: string, limit: number, now: number): number {
@@ -142,4 +198,3 @@ function countingUses(budget: Budget, key: string, now: number): readonly Use[] 
 const limitOf = (method: string) => LIMITS[method] ?? OTHER_LIMIT;
 const channelKey = (ask: Ask) => `${ask.method} ${ask.channel}`;
 const isLiveEdit = (ask: Ask) => ask.method === EDIT && ask.urgency === 'live';
-const gapMs = (budget: Budget) => WINDOW_MS / budget.pace;

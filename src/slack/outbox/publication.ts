@@ -90,8 +90,8 @@ export interface Publication {
   close(): Promise<void>;
 }
 
-/** Least time between two live edits of one message, from the answer to the first. */
-const EDIT_GAP_MS = 1_500;
+/** Least time from the start of a post or an edit to the next live edit of the same message. */
+const EDIT_GAP_MS = 500;
 /** After a call that Slack did not answer. */
 const RETRY: Backoff = { firstMs: 1_000, longestMs: 60_000, spread: [0.75, 1.25] };
 /** After a refusal whose reason somebody must remove. */
@@ -141,9 +141,10 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   let failingSince: number | null = null;
   let shownCards = '';
   let isTextShown = false;
-  let isTextWanted = false;
-  /** By ts: when each message of the ledger was last changed, and whether by an edit. */
-  const lastChanges = new Map<SlackTs, { at: number; edit: boolean }>();
+  /** By ts: when the last post or edit of each message of the ledger was begun. */
+  const lastChanges = new Map<SlackTs, number>();
+  /** Whether the text goes on in a new message, so that it need not wait for the pace of edits. */
+  let isPostNext = false;
   let vanishedCount = 0;
   let hasStoppedEditing = false;
   let deletionCount = 0;
@@ -171,9 +172,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   function rankOf(content: Content): Rank {
     if (content.isFinal || content.cards !== shownCards) return 0;
     if (content.isParting) return 1;
-    // `hasText` searches the text, which takes time, so it is read only until it is true once.
-    if (!isTextShown) isTextWanted ||= content.hasText;
-    return !isTextShown && isTextWanted ? 1 : 2;
+    return !isTextShown && content.hasText ? 1 : 2;
   }
 
   function wish(): Wish | null {
@@ -188,8 +187,9 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     if (!last && wanted.cards === '') notBefore = Math.max(notBefore, heldUntil(wanted));
     // The call that live content will need is known before it is rendered, so no time is wasted on rendering it early.
     if (now > 0 && !lookup.isDue && !wanted.isParting) {
-      const wants = makeAsk(last ? 'chat.update' : 'chat.postMessage', 'live');
-      notBefore = Math.max(notBefore, scheduler.whenAllowed(wants), last ? quietUntil(last, now) : 0);
+      const edited = isPostNext ? undefined : last;
+      const wants = makeAsk(edited ? 'chat.update' : 'chat.postMessage', now === 1 ? 'first' : 'live');
+      notBefore = Math.max(notBefore, scheduler.whenAllowed(wants), edited ? quietUntil(edited, now) : 0);
     }
     return { rank: now, since: waitingSince, notBefore };
   }
@@ -272,21 +272,22 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   function askFor(call: PlannedCall, content: Content): Ask {
     if (call.kind === 'delete') return makeAsk('chat.delete', 'must');
     const must = content.isFinal || content.isParting || call.post.kind === 'card' || !call.post.live;
-    return makeAsk(call.kind === 'post' ? 'chat.postMessage' : 'chat.update', must ? 'must' : 'live');
+    const urgency = rankOf(content) === 1 ? 'first' : 'live';
+    return makeAsk(call.kind === 'post' ? 'chat.postMessage' : 'chat.update', must ? 'must' : urgency);
   }
 
   function allowedAt(call: PlannedCall, content: Content): number {
     const wants = askFor(call, content);
     const at = scheduler.whenAllowed(wants);
-    if (call.kind === 'post' && wants.urgency === 'live') return Math.max(at, heldUntil(content));
+    if (call.kind === 'post' && wants.urgency !== 'must') return Math.max(at, heldUntil(content));
     if (call.kind !== 'update' || wants.urgency === 'must') return at;
     return Math.max(at, quietUntil(call.record, rankOf(content)));
   }
 
-  /** Until when a message gets no live edit. The first text is exempt: it replaces the first status at once. */
+  /** Until when a message gets no live edit. The first text is exempt: it replaces a sign of life at once. */
   function quietUntil(record: PostRecord, rank: Rank): number {
     const last = lastChanges.get(record.ts);
-    return last && (last.edit || rank === 2) ? last.at + EDIT_GAP_MS : 0;
+    return last !== undefined && rank === 2 ? last + EDIT_GAP_MS : 0;
   }
 
   function startWork(doing: () => Promise<void>): void {
@@ -314,6 +315,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     }
     const isFirst = call.kind === 'post' && ledger.posts.length === 0;
     if (isFirst) options.onPosting?.(true);
+    const begunAt = clock.monotonic();
     let ts: SlackTs;
     let isAstray = false;
     let answerChannel: unknown;
@@ -338,11 +340,14 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       return;
     }
     if (call.kind === 'delete') lastChanges.delete(ts);
-    else lastChanges.set(ts, { at: clock.monotonic(), edit: call.kind === 'update' });
+    else lastChanges.set(ts, begunAt);
     await ledger.saveCall(call, ts);
     if (call.kind === 'post') learnChannel(answerChannel);
+    isPostNext = false;
     if (rendered?.content !== content) return;
-    if (!lookup.isDue && planCalls(ledger.posts, rendered.posts, content.isTextUnknown).length === 0) noteAllShown();
+    const [next] = planCalls(ledger.posts, rendered.posts, content.isTextUnknown);
+    isPostNext = next?.kind === 'post';
+    if (!lookup.isDue && next === undefined) noteAllShown();
   }
 
   /**
@@ -384,7 +389,6 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     if (failure !== 'limited') log.warn({ method, failure, error: word, details }, 'a Slack call failed');
     const refusal = refusalOf(error);
     if (refusal === 'later') {
-      if (call.kind === 'update') lastChanges.set(call.record.ts, { at: clock.monotonic(), edit: true });
       if (failure === 'unknown' && call.kind === 'update') ledger.markDoubtful(call.record);
       if (failure === 'unknown' && call.kind === 'post') lookup.request();
       tryLater(error);

@@ -1,7 +1,17 @@
 import type { ChannelId } from '../../bridge/ids.ts';
 import type { Clock, Log, Random, Timer } from '../../bridge/ports.ts';
 import { type SlackAnswer, type SlackApi, type SlackClient, SlackError } from '../api/slack-api.ts';
-import { type Ask, type Budget, emptyBudget, noteAnswered, noteLimited, noteSent, whenAllowed } from './budget.ts';
+import {
+  type Ask,
+  type Budget,
+  emptyBudget,
+  noteAnswered,
+  noteLimited,
+  noteSent,
+  noteUnknownEdits,
+  shareOfPace,
+  whenAllowed,
+} from './budget.ts';
 import type { Call } from './calls.ts';
 import { createDoors } from './doors.ts';
 import type { Closed } from './refusal.ts';
@@ -38,6 +48,8 @@ export interface Scheduler {
   readonly openings: number;
   /** Something happened that may have opened closed ways in this channel (`null`: in all), so they are tried soon. */
   retrySoon(channel: ChannelId | null): void;
+  /** Notes that a process before this one was at work, so its edits may still count. Only the first call matters. */
+  noteEarlierLife(): void;
   /** Makes a call that is allowed now and updates the budget; rejects with a SlackError. */
   call(ask: Ask, call: Call, client: SlackClient): Promise<SlackAnswer>;
   /** Starts no more calls; resolves when all are answered. */
@@ -62,6 +74,7 @@ export function createScheduler({ api, clock, random, log }: SchedulerParts): Sc
   const inFlight = new Set<Promise<unknown>>();
   const doors = createDoors();
   let openings = 0;
+  let hadEarlierLife = false;
   let budget: Budget = emptyBudget;
   let timer: Timer | null = null;
   let isWakePending = false;
@@ -110,7 +123,8 @@ export function createScheduler({ api, clock, random, log }: SchedulerParts): Sc
   }
 
   async function call(ask: Ask, { method, args }: Call, client: SlackClient): Promise<SlackAnswer> {
-    const use = noteSent(budget, ask, clock.monotonic());
+    const madeAt = clock.monotonic();
+    const use = noteSent(budget, ask, madeAt);
     budget = use.budget;
     if (HAS_DOOR.has(method)) doors.noteTry(ask, clock.monotonic());
     const noteAnswer = (error: SlackError | null) => {
@@ -126,8 +140,9 @@ export function createScheduler({ api, clock, random, log }: SchedulerParts): Sc
       if (error instanceof SlackError) noteAnswer(error);
       if (error instanceof SlackError && error.failure === 'limited') {
         const ms = (error.retryAfterMs ?? RETRY_AFTER_MS) + random.next() * JITTER_MS;
-        budget = noteLimited(budget, method, clock.monotonic() + ms);
-        log.warn({ method, retryAfterMs: error.retryAfterMs, pace: budget.pace }, 'Slack limits a method');
+        const now = clock.monotonic();
+        budget = noteLimited(budget, method, now, now + ms, madeAt);
+        log.warn({ method, retryAfterMs: error.retryAfterMs, pace: shareOfPace(budget, now) }, 'Slack limits a method');
       }
       throw error;
     } finally {
@@ -157,6 +172,10 @@ export function createScheduler({ api, clock, random, log }: SchedulerParts): Sc
       doors.retrySoon(channel, clock.monotonic());
       openings += 1;
       wake();
+    },
+    noteEarlierLife() {
+      if (!hadEarlierLife) budget = noteUnknownEdits(budget, clock.monotonic());
+      hadEarlierLife = true;
     },
     call,
     async close() {

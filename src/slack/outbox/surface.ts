@@ -165,6 +165,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       const render = createRenderer();
       let status: StatusLine | null = null;
       let settled: Promise<Delivery> | null = null;
+      if (resumed) scheduler.noteEarlierLife();
       const publication = openPublication({
         owner: turn,
         address,
@@ -317,6 +318,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
 function contentOf(view: TurnView, render: TurnRenderer, isFinal: boolean, owedSince?: number): Content {
   const cards = view.items.flatMap((item) => (item.kind === 'card' ? [cardKey(item.card)] : []));
   let substance: Content['substance'] | null = null;
+  let hasText: boolean | null = null;
   return {
     prepare: (files, letters) => render.prepare?.(view, files, letters) ?? true,
     render: (files) => render(view, files),
@@ -325,7 +327,8 @@ function contentOf(view: TurnView, render: TurnRenderer, isFinal: boolean, owedS
     isTextUnknown: view.textUnknown === true,
     // A getter, because searching a long text takes time: it is read only until the first text is shown.
     get hasText() {
-      return view.items.some((item) => item.kind === 'text' && /\S/.test(item.markdown));
+      hasText ??= view.items.some((item) => item.kind === 'text' && /\S/.test(item.markdown));
+      return hasText;
     },
     // The same, until the first message is posted.
     get substance() {

@@ -6,11 +6,14 @@ import {
   noteAnswered,
   noteLimited,
   noteSent,
+  noteUnknownEdits,
+  shareOfPace,
   whenAllowed,
 } from '../../../src/slack/outbox/budget.ts';
 
 const live: Ask = { method: 'chat.update', channel: 'C1', urgency: 'live' };
 const must: Ask = { ...live, urgency: 'must' };
+const first: Ask = { ...live, urgency: 'first' };
 const post: Ask = { method: 'chat.postMessage', channel: 'C1', urgency: 'must' };
 
 /** Sends as fast as allowed for `ms`; the times at which it went. */
@@ -79,27 +82,69 @@ describe('the budget', () => {
     expect(whenAllowed(budget, { ...post, channel: 'C2' }, 1_000)).toBe(1_000);
   });
 
-  test('blocks a rate-limited method until its Retry-After, and no other method', () => {
-    const budget = noteLimited(emptyBudget, 'chat.update', 31_000);
-    expect(whenAllowed(budget, must, 1_000)).toBe(31_000);
-    expect(whenAllowed(budget, post, 1_000)).toBe(1_000);
-    expect(whenAllowed(noteLimited(budget, 'chat.update', 5_000), must, 1_000)).toBe(31_000);
+  test('edits fast at first, then ever more rarely, without a stop', () => {
+    const { times } = drain(live, 60_000);
+    const gaps = times.slice(1).map((at, n) => at - (times[n] ?? 0));
+    for (const gap of gaps.slice(0, 3)) expect(gap).toBeLessThan(600);
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(500);
+    expect(Math.max(...gaps)).toBeLessThan(1_900);
+    const growing = gaps.every((gap, n) => n === 0 || gap >= (gaps[n - 1] ?? 0) - 2);
+    expect(growing).toBe(true);
   });
 
-  test('slows down after a 429 and returns to its pace', () => {
-    const calm = drain(live, 60_000).times.length;
-    const { times, budget } = drain(live, 600_000, noteLimited(emptyBudget, 'chat.update', 0));
-    const first = times.filter((at) => at < 1_060_000).length;
-    expect(first).toBeLessThan(calm * 0.7);
-    expect(budget.pace).toBe(48);
+  test('a first text waits for no pace and leaves the reserve', () => {
+    let { budget } = noteSent(emptyBudget, live, 1_000);
+    expect(whenAllowed(budget, live, 1_000)).toBeGreaterThanOrEqual(1_500);
+    expect(whenAllowed(budget, first, 1_000)).toBe(1_000);
+    for (let n = 0; n < 47; n += 1) budget = noteSent(budget, first, 1_000).budget;
+    expect(whenAllowed(budget, first, 1_000)).toBeGreaterThan(60_000);
+    expect(whenAllowed(budget, must, 1_000)).toBe(1_000);
+  });
+
+  test('after a restart the process before may have used the window', () => {
+    const start = 1_000_000;
+    const before = drain(live, 300_000).times.map((at) => at - 1_300_000 + start);
+    const { times } = drain(live, 120_000, noteUnknownEdits(emptyBudget, start));
+    expect(most([...before, ...times], 60_000)).toBeLessThanOrEqual(50);
+    let spent = noteUnknownEdits(emptyBudget, start);
+    for (let n = 0; n < 20; n += 1) {
+      expect(whenAllowed(spent, must, start)).toBe(start);
+      spent = noteSent(spent, must, start).budget;
+    }
+  });
+
+  test('blocks a rate-limited method until its Retry-After, and no other method', () => {
+    const budget = noteLimited(emptyBudget, 'chat.update', 1_000, 31_000);
+    expect(whenAllowed(budget, must, 1_000)).toBe(31_000);
+    expect(whenAllowed(budget, post, 1_000)).toBe(1_000);
+    expect(whenAllowed(noteLimited(budget, 'chat.update', 1_000, 5_000), must, 1_000)).toBe(31_000);
+  });
+
+  test('slows down after a 429 and recovers within a minute', () => {
+    const calm = drain(live, 20_000).times.length;
+    const limited = noteLimited(emptyBudget, 'chat.update', 1_000_000, 1_000_000);
+    expect(drain(live, 20_000, limited).times.length).toBeLessThan(calm * 0.8);
+    // Nothing was edited meanwhile.
+    expect(shareOfPace(limited, 1_030_000)).toBe(0.75);
+    expect(shareOfPace(limited, 1_060_000)).toBe(1);
     let shut = emptyBudget;
-    for (let n = 0; n < 20; n += 1) shut = noteLimited(shut, 'chat.update', 0);
+    for (let n = 0; n < 20; n += 1) shut = noteLimited(shut, 'chat.update', 1_000_000 + n, 1_000_000 + n);
     expect(drain(live, 120_000, shut).times.length).toBeGreaterThanOrEqual(10);
+    expect(shareOfPace(shut, 1_061_000)).toBe(1);
+  });
+
+  test('halves its pace once for a storm of 429s', () => {
+    let storm = noteLimited(emptyBudget, 'chat.update', 1_000, 31_000, 900);
+    for (let n = 0; n < 20; n += 1) storm = noteLimited(storm, 'chat.update', 1_010 + n, 31_010 + n, 950);
+    expect(shareOfPace(storm, 31_029)).toBe(0.5);
+    // Slack still refuses when its time is over.
+    storm = noteLimited(storm, 'chat.update', 31_100, 41_100, 31_050);
+    expect(shareOfPace(storm, 41_100)).toBeCloseTo(0.25, 2);
   });
 
   test('never exceeds a limit in any minute, with random calls and delays', () => {
     const event = fc.record({
-      ask: fc.constantFrom(live, must, post, { ...post, channel: 'C2' }),
+      ask: fc.constantFrom(live, live, first, must, post, { ...post, channel: 'C2' }),
       wait: fc.integer({ min: 0, max: 3_000 }),
       latency: fc.integer({ min: 0, max: 5_000 }),
     });
@@ -124,7 +169,7 @@ describe('the budget', () => {
         }
         const updates = log.filter(({ ask }) => ask.method === 'chat.update');
         expect(most([0, ...updates.map(({ at }) => at)], 60_000)).toBeLessThanOrEqual(50);
-        const lives = updates.filter(({ ask }) => ask.urgency === 'live');
+        const lives = updates.filter(({ ask }) => ask.urgency !== 'must');
         expect(most([0, ...lives.map(({ at }) => at)], 60_000)).toBeLessThanOrEqual(48);
         for (const uses of Object.values(budget.windows)) expect(uses.length).toBeLessThanOrEqual(240);
       }),

@@ -367,7 +367,7 @@ describe('a turn in Slack', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
-  test('is edited at most every 1.5 s, always to the latest view', async () => {
+  test('is edited at most every half second, always to the latest view', async () => {
     const stage = createStage();
     const turn = stage.turn();
     let words = '';
@@ -376,8 +376,8 @@ describe('a turn in Slack', () => {
       turn.show({ items: [text(words)] });
       await stage.clock.advance(100);
     }
-    expect(stage.slack.callsOf('chat.update')).toHaveLength(1);
-    expect(stage.rendered).toBe(2);
+    expect(stage.slack.callsOf('chat.update')).toHaveLength(5);
+    expect(stage.rendered).toBe(6);
     await stage.clock.advance(5_000);
     expect(shownIn(stage)).toEqual([`${words}[thinking]`]);
     expect(stage.slack.complaints).toEqual([]);

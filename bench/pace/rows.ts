@@ -1,0 +1,73 @@
+import { percentile, type Row, row } from '../row.ts';
+import { finalDelay, type Trace, wordDelays } from '../streams/trace.ts';
+import { playVirtually, type VirtualPlay, type VirtualTurn } from './play.ts';
+
+const LATENCY_MS = 100;
+/** 30 words a second where a thread is alone, 8 where several write. */
+const GAP_MS = { alone: 33, together: 125 };
+
+/**
+ * The pace of live text in virtual time (./play.ts). The targets of one thread alone are the figures of the rule before
+ * this one that was tried out; none may be worse.
+ */
+export async function paceRows(): Promise<Row[]> {
+  return [
+    ...(await aloneRows(5, [467, 816])),
+    ...(await aloneRows(10, [455, 858])),
+    ...(await aloneRows(30, [577, 1_204])),
+    ...(await liveRows()),
+    ...(await burstRows()),
+  ];
+}
+
+const channels = (count: number) => Array.from({ length: count }, (_, number) => `C${number}`);
+
+async function aloneRows(seconds: number, [median, p95]: [number, number]): Promise<Row[]> {
+  const id = (figure: string) => `pace_alone_${seconds}_s_${figure}`;
+  const turns = [{ channel: 'C0', at: 0, thinks: 1_000, writes: seconds * 1_000 }];
+  const play = await playVirtually({ turns, wordGap: GAP_MS.alone, latencyMs: LATENCY_MS });
+  return [
+    row(id('429s'), limitedIn(play), 'calls', 0),
+    ...delayRows(id, play.traces, play.end, median, p95),
+    row(id('final_text'), Math.max(...play.traces.map((trace) => finalDelay(trace, play.end))), 'ms', LATENCY_MS),
+  ];
+}
+
+/** Five threads that write for two minutes. */
+async function liveRows(): Promise<Row[]> {
+  const id = (figure: string) => `pace_5_live_${figure}`;
+  const turns = channels(5).map((channel, n) => ({ channel, at: n * 400, thinks: 1_000, writes: 120_000 }));
+  const play = await playVirtually({ turns, wordGap: GAP_MS.together, latencyMs: LATENCY_MS });
+  return [row(id('429s'), limitedIn(play), 'calls', 0), ...delayRows(id, play.traces, play.end)];
+}
+
+/** One thread has written for half a minute when five others begin. */
+async function burstRows(): Promise<Row[]> {
+  const id = (figure: string) => `pace_5_after_burst_${figure}`;
+  const before: VirtualTurn = { channel: 'C9', at: 0, thinks: 500, writes: 30_000 };
+  const five = channels(5).map((channel, n) => ({ channel, at: 31_000 + n * 200, thinks: 1_000, writes: 60_000 }));
+  const play = await playVirtually({
+    turns: [before, ...five],
+    wordGap: GAP_MS.together,
+    latencyMs: LATENCY_MS,
+  });
+  const traces = play.traces.filter(({ channel }) => channel !== before.channel);
+  return [row(id('429s'), limitedIn(play), 'calls', 0), ...delayRows(id, traces, play.end, undefined, 8_600)];
+}
+
+/** How long words wait until they can be seen. */
+function delayRows(
+  id: (figure: string) => string,
+  traces: readonly Trace[],
+  end: number,
+  median?: number,
+  p95?: number,
+): Row[] {
+  const delays = traces.flatMap((trace) => wordDelays(trace, end));
+  return [
+    row(id('delta_delay_median'), percentile(delays, 0.5), 'ms', median),
+    row(id('delta_delay_p95'), percentile(delays, 0.95), 'ms', p95),
+  ];
+}
+
+const limitedIn = ({ limited }: VirtualPlay) => Object.values(limited).reduce((sum, count) => sum + count, 0);
