@@ -74,6 +74,7 @@ const PURE = [
   'bridge/metric-table.ts',
   'bridge/person.ts',
   'bridge/record/**',
+  'bridge/schedules/**',
   'bridge/text/**',
   'bridge/thread/core/**',
   'bridge/tools/**',
@@ -220,6 +221,7 @@ const ROOMS = [
   'tools',
   'record',
   'words',
+  'schedules',
   'text',
 ];
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Conversation } from './conversation.ts';
+import { Crons } from './crons.ts';
 import { runtimeKey } from './outlet.ts';
 import type { Json, Runtime } from './types.ts';
 import { text } from './types.ts';
@@ -16,6 +17,8 @@ export interface SeedAgent {
 /** The agents of one Letta and their conversations. They survive a restart; running turns do not. */
 export class Agents {
   readonly world: World;
+  /** Like the conversations, schedules survive a restart. */
+  readonly crons: Crons = new Crons(this);
   readonly #agents = new Map<string, Json>();
   readonly #conversations = new Map<string, Conversation>();
 

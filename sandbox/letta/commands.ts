@@ -1,6 +1,7 @@
 import type { Agents } from './agent.ts';
 import { stopMonitor } from './background.ts';
 import type { Conversation } from './conversation.ts';
+import { Crons } from './crons.ts';
 import { isFileCommand, runFileCommand } from './device-files.ts';
 import * as frames from './frames.ts';
 import type { UserInput } from './history.ts';
@@ -21,6 +22,10 @@ export function handleFrame(agents: Agents, outlet: Outlet, frame: unknown): voi
   if (isFileCommand(frame.type)) {
     const body = runFileCommand(agents.world.machine, frame, agents.world.bootFolder);
     if (body) sendResponse(outlet, frame, body);
+    return;
+  }
+  if (Crons.isCommand(frame.type)) {
+    agents.crons.handle(outlet, frame);
     return;
   }
   const plain = PLAIN[frame.type];

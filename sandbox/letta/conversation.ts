@@ -280,6 +280,18 @@ export class Conversation implements TurnHost {
     if (!this.#turn && !this.#isAfterQueuedTurn) this.#runQueue();
   }
 
+  /**
+   * A turn of a schedule (docs/letta-protocol.md, Schedules).
+   * @param shown as the queue shows it
+   * @returns the id of the queue's item
+   */
+  queueCron(shown: string, content: string): string {
+    const id = this.#queue.addCron(shown, content);
+    this.showQueue();
+    if (!this.#turn && !this.#isAfterQueuedTurn) this.#runQueue();
+    return id;
+  }
+
   removeFromQueue(id: string): { success: boolean; go: () => void } {
     const removed = this.#queue.removeItem(id);
     const go = (): void => {
@@ -372,10 +384,17 @@ export class Conversation implements TurnHost {
     this.#pumpTimer = setTimeout(() => {
       this.#isAfterQueuedTurn = false;
       const runnable = this.#queue.hasRunnable;
+      if (this.#queue.length === 0) this.#forgetQueue();
       if (!runnable) this.showQueue();
       if (!runnable && fromQueue) this.showLoop();
       this.#runQueue();
     }, this.#world.timings.pump);
+  }
+
+  /** An idle conversation is unloaded, and its queue counts from one again (seen 80). */
+  #forgetQueue(): void {
+    this.#queue = new Queue();
+    this.#batches = 0;
   }
 
   #keepOpenCalls(turn: Turn): void {

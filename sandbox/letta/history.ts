@@ -16,6 +16,8 @@ export interface UserInput {
   readonly role: string;
   readonly content: unknown;
   readonly otid?: string;
+  /** Under which the queue has it, where that is another id. */
+  readonly queueId?: string;
 }
 
 /** Text and number of images of a message's content: a string or parts. */

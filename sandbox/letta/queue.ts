@@ -50,6 +50,18 @@ export class Queue {
     this.#addItem(input, 'task_notification', 'task_notification', content, id);
   }
 
+  /** @returns the item's id */
+  addCron(shown: string, content: string): string {
+    const id = `cm-q-${this.#added + 1}`;
+    const input = {
+      messages: [{ role: 'user', content, otid: randomUUID(), queueId: id }],
+      clientIds: [],
+      options: {},
+    };
+    this.#addItem(input, 'cron_prompt', 'cron', shown, id);
+    return `q-${this.#added}`;
+  }
+
   /** Over the limit it drops the oldest item, as the server does. */
   #addItem(input: TurnInput, kind: string, source: string, content: unknown, clientMessageId: string): void {
     this.#added += 1;

@@ -58,6 +58,8 @@ export interface ScriptedLetta {
   deleteStored(what: { agent: string } | { conversation: string }): boolean;
   /** A file of the fake machine; `undefined`: there is none. */
   readFile(path: string): Buffer | undefined;
+  /** Lets the scheduler look at the clock, which shows `now` (ms since 1970; left out: the real one). */
+  tickCrons(now?: number): void;
   /** Makes an agent. @returns its id */
   addAgent(name: string): string;
   /** Back to the seed; all sockets are cut. */
@@ -88,6 +90,9 @@ function start(options: ScriptedLettaOptions): Running {
   const agents = new Agents(world, seed.agents ?? [DEFAULT_AGENT]);
   const sockets = new Sockets(options.onFrame);
   const faults = new Faults((fault) => surface.causeFault(fault));
+  const cronTimer = setInterval(() => agents.crons.tick(Date.now()), 60_000);
+  cronTimer.unref();
+  world.stopping.addEventListener('abort', () => clearInterval(cronTimer), { once: true });
   const parts: SurfaceParts = { agents, sockets, faults, token: options.token ?? null };
   const surface: Surface = hosted
     ? createHosted(parts, {
@@ -115,12 +120,14 @@ export async function startScriptedLetta(options: ScriptedLettaOptions = {}): Pr
       ...running.surface.state(),
       faults: running.faults.armed,
       agents: running.agents.listAgents(100).map(({ id, name }) => ({ id, name })),
+      crons: running.agents.crons.tasks,
       conversations: running.agents.allConversations().map((conversation) => conversation.toState()),
     }),
     log: () => running.sockets.log.entries,
     deleteStored: (what: { agent: string } | { conversation: string }) =>
       'agent' in what ? running.agents.deleteAgent(what.agent) : running.agents.deleteConversation(what.conversation),
     readFile: (path: string) => running.agents.world.machine.readBytes(path),
+    tickCrons: (now = Date.now()) => running.agents.crons.tick(now),
     addAgent: (name: string) => String(running.agents.createAgent({ name }).id),
     reset: () => {
       stop(running);

@@ -179,7 +179,7 @@ export class Turn {
   }
 
   clientIdsTaken(): string[] {
-    return this.#input.messages.map((message) => message.otid ?? '').filter((id) => id !== '');
+    return this.#input.messages.map((message) => message.queueId ?? message.otid ?? '').filter((id) => id !== '');
   }
 
   #echoMessage(message: UserInput): void {

@@ -77,6 +77,14 @@ export interface BackgroundTask {
 
 export type LoopStatus = 'idle' | 'busy' | 'waiting_on_approval';
 
+/** What the input of a scheduled turn says about its schedule (docs/letta-protocol.md, Schedules). */
+export interface Firing {
+  /** The schedule's name at Letta: data, never trusted. */
+  name: string;
+  /** When Letta fired it, ms since 1970. */
+  at: number;
+}
+
 /**
  * What a frame means for a turn. The letta folder filters out repeats, replies, and frames of subagents and other
  * runtimes. `runId` is unique only within one connection.
@@ -111,7 +119,9 @@ export type AgentEvent =
   /** All requests that are still open at Letta: a known request that is not in the list was answered elsewhere. */
   | { type: 'approvals-open'; requestIds: string[] }
   /** Echo of queued input; `automatic` for task notifications and cron prompts that Letta queued by itself. */
-  | { type: 'user-message'; clientMessageId: string | null; automatic: boolean }
+  | { type: 'user-message'; clientMessageId: string | null; automatic: boolean; firing?: Firing }
+  /** A schedule was made, changed, deleted or fired: of any conversation, by any client. */
+  | { type: 'schedules-changed' }
   /** All tasks that run in the background now; Letta starts a turn by itself when one of them ends. */
   | { type: 'background'; tasks: BackgroundTask[] }
   | { type: 'device'; mode: string; workingDirectory: string | null }

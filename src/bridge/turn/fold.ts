@@ -168,6 +168,7 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
     case 'notice':
     case 'background':
     case 'device':
+    case 'schedules-changed':
       return state;
     default:
       return event satisfies never;

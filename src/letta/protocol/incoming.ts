@@ -59,6 +59,20 @@ function response<Type extends string, Shape extends z.ZodRawShape>(type: Type, 
   });
 }
 
+/** A schedule, as Letta keeps it (docs/letta-protocol.md, Schedules). */
+const cronTask = z.looseObject({
+  id: z.string(),
+  agent_id: z.string(),
+  conversation_id: z.string(),
+  name: z.string(),
+  status: z.string(),
+  cron: z.string().nullish(),
+  timezone: z.string().nullish(),
+  prompt: z.string().nullish(),
+  last_fired_at: z.string().nullish(),
+  scheduled_for: z.string().nullish(),
+});
+
 const agent = z.looseObject({ id: z.string(), name: z.string().nullish() });
 const conversation = z.looseObject({ id: z.string(), agent_id: z.string().nullish() });
 
@@ -122,6 +136,11 @@ export const eventSchemas = {
   }),
   control_request: frame('control_request', { request_id: z.string(), request: controlRequest }),
   external_tool_call_request: frame('external_tool_call_request', { request_id: z.string(), tool_name: z.string() }),
+  /** Without `runtime`: a client changed a schedule. With it: one of this runtime fired. */
+  crons_updated: frame('crons_updated', {
+    agent_id: z.string().nullish(),
+    conversation_id: z.string().nullish(),
+  }),
   /** Holds a whole file: never read, never logged. */
   file_ops: frame('file_ops', {}),
   pong: frame('pong', {}),
@@ -161,6 +180,16 @@ export const responseSchemas = {
   }),
   write_file_response: response('write_file_response', {}),
   read_file_response: response('read_file_response', { content: z.string().nullish() }),
+  cron_add_response: response('cron_add_response', { task: cronTask.nullish() }),
+  cron_list_response: response('cron_list_response', { tasks: z.array(cronTask).nullish() }),
+  cron_get_response: response('cron_get_response', { task: cronTask.nullish() }),
+  cron_update_response: response('cron_update_response', { task: cronTask.nullish() }),
+  cron_pause_response: response('cron_pause_response', { found: z.boolean().nullish(), task: cronTask.nullish() }),
+  cron_resume_response: response('cron_resume_response', { found: z.boolean().nullish(), task: cronTask.nullish() }),
+  cron_trigger_response: response('cron_trigger_response', { found: z.boolean().nullish() }),
+  cron_runs_response: response('cron_runs_response', {}),
+  cron_delete_response: response('cron_delete_response', { found: z.boolean().nullish() }),
+  cron_delete_all_response: response('cron_delete_all_response', { deleted: z.number().nullish() }),
   list_models_response: response('list_models_response', {
     entries: z.array(z.looseObject({ handle: z.string().nullish() })).nullish(),
     available_handles: z.array(z.string()).nullish(),

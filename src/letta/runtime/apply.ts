@@ -34,6 +34,9 @@ export function applyFrame(work: Work, frame: EventFrame): void {
     case 'turn_finished':
       if (!wasMadeBeforeLastEnd(work, frame)) endTurn(work, frame, stampOf(frame));
       break;
+    case 'crons_updated':
+      emitEvent(work, { type: 'schedules-changed' });
+      break;
     case 'pong':
     case 'file_ops':
     case 'external_tool_call_request':

@@ -147,6 +147,10 @@ export function snapshot(state: RuntimeState): RuntimeSnapshot {
 function receiveFrame(work: Work, frame: Frame): void {
   if (frame.subagent_id) return;
   if (frame.type === 'pong' || frame.type === 'file_ops' || frame.type === 'external_tool_call_request') return;
+  if (frame.type === 'crons_updated' && !frame.runtime) {
+    emitEvent(work, { type: 'schedules-changed' });
+    return;
+  }
   if (isResponse(frame)) {
     receiveResponse(work, frame);
     return;

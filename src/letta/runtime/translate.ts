@@ -8,6 +8,8 @@ import type {
   LoopStatus,
   Question,
 } from '../../bridge/agent-event.ts';
+import { isClientMessageId } from '../../bridge/ids.ts';
+import { readFiring } from '../../bridge/schedules/firing.ts';
 import { jsonText } from '../../bridge/text/json.ts';
 import type { Delta } from '../protocol/deltas.ts';
 import type { FrameOf, WireControlRequest } from '../protocol/incoming.ts';
@@ -78,11 +80,14 @@ export function translateDelta(delta: Delta, context: DeltaContext): AgentEvent[
     case 'user_message': {
       const clientMessageId = delta.otid ?? null;
       const text = contentText(delta.content);
+      // An input of ours is never a firing, whatever a person wrote.
+      const firing = clientMessageId !== null && isClientMessageId(clientMessageId) ? null : readFiring(text);
       const automatic =
+        firing !== null ||
         text.trimStart().startsWith(NOTIFICATION) ||
         context.automatic.includes(textKey(text)) ||
         (clientMessageId !== null && context.automatic.includes(clientMessageId));
-      return [{ type: 'user-message', clientMessageId, automatic }];
+      return [{ type: 'user-message', clientMessageId, automatic, ...(firing && { firing }) }];
     }
     case 'usage_statistics':
     case 'approval_classification_end':

@@ -270,6 +270,18 @@ const expected: Record<string, Expected | Expected[]> = {
     ],
   },
   '49-files-mode': { turns: [done('Done: no', { tools: ['Bash:failed'], asked: ['perm-call_26_0'] })] },
+  '80-cron-commands': {
+    turns: [
+      done('Echo: ory, and work until the task is done or genuinely blocked.\n\nPrompt: say: changed'),
+      done(words(15)),
+      done('Echo: ory, and work until the task is done or genuinely blocked.\n\nPrompt: say: changed'),
+    ],
+  },
+  '81-cron-fires': [
+    { socks: ['c1'], turns: [done('tick'), done(NO_OUTPUT, { tools: ['Bash:ok'], asked: ['perm-call_17_0'] })] },
+    { socks: ['c2'], turns: [done('while away')] },
+  ],
+  'h27-cron-over-relay': { socks: ['c1'], turns: [done('weekly report')] },
   'h01-single-socket-sync': { turns: [done(words(5)), done(NO_OUTPUT, { tools: ['Bash:ok'] })] },
   'h02-pair-runtime-start': { socks: ['control', 'stream'], turns: [done(words(4))] },
   'h03-approval': { turns: [done('Done: ok\n', { tools: ['Bash:ok'], asked: ['perm-call_13_0'] })] },

@@ -144,6 +144,10 @@ class Player {
       frames.filter((frame) => frame.type === 'external_tool_call_request').map((frame) => String(frame.request_id));
     const live = ids(heard);
     for (const [index, id] of ids(recorded).entries()) if (live[index]) this.#names.set(id, live[index]);
+    const tasks = (frames: readonly Frame[]) =>
+      frames.flatMap(({ type, task }) => (type === 'cron_add_response' && task ? [String((task as Frame).id)] : []));
+    const liveTasks = tasks(heard);
+    for (const [index, id] of tasks(recorded).entries()) if (liveTasks[index]) this.#names.set(id, liveTasks[index]);
     const made = (frames: readonly Frame[]) =>
       frames
         .filter((frame) => (frame.created as Frame | undefined)?.agent === true)
