@@ -74,30 +74,58 @@ const OWN_SENTENCES: ReadonlyMap<string, string> = new Map([
     'src/bridge/metric-table.ts',
     'the help lines of the metrics: operators read them, and docs/metrics.md is made of them',
   ],
+  ['src/bridge/record/tasks.ts', 'the prompt of a turn that ends background tasks: the agent reads it'],
   ['src/bridge/tools/catalogue.ts', 'what each tool of ours does: models read it'],
+  ['src/bridge/tools/params.ts', 'what is wrong with a call: models read it'],
+  ['src/bridge/turn/file-notes.ts', 'the lines of a prompt about files: the agent reads them'],
   ['src/bridge/turn/prompt.ts', 'the envelope of a prompt: the agent reads it'],
+  ['src/slack/api/identity.ts', 'errors at the start: they are on the terminal of who runs the bridge'],
+  ['src/slack/api/token-watch.ts', 'the same, of a token that Slack no longer accepts'],
+  ['src/storage/store-uri.ts', 'what is wrong with a setting: setup and the start print it'],
 ]);
 
-/** Calls and errors whose words are for the log. */
-function isForLog({ type, callee }: { type?: unknown; callee?: { name?: string; property?: { name?: string } } }) {
-  if (type === 'NewExpression') return /Error$/.test(callee?.name ?? '');
-  return (
-    type === 'CallExpression' && /^(?:debug|info|warn|error|log)$/.test(callee?.property?.name ?? callee?.name ?? '')
-  );
+interface Node {
+  type?: unknown;
+  callee?: { name?: string; property?: { name?: string } };
+  key?: { name?: string };
 }
 
-/** The same tree without what is for the log. */
-function withoutLog(node: unknown): unknown {
-  if (typeof node !== 'object' || node === null) return node;
-  if (Array.isArray(node)) return node.map(withoutLog);
-  if (isForLog(node)) return null;
-  return Object.fromEntries(Object.entries(node).map(([name, value]) => [name, withoutLog(value)]));
+function isLog({ type, callee }: Node): boolean {
+  const name = callee?.property?.name ?? callee?.name ?? '';
+  return type === 'CallExpression' && /^(?:debug|info|warn|error|log)$/.test(name);
 }
 
-/** Whole sentences that a source says to people: a capital letter, three words, a mark at the end. */
+function isError({ type, callee }: Node): boolean {
+  return type === 'NewExpression' && /Error$/.test(callee?.name ?? '');
+}
+
+/** The same tree without what is for the log; of an error only its `notice` is for people. */
+function withoutLog(node: unknown, isInError = false): unknown {
+  if (typeof node !== 'object' || node === null) return isInError ? null : node;
+  if (Array.isArray(node)) return node.map((each) => withoutLog(each, isInError));
+  if (isLog(node)) return null;
+  const isForLog = isError(node) || (isInError && (node as Node).key?.name !== 'notice');
+  return Object.fromEntries(Object.entries(node).map(([name, value]) => [name, withoutLog(value, isForLog)]));
+}
+
+/** The templates under a node, each as one text with `X` for every value. */
+function templatesIn(node: unknown): string[] {
+  if (typeof node !== 'object' || node === null) return [];
+  if (Array.isArray(node)) return node.flatMap(templatesIn);
+  const { type, quasis } = node as { type?: unknown; quasis?: { value?: { cooked?: string | null } | null }[] };
+  const own = type === 'TemplateLiteral' ? [(quasis ?? []).map((part) => part.value?.cooked ?? '').join('X')] : [];
+  return [...own, ...Object.values(node).flatMap(templatesIn)];
+}
+
+const SENTENCE = /^(?:\p{Extended_Pictographic}\uFE0F? )?\p{Lu}\S*(?: \S+){2,}[.!?…:]$/u;
+
+/** Whole sentences that a source says to people: a capital letter or a value, three words, a mark at the end. */
 function sentencesIn(path: string, source: string): string[] {
-  const texts = wordsIn(withoutLog(parseSync(path, source).program)).map(({ text }) => text.trim());
-  return texts.filter((text) => /^(?:\p{Extended_Pictographic}\uFE0F? )?\p{Lu}\S*(?: \S+){2,}[.!?…]$/u.test(text));
+  const tree = withoutLog(parseSync(path, source).program);
+  const words = (text: string) => text.match(/\p{L}[\p{L}’]+/gu) ?? [];
+  return [...wordsIn(tree).map(({ text }) => text), ...templatesIn(tree)]
+    .map((text) => text.trim())
+    .filter((text) => SENTENCE.test(text) && words(text).length > 2);
 }
 
 describe('sentences that people read', () => {
@@ -110,14 +138,19 @@ describe('sentences that people read', () => {
     expect(files.flatMap((path) => complaints(path, readFileSync(path, 'utf8')))).toEqual([]);
   });
 
-  it('of the bridge and of the Slack side: are in words/', () => {
-    const sides = files.filter((path) => /^src\/(?:slack|bridge)\/(?!words\/)/.test(path));
+  it('of each side: are in its words/', () => {
+    const sides = files.filter((path) => /^src\/(?:slack|bridge|letta|storage)\/(?!words\/)/.test(path));
     const holders = sides.filter((path) => sentencesIn(path, readFileSync(path, 'utf8')).length > 0);
     expect(holders.filter((path) => !OWN_SENTENCES.has(path))).toEqual([]);
     expect([...OWN_SENTENCES.keys()].filter((path) => !holders.includes(path))).toEqual([]);
-    expect(sentencesIn('one.ts', "const a = [f('Write it again.'), log.warn('It did not work.'), 'ok'];")).toEqual([
-      'Write it again.',
-    ]);
+  });
+
+  it.each([
+    ["[f('Write it again.'), log.warn('It did not work.'), 'ok']", ['Write it again.']],
+    [`\`\${who} may not do this.\``, ['X may not do this.']],
+    ["new BridgeError('code', 'It is not for people.', { notice: 'It is for people.' })", ['It is for people.']],
+  ])('are found in %s', (source, found) => {
+    expect(sentencesIn('one.ts', `const a = ${source};`)).toEqual(found);
   });
 
   it('in Slack: use few signs', () => {

@@ -2,6 +2,7 @@ import type { Choices, Log } from '../bridge/ports.ts';
 import { BridgeError } from '../errors.ts';
 import { chooseOnce } from './chosen-once.ts';
 import type { AgentSummary } from './hosted-api.ts';
+import { NOTICES, severalAgentsText } from './words/notices.ts';
 
 export interface AgentChoiceParts {
   /** `LETTA_AGENT_ID`; wins over what was stored. */
@@ -44,7 +45,7 @@ export function createAgentChoice({
     const [only] = agents;
     if (agents.length > 1) {
       throw new BridgeError('several_agents', 'more than one agent fits', {
-        notice: `Letta has several agents: set LETTA_AGENT_ID to one of ${describeAgents(agents)}.`,
+        notice: severalAgentsText(describeAgents(agents)),
       });
     }
     if (only) {
@@ -53,7 +54,7 @@ export function createAgentChoice({
     }
     if (createAgent !== null) return createAgent();
     throw new BridgeError('no_agent', 'there is no agent', {
-      notice: 'Letta has no agent yet: create one and set LETTA_AGENT_ID to its id.',
+      notice: NOTICES.noAgent,
     });
   });
   return {

@@ -25,6 +25,7 @@ import { initialRuntime } from './runtime/runtime.ts';
 import { openSession, type RuntimeMachine, type Session } from './session.ts';
 import { type SilenceWatch, watchSilence } from './silence-watch.ts';
 import { visit } from './visit.ts';
+import { agentGoneText, NOTICES } from './words/notices.ts';
 
 export interface ConnectionParts {
   route: Route;
@@ -164,11 +165,11 @@ export function createConnection(
   const replaceMissingAgent = async (error: BridgeError): Promise<BridgeError | null> => {
     const { agent } = error;
     if (error.code !== 'agent_not_found' || agent === null) return error;
-    if (options.runtime !== null || wasEverReady) return agentGone(agent, 'The agent of this thread');
-    if (binding?.agentId) return boundAgentGone(agent);
+    if (options.runtime !== null || wasEverReady) return agentGone(agent, 'thread');
+    if (binding?.agentId) return agentGone(agent, 'channel');
     if (replacedAgent !== null) return error;
     try {
-      if ((await route.replaceAgent(agent)) === null) return configuredAgentGone(agent);
+      if ((await route.replaceAgent(agent)) === null) return agentGone(agent, 'setting');
     } catch (failure) {
       return asBridgeError(failure);
     }
@@ -306,7 +307,7 @@ export function createConnection(
     const messages = await route.listMessages(conversationId, limit);
     if (messages !== null) return readHistory(messages);
     throw new BridgeError('letta_unreachable', 'Letta did not answer with the history', {
-      notice: 'Letta is not answering right now.',
+      notice: NOTICES.silent,
       retry: true,
     });
   };
@@ -406,28 +407,18 @@ export function createConnection(
 
 function fileUnanswered(): BridgeError {
   return new BridgeError('letta_unreachable', 'the machine did not send a file in time', {
-    notice: 'The agent’s machine is not answering right now.',
+    notice: NOTICES.machineSilent,
     retry: true,
   });
 }
 
-function agentGone(agent: string, which: string, then = ''): BridgeError {
-  const notice = `${which} (${agent}) no longer exists.${then}`;
+function agentGone(agent: string, whose: 'thread' | 'channel' | 'setting'): BridgeError {
+  const notice = agentGoneText(agent, whose);
   return new BridgeError('agent_not_found', `agent ${agent} not found`, { notice, agent });
-}
-
-function boundAgentGone(agent: string): BridgeError {
-  const then = ' An admin can choose another one: `!agent` and its id, or `!agent default`.';
-  return agentGone(agent, 'The agent of this channel', then);
-}
-
-function configuredAgentGone(agent: string): BridgeError {
-  const then = ' Ask the person who runs the bridge to set LETTA_AGENT_ID to another agent and restart it.';
-  return agentGone(agent, 'The agent that LETTA_AGENT_ID names', then);
 }
 
 function inputRefused(error: string): BridgeError {
   return new BridgeError('input_refused', `Letta refused the input: ${error.slice(0, 300)}`, {
-    notice: 'Letta refused the message.',
+    notice: NOTICES.messageRefused,
   });
 }

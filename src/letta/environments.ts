@@ -1,5 +1,6 @@
 import { BridgeError } from '../errors.ts';
 import type { Environment, HostedApi } from './hosted-api.ts';
+import { deviceOfflineText, deviceUnknownText, NO_DEVICE, notOnlineText, severalDevicesText } from './words/notices.ts';
 
 /** Older than this a heartbeat means that the device is gone (docs/letta-protocol.md, Hosted: REST). */
 const FRESH_MS = 120_000;
@@ -29,19 +30,16 @@ export function chooseEnvironment(rows: readonly Environment[], wanted: string |
   const online = rows.filter((row) => isOnline(row, now));
   if (wanted === null) {
     const devices = new Set(online.map((row) => row.deviceId));
-    if (devices.size > 1) throw severalEnvironments(online, 'Several Letta devices are online');
-    return newest(online) ?? throwNoEnvironment('No Letta device is online.');
+    if (devices.size > 1) throw severalEnvironments(online, null);
+    return newest(online) ?? throwNoEnvironment(NO_DEVICE);
   }
   const byId = newest(online.filter((row) => row.deviceId === wanted));
   if (byId) return byId;
   const named = online.filter((row) => row.connectionName === wanted);
   if (new Set(named.map((row) => row.deviceId)).size > 1) {
-    throw severalEnvironments(named, `Several Letta devices are called ${oneLine(wanted)}`);
+    throw severalEnvironments(named, oneLine(wanted));
   }
-  return (
-    newest(named) ??
-    throwNoEnvironment(`Letta device ${oneLine(wanted)} is not online.${describeOnline(online)}`, oneLine(wanted))
-  );
+  return newest(named) ?? throwNoEnvironment(notOnlineText(oneLine(wanted), listDevices(online)), oneLine(wanted));
 }
 
 /**
@@ -52,12 +50,12 @@ export async function resolveDevice(api: HostedApi, deviceId: string, now: () =>
   const environment = await api.getEnvironment(deviceId);
   if (environment === null) {
     throw new BridgeError('no_environment', `Letta does not know the device ${deviceId}`, {
-      notice: `Letta no longer knows the device ${oneLine(deviceId)}.`,
+      notice: deviceUnknownText(oneLine(deviceId)),
     });
   }
   if (isOnline(environment, now())) return environment;
   throw new BridgeError('environment_offline', `device ${deviceId} is offline`, {
-    notice: `Letta device ${oneLine(environment.connectionName)} is offline.`,
+    notice: deviceOfflineText(oneLine(environment.connectionName)),
     retry: true,
     device: oneLine(environment.connectionName),
   });
@@ -72,17 +70,16 @@ function throwNoEnvironment(notice: string, device?: string): never {
   throw new BridgeError('no_environment', 'no environment to work in', { notice, retry: true, ...waitsFor });
 }
 
-function severalEnvironments(rows: readonly Environment[], what: string): BridgeError {
+function severalEnvironments(rows: readonly Environment[], called: string | null): BridgeError {
   return new BridgeError('several_environments', 'more than one environment fits', {
-    notice: `${what}: set LETTA_ENVIRONMENT to the id of one of them.${describeOnline(rows)}`,
+    notice: severalDevicesText(called, listDevices(rows)),
   });
 }
 
-function describeOnline(rows: readonly Environment[]): string {
-  if (rows.length === 0) return '';
+function listDevices(rows: readonly Environment[]): string {
   const names = rows.slice(0, NAMES_LISTED).map((row) => `${oneLine(row.connectionName)} (${oneLine(row.deviceId)})`);
   const more = rows.length > NAMES_LISTED ? `, and ${rows.length - NAMES_LISTED} more` : '';
-  return ` Online: ${names.join(', ')}${more}.`;
+  return `${names.join(', ')}${more}`;
 }
 
 /** A machine's name as one short line: people may have put anything into it. */

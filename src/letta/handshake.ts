@@ -6,6 +6,7 @@ import { changeDeviceState, runtimeStart, sync } from './protocol/outgoing.ts';
 import { linkLost } from './requests.ts';
 import type { Plan, Route } from './routes/route.ts';
 import type { Session } from './session.ts';
+import { modeNotConfirmedText, NOTICES } from './words/notices.ts';
 
 const STARTS_WITHIN_MS = 30_000;
 const SYNCS_WITHIN_MS = 10_000;
@@ -58,11 +59,11 @@ export async function confirmState(session: Session, runtime: RuntimeRef, wanted
   // If the directory does not exist, the device works in another one and reports no error (seen with 0.32.18).
   if (session.snapshot().mode === mode) {
     throw new BridgeError('directory_not_confirmed', 'the device does not work in the directory asked for', {
-      notice: 'The directory set for this channel does not exist on the Letta device, so I sent it nothing.',
+      notice: NOTICES.wrongDirectory,
     });
   }
   throw new BridgeError('mode_not_confirmed', `asked for ${mode}, the device runs ${session.snapshot().mode}`, {
-    notice: `The Letta device did not confirm the permission mode ${mode}, so I sent it nothing.`,
+    notice: modeNotConfirmedText(mode),
     retry: true,
   });
 }
@@ -112,7 +113,7 @@ async function startBySync(session: Session, route: Route, plan: Plan): Promise<
 
 function conversationNotFound(conversationId: string): BridgeError {
   return new BridgeError('conversation_not_found', `conversation ${conversationId} not found`, {
-    notice: 'This thread’s conversation no longer exists at Letta. Write `!new` here to start a new one.',
+    notice: NOTICES.conversationGone,
   });
 }
 
@@ -122,14 +123,14 @@ function startRefused(answer: FrameOf<'runtime_start_response'>, plan: Plan): Br
   if (/^Agent \S+ not found/i.test(error)) return agentNotFound(plan.agentId);
   if (/^Conversation \S+ not found/i.test(error)) return conversationNotFound(plan.conversationId ?? 'new');
   return new BridgeError('letta_refused', `runtime_start was refused: ${error.slice(0, 300)}`, {
-    notice: 'Letta refused to start the conversation.',
+    notice: NOTICES.startRefused,
     retry: true,
   });
 }
 
 function deviceSilent(why: string): BridgeError {
   return new BridgeError('letta_unreachable', why, {
-    notice: 'Letta is not answering right now.',
+    notice: NOTICES.silent,
     retry: true,
     cause: linkLost({ certain: false }),
   });

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Clock } from '../bridge/ports.ts';
 import { BridgeError } from '../errors.ts';
 import { restUrl } from './link/endpoints.ts';
+import { agentUnknownText, NOTICES, requestRefusedText } from './words/notices.ts';
 
 /** The part of `fetch` that the bridge uses, so that a test double stays small. */
 export type FetchLike = (
@@ -108,13 +109,13 @@ export function createHostedApi({ baseUrl, apiKey, fetch, clock }: HostedApiOpti
     if (status === 404) return null;
     if (status === 401 || status === 403) {
       throw new BridgeError('letta_unauthorized', `the hosted API answered ${status}`, {
-        notice: 'Letta rejects the API key of this bridge.',
+        notice: NOTICES.keyRejected,
       });
     }
     if (status >= 500 || status === 408 || status === 429) throw unreachable(`it answered ${status}`);
     if (status < 200 || status > 299) {
       throw new BridgeError('letta_refused', `the hosted API answered ${status}`, {
-        notice: `Letta refused a request (HTTP ${status}).`,
+        notice: requestRefusedText(status),
       });
     }
     try {
@@ -195,14 +196,14 @@ export function createHostedApi({ baseUrl, apiKey, fetch, clock }: HostedApiOpti
 
 export function agentNotFound(agentId: string): BridgeError {
   return new BridgeError('agent_not_found', `agent ${agentId} not found`, {
-    notice: `Letta does not know the agent ${agentId}: it was deleted, or LETTA_AGENT_ID is wrong.`,
+    notice: agentUnknownText(agentId),
     agent: agentId,
   });
 }
 
 function unreachable(why: string, cause?: unknown): BridgeError {
   return new BridgeError('letta_unreachable', `could not use the hosted API: ${why}`, {
-    notice: 'I can’t reach Letta right now.',
+    notice: NOTICES.unreachable,
     retry: true,
     cause,
   });

@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../bridge/ports.ts';
 import { BridgeError } from '../errors.ts';
 import type { FrameOf, ResponseFrame } from './protocol/incoming.ts';
 import type { OutgoingFrame } from './protocol/outgoing.ts';
+import { NOTICES } from './words/notices.ts';
 
 export type ResponseType = ResponseFrame['type'];
 
@@ -86,7 +87,7 @@ export function createRequests(clock: Clock, prefix: string, send: (frame: Outgo
 /** @param certain whether we know that nothing reached Letta */
 export function linkLost({ certain }: { certain: boolean }): BridgeError {
   return new BridgeError('link_lost', certain ? 'not connected to Letta' : 'lost the link to Letta while waiting', {
-    notice: 'I lost the connection to Letta.',
+    notice: NOTICES.linkLost,
     certain,
     retry: true,
   });

@@ -11,6 +11,7 @@ import {
 import type { InboxItem, ThreadRecord } from '../bridge/record/thread-record.ts';
 import type { TurnDetails } from '../bridge/turn/steps.ts';
 import { BridgeError } from '../errors.ts';
+import { NOTICES } from './words/notices.ts';
 
 /** Raise it when an older bridge would misread the records of this one, and keep reading the older schemas. */
 const SCHEMA = 1;
@@ -368,7 +369,7 @@ function readRow<Schema extends z.ZodType>(schema: Schema, key: string, row: unk
     throw new BridgeError(
       'record_newer',
       `${key} was written by a newer version of the bridge (schema ${version.data.schema}, this one knows ${SCHEMA})`,
-      { notice: 'This conversation was last used by a newer version of the bridge.' },
+      { notice: NOTICES.newer },
     );
   }
   const { schema: _, ...fields } = version.data;
@@ -381,7 +382,7 @@ function malformedError(key: string, cause: z.ZodError): BridgeError {
   // Report paths, never values: values hold what people wrote.
   const where = cause.issues.slice(0, 3).map((issue) => issue.path.join('.') || '(whole)');
   return new BridgeError('store_failed', `${key} is malformed at ${where.join(', ')}`, {
-    notice: 'I can’t read what I stored about this conversation.',
+    notice: NOTICES.unreadable,
   });
 }
 

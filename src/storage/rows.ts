@@ -1,6 +1,7 @@
 import { Keyv } from 'keyv';
 import { BridgeError } from '../errors.ts';
 import type { StorageAdapter } from './sqlite.ts';
+import { NOTICES } from './words/notices.ts';
 
 // Plain JSON instead of keyv's serializer, which treats strings that begin with a colon specially. It reads only
 // `value`, so that keyv never expires a row.
@@ -84,7 +85,7 @@ export class Rows {
 
   #failed(what: 'read' | 'write' | 'delete' | 'list', key: string, cause: unknown): BridgeError {
     return new BridgeError('store_failed', `could not ${what} ${this.#name}/${key}`, {
-      notice: 'I can’t reach my storage right now.',
+      notice: NOTICES.unreachable,
       certain: what === 'read' || what === 'list',
       retry: true,
       ...(cause === undefined ? {} : { cause }),

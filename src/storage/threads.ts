@@ -24,6 +24,7 @@ import {
   splitRecord,
   subtractRows,
 } from './stored-record.ts';
+import { NOTICES } from './words/notices.ts';
 
 /**
  * Most JSON characters of one record without its big messages. Live threads stay far below; it is still written in
@@ -140,7 +141,7 @@ export class StoredThreads implements Threads, ThreadMoves {
     const takesMessages = messagesOf(stored) > messagesOf(before);
     if (size > (takesMessages ? RECORD_FULL : RECORD_MAX)) {
       throw new BridgeError('record_too_large', `threads/${stored.key} would be ${size} characters`, {
-        notice: 'Too much is queued in this conversation. Wait until some of it is done, or start a new one.',
+        notice: NOTICES.full,
       });
     }
     const rev = before?.rev ?? 0;

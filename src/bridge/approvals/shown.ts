@@ -3,7 +3,14 @@ import { INVISIBLE, INVISIBLE_SHOWN } from '../text/invisible.ts';
 import { sizeOf } from '../text/json.ts';
 import { printFields } from '../text/print-input.ts';
 import { hideSecrets } from '../text/secrets/hide.ts';
-import { CARD_NOTES, deeperThanText, fullNameText, longerThanText } from '../words/requests.ts';
+import {
+  CARD_NOTES,
+  deeperThanText,
+  fullNameText,
+  longerThanText,
+  noDiffText,
+  ownWordsText,
+} from '../words/requests.ts';
 import { changedFiles, changeLines, noteOutside, pathInside } from './changed-files.ts';
 import { coveredByDiff } from './covered-by-diff.ts';
 
@@ -227,8 +234,8 @@ const sum = (numbers: readonly number[]) => numbers.reduce((all, one) => all + o
 export function fullText(request: ApprovalRequest, folder: string | null = null, eyes: Eyes = 'all'): string {
   const { subject, plan, files, notes, rest, diff, noDiff, description } = shownRequest(request, folder, eyes);
   const changes = diff && `${countsOf(diff)}\n${diff.lines}`;
-  const account = description === null ? '' : `In the model’s own words: ${description}`;
-  const reasons = noDiff.map((line) => `No diff for ${line}`);
+  const account = description === null ? '' : ownWordsText(description);
+  const reasons = noDiff.map((line) => noDiffText(line));
   const all = [...notes, subject, plan ?? '', files.join('\n'), rest, changes ?? '', ...reasons, account];
   return all.filter((part) => part !== '').join('\n\n') || '(no input)';
 }

@@ -1,21 +1,6 @@
 import type { FileRef } from '../inbound.ts';
 import { sizeText } from '../text/file-label.ts';
-
-/** Why a file was not handed over. */
-export type FileTrouble =
-  | 'too_large'
-  | 'too_many'
-  | 'empty'
-  | 'deleted'
-  | 'too_old'
-  | 'external'
-  | 'no_scope'
-  | 'no_access'
-  | 'not_slack'
-  | 'slow'
-  | 'failed'
-  | 'device'
-  | 'not_fetched';
+import { type FileTrouble, troubleText } from '../words/files.ts';
 
 /** A file cannot be fetched or handed over. */
 export class FileRefused extends Error {
@@ -65,40 +50,9 @@ function fileName({ name }: Pick<FileRef, 'name'>): string {
   return clean.length > 100 ? `${clean.slice(0, 60)}…${clean.slice(-30)}` : clean || 'file';
 }
 
-/** Why a file is missing, and what would help, after its name: "video.mov: 60 MB, the limit is 20 MB". */
-function troubleWords(why: FileTrouble, file: Pick<FileRef, 'size'>): string {
-  switch (why) {
-    case 'too_large': {
-      const size = file.size !== null && file.size > FILE_LIMITS.bytes ? `${sizeText(file.size)}, ` : 'too large, ';
-      return `${size}the limit is ${limitWords}`;
-    }
-    case 'too_many':
-      return `more than ${FILE_LIMITS.perTurn} files, send it in another message`;
-    case 'empty':
-      return 'it is empty';
-    case 'deleted':
-      return 'it was deleted';
-    case 'too_old':
-      return 'Slack hides files this old on your plan';
-    case 'external':
-      return 'it is kept outside Slack, upload a copy';
-    case 'no_scope':
-      return 'the Slack app may not read files (files:read), ask an admin to add that';
-    case 'no_access':
-      return 'Slack does not let me see it, share it in this conversation';
-    case 'not_slack':
-      return 'its address is not one of Slack’s';
-    case 'slow':
-      return 'the download took too long, send it again';
-    case 'failed':
-      return 'the download failed, send it again';
-    case 'device':
-      return 'the agent’s machine did not take it';
-    case 'not_fetched':
-      return 'I did not fetch it';
-    default:
-      return why satisfies never;
-  }
+function troubleWords(why: FileTrouble, { size }: Pick<FileRef, 'size'>): string {
+  const above = size !== null && size > FILE_LIMITS.bytes ? sizeText(size) : null;
+  return troubleText(why, { size: above, limit: limitWords, perTurn: FILE_LIMITS.perTurn });
 }
 
 /** A missing file in one line for people and for the agent. */

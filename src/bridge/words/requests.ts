@@ -129,3 +129,13 @@ export function reminderWords(
 /** What the next input says of requests that Letta lost. */
 export const ASK_AGAIN =
   'The connection was lost before anyone could decide about your request, so nothing of it ran. If you still need it, ask again.';
+
+/** The model's own words about what it would do; they prove nothing. */
+export function ownWordsText(description: string): string {
+  return `In the model’s own words: “${description}”`;
+}
+
+/** @param what a file and why its change is not shown */
+export function noDiffText(what: string): string {
+  return `No diff for ${what}`;
+}

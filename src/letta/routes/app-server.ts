@@ -6,6 +6,7 @@ import type { LaneDialer, LaneLoss } from '../link/lane.ts';
 import { agentList, listModels, runtimeStart } from '../protocol/outgoing.ts';
 import { type Ask, linkLost } from '../requests.ts';
 import { visit } from '../visit.ts';
+import { NOTICES } from '../words/notices.ts';
 import type { Route } from './route.ts';
 
 export interface AppServerRouteOptions {
@@ -104,7 +105,7 @@ function refusedRequest(what: string, error: string | null | undefined): BridgeE
   return error === undefined
     ? linkLost({ certain: false })
     : new BridgeError('letta_refused', `${what} was refused: ${(error ?? '').slice(0, 300)}`, {
-        notice: 'Letta refused to find or create an agent for this bridge.',
+        notice: NOTICES.agentRefused,
         retry: true,
       });
 }
@@ -113,16 +114,16 @@ function refusedRequest(what: string, error: string | null | undefined): BridgeE
 export function unreachable(loss: LaneLoss): BridgeError {
   if (loss.kind === 'refused' && (loss.status === 401 || loss.status === 403)) {
     return new BridgeError('letta_unauthorized', `the App Server answered ${loss.status}`, {
-      notice: 'The Letta server rejects the token of this bridge.',
+      notice: NOTICES.tokenRejected,
     });
   }
   if (loss.kind === 'refused' && loss.status === 426) {
     return new BridgeError('letta_refused', 'the App Server wants another kind of upgrade', {
-      notice: 'The address of the Letta server is not the address of an App Server.',
+      notice: NOTICES.noAppServer,
     });
   }
   return new BridgeError('letta_unreachable', `could not reach the App Server (${loss.kind})`, {
-    notice: 'I can’t reach the Letta server.',
+    notice: NOTICES.serverUnreachable,
     retry: true,
   });
 }

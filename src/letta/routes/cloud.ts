@@ -7,6 +7,7 @@ import type { HostedApi } from '../hosted-api.ts';
 import { type CloudAddress, cloudLanes } from '../link/endpoints.ts';
 import { lossReason } from '../link/lane.ts';
 import { webPage } from '../web-page.ts';
+import { NOTICES } from '../words/notices.ts';
 import type { Route } from './route.ts';
 
 export interface CloudRouteOptions {
@@ -86,7 +87,7 @@ export function createCloudRoute(options: CloudRouteOptions): Route {
     // Hosted: not known). A wrong key shows in the REST call before it.
     unreachable: (loss) =>
       new BridgeError('letta_unreachable', `could not reach the relay: ${lossReason(loss)}`, {
-        notice: 'I can’t reach the Letta device right now.',
+        notice: NOTICES.deviceUnreachable,
         retry: true,
       }),
     webPage: (runtime) => webPage(address.baseUrl, runtime),

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { FileRef } from '../../bridge/inbound.ts';
 import type { SlackFiles } from '../../bridge/ports.ts';
-import { FILE_LIMITS, FileRefused, type FileTrouble } from '../../bridge/turn/file-notes.ts';
+import { FILE_LIMITS, FileRefused } from '../../bridge/turn/file-notes.ts';
+import type { FileTrouble } from '../../bridge/words/files.ts';
 import { type SlackApi, SlackError } from '../api/slack-api.ts';
 import { readFile } from '../inbound/files.ts';
 import { isFileAddress } from './hosts.ts';

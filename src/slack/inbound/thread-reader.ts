@@ -5,6 +5,7 @@ import type { LinkedPast, LinkQuery, PastMessage, PastQuery, ThreadPast, ThreadR
 import { BridgeError } from '../../errors.ts';
 import type { CallMeter } from '../api/call-meter.ts';
 import { type SlackApi, SlackError } from '../api/slack-api.ts';
+import { UNREAD, unreadText } from '../words/notices.ts';
 import type { HistoryTier } from './history.ts';
 import type { SlackIdentity } from './normalize.ts';
 import { readPastMessage } from './past-message.ts';
@@ -43,14 +44,6 @@ const members = z.looseObject({
   response_metadata: z.looseObject({ next_cursor: z.string().nullish() }).nullish(),
 });
 
-const LIMITED = 'Slack limits how often I may read threads';
-const REASONS: Readonly<Record<string, string>> = {
-  missing_scope: 'the Slack app lacks the scope to read the history here',
-  not_in_channel: 'the bot is not in this channel',
-  channel_not_found: 'the bot cannot see this channel',
-  thread_not_found: 'Slack no longer has the thread',
-};
-
 /**
  * Reads threads for turns that wait: each with one call, or two where a thread is so long that its beginning and its
  * newest messages lie on different pages. Slack gives the oldest replies first, and the first message with each page.
@@ -59,12 +52,12 @@ export function createThreadReader({ api, identity, tier, meter }: ThreadReaderO
   const { perMinute, page: limit, calls } = TIERS[tier];
 
   async function fetchPage(method: string, args: Record<string, unknown>): Promise<{ wire: Wire[]; hasMore: boolean }> {
-    if (meter.countRecent(method) >= perMinute) throw unreadable(LIMITED);
+    if (meter.countRecent(method) >= perMinute) throw unreadable(UNREAD.limited);
     try {
       // A `live` call makes one try with a short timeout: a turn waits for it.
       const answer = await api.call(method, { ...args, include_all_metadata: true }, { client: 'live' });
       const parsed = page.safeParse(answer);
-      if (!parsed.success) throw unreadable('Slack answered something unexpected');
+      if (!parsed.success) throw unreadable(UNREAD.unexpected);
       return { wire: parsed.data.messages, hasMore: parsed.data.has_more === true };
     } catch (error) {
       if (!(error instanceof SlackError)) throw error;
@@ -157,18 +150,14 @@ export function createThreadReader({ api, identity, tier, meter }: ThreadReaderO
     const place = placeOf(channel);
     // The message that the link leads to goes along whole, as the first one of a thread does.
     const messages = wanted.flatMap((each) => readPastMessage(each, place, identity, each.ts === ts) ?? []);
-    return messages.some((each) => each.ts === ts) ? { messages } : { refused: 'it is not there' };
+    return messages.some((each) => each.ts === ts) ? { messages } : { refused: UNREAD.notThere };
   }
 
   return {
     readLinked: (query) =>
       readLinked(query).catch((error: unknown) => ({
         refused:
-          error instanceof SlackError
-            ? reasonOf(error)
-            : error instanceof BridgeError
-              ? error.notice
-              : 'Slack did not answer',
+          error instanceof SlackError ? reasonOf(error) : error instanceof BridgeError ? error.notice : UNREAD.silent,
       })),
     readThread: ({ channel, threadTs }: ThreadAddress, query) =>
       threadTs === null ? readTop(channel, query) : readReplies(channel, threadTs, query),
@@ -189,9 +178,9 @@ function dayBefore(before: SlackTs): SlackTs {
 }
 
 function reasonOf({ failure, error }: SlackError): string {
-  if (failure === 'limited') return LIMITED;
-  if (failure === 'unknown') return 'Slack did not answer';
-  return REASONS[error] ?? `Slack refuses it: ${error}`;
+  if (failure === 'limited') return UNREAD.limited;
+  if (failure === 'unknown') return UNREAD.silent;
+  return unreadText(error);
 }
 
 function unreadable(reason: string, cause?: unknown): BridgeError {

@@ -4,7 +4,7 @@ import type { DetailsStep, TodoItem, TurnDetails } from '../../bridge/turn/steps
 import { CALLBACK_IDS, makeDetailsPageId } from '../render/action-ids.ts';
 import { actions, button, clip, context, plain, preformatted, richLine, richText, section } from '../render/blocks.ts';
 import { neutralizePlain } from '../render/neutralize.ts';
-import { DETAILS, stepsNotKeptText } from '../words/dialogs.ts';
+import { DETAILS, listHeadText, pageText, stepsNotKeptText } from '../words/dialogs.ts';
 
 /**
  * Steps on one page. Even if every text has its greatest length, a page stays far below a view's 250 KB and 100 blocks
@@ -32,7 +32,7 @@ export function detailsView({ token, details, page }: { token: Token; details: T
     blocks.push(stepBlock(step, earlier + first + index + 1));
   });
   if (last > 0) {
-    blocks.push(context(plain(`Page ${at + 1} of ${last + 1}`)));
+    blocks.push(context(plain(pageText(at + 1, last + 1))));
     const pageButton = (to: number, label: string) =>
       button({ actionId: makeDetailsPageId(to), token, label, says: `${label} of the details` });
     blocks.push(
@@ -67,10 +67,7 @@ function todoBlock(items: readonly TodoItem[]): KnownBlock {
   const done = items.filter(({ status }) => status === 'completed').length;
   const each = Math.floor(LIST_MAX / items.length);
   const lines = items.map(({ text, status }) => `${TODO_MARKS[status]} ${makeVisible(text, each)}`);
-  return richText(
-    richLine(`The agent's list: ${done} of ${items.length} done`, { bold: true }),
-    preformatted(lines.join('\n')),
-  );
+  return richText(richLine(listHeadText(done, items.length), { bold: true }), preformatted(lines.join('\n')));
 }
 
 function stepBlock(step: DetailsStep, number: number): KnownBlock {

@@ -7,6 +7,7 @@ import { BridgeError } from '../../errors.ts';
 import { isPassing } from '../api/refusals.ts';
 import { type SlackApi, SlackError } from '../api/slack-api.ts';
 import { mrkdwnSpans } from '../inbound/mrkdwn.ts';
+import { NOTICES } from '../words/notices.ts';
 import { cleanName } from './clean-name.ts';
 
 const KEPT = 5_000;
@@ -182,7 +183,7 @@ export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions)
         return { id, team, kind: 'external', name: id };
       }
       throw new BridgeError('slack_failed', error.message, {
-        notice: 'Slack can’t tell me right now who you are. Try again in a moment.',
+        notice: NOTICES.unknownPerson,
         retry: error.failure !== 'refused' || isPassing(error.error),
         cause: error,
       });
@@ -208,7 +209,7 @@ export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions)
         return { name: id, topic: '', isShared: true, isGroupDm: false };
       }
       throw new BridgeError('slack_failed', 'could not ask Slack about the channel', {
-        notice: 'Slack can’t tell me right now what channel this is. Try again in a moment.',
+        notice: NOTICES.unknownChannel,
         retry: true,
         cause: error,
       });

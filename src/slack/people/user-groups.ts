@@ -6,6 +6,7 @@ import type { Clock, Log, UserGroups } from '../../bridge/ports.ts';
 import { BridgeError } from '../../errors.ts';
 import { isLasting, isPassing } from '../api/refusals.ts';
 import { type SlackApi, SlackError } from '../api/slack-api.ts';
+import { NOTICES } from '../words/notices.ts';
 
 /** A membership expires this long after Slack has confirmed it. */
 const USABLE_MS = 10 * 60_000;
@@ -45,7 +46,7 @@ export function createUserGroups({ api, clock, log }: { api: SlackApi; clock: Cl
         }
       }
       throw new BridgeError('slack_failed', 'could not ask Slack for the members of a user group', {
-        notice: 'Slack can’t tell me right now who is in a user group. Try again in a moment.',
+        notice: NOTICES.unknownGroup,
         retry: true,
         cause: error,
       });

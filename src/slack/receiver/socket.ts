@@ -7,6 +7,7 @@ import { asBridgeError, BridgeError } from '../../errors.ts';
 import { isLasting, isPassing, isSlackWord } from '../api/refusals.ts';
 import { BACKGROUND_RETRY } from '../api/slack-api.ts';
 import { boltLogger } from '../listeners/bolt-logger.ts';
+import { appTokenRefusedText } from '../words/notices.ts';
 import { readControlFrame } from './control-frame.ts';
 import { createHearing, type Hearing } from './hearing.ts';
 import { type Accept, createStateKeeper, type Envelope, type Transport, type TransportState } from './transport.ts';
@@ -428,6 +429,6 @@ function ignoreFailure(ending: Promise<void>): void {
 
 function tokenRefused(word: string): BridgeError {
   return new BridgeError('config_invalid', `SLACK_APP_TOKEN was refused by Slack: ${word}`, {
-    notice: `Slack refused the app-level token (${word}).`,
+    notice: appTokenRefusedText(word),
   });
 }

@@ -3,6 +3,7 @@ import { shortId } from '../../bridge/approvals/short-id.ts';
 import { countsOf, type ShownRequest } from '../../bridge/approvals/shown.ts';
 import type { Token } from '../../bridge/ids.ts';
 import type { ApprovalCard } from '../../bridge/view/turn.ts';
+import { noDiffText, ownWordsText } from '../../bridge/words/requests.ts';
 import {
   BUTTONS,
   CARD,
@@ -11,8 +12,6 @@ import {
   editedByText,
   expiresText,
   MAY_START,
-  noDiffText,
-  ownWordsText,
   typedText,
 } from '../words/cards.ts';
 import { ACTION_IDS, type MoreAction } from './action-ids.ts';

@@ -97,14 +97,6 @@ export function expiresText(time: string, then: string): string {
   return `⏳ Expires ${time} (then ${then})`;
 }
 
-export function noDiffText(what: string): string {
-  return `No diff for ${what}`;
-}
-
-export function ownWordsText(description: string): string {
-  return `In the model’s own words: “${description}”`;
-}
-
 export function clippedText(hidden: number): string {
   return `${hidden} more characters: “Review and approve” shows all of it.`;
 }

@@ -101,6 +101,14 @@ export const DETAILS = {
   result: 'Result',
 } as const;
 
+export function pageText(page: number, pages: number): string {
+  return `Page ${page} of ${pages}`;
+}
+
+export function listHeadText(done: number, all: number): string {
+  return `The agent's list: ${done} of ${all} done`;
+}
+
 export function stepsNotKeptText(earlier: number): string {
   return `${earlier} earlier steps are not kept.`;
 }
