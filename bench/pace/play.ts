@@ -79,7 +79,8 @@ export async function playVirtually(plan: VirtualPlan): Promise<VirtualPlay> {
     const address = { team: 'T01', channel, threadTs: `1700000000.${String(number).padStart(6, '0')}` };
     const id = `turn-${number}` as TurnId;
     const count = Math.max(1, Math.round(writes / plan.wordGap));
-    recorder.noteAsked(channel, count);
+    const key = keyOf(channel, address.threadTs);
+    recorder.noteAsked(key, count);
     const turn = surface.openTurn({ turn: id, address, posts: [], onPosts: async () => {} });
     let markdown = '';
     const view = (activity: Activity | null): TurnView => ({
@@ -94,7 +95,7 @@ export async function playVirtually(plan: VirtualPlan): Promise<VirtualPlay> {
     for (let word = 1; word <= count; word += 1) {
       await clock.sleepUntil(at + thinks + (word - 1) * plan.wordGap);
       markdown += `${word === 1 ? '' : ' '}word${word}`;
-      recorder.noteWord(channel);
+      recorder.noteWord(key);
       if (word < count) turn.show(view({ kind: 'writing' }));
     }
     void turn.finish(view(null));
@@ -104,6 +105,9 @@ export async function playVirtually(plan: VirtualPlan): Promise<VirtualPlay> {
   await clock.run(end);
   return { traces: recorder.traces, edits: recorder.edits, limited: recorder.limited, end };
 }
+
+/** Threads of one channel are recorded apart. */
+const keyOf = (channel: unknown, threadTs: unknown) => `${channel} ${threadTs}`;
 
 const SILENT: Log = {
   debug: () => {},
@@ -118,6 +122,8 @@ function createVirtualSlack({ latencyMs, refuses }: VirtualPlan, clock: Clock, r
   const limits = new Limits(true);
   const wait = (ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
   let serial = 0;
+  /** The thread of each message, by ts. */
+  const threads = new Map<unknown, string>();
   return {
     async call(method, args) {
       const at = clock.monotonic();
@@ -131,10 +137,23 @@ function createVirtualSlack({ latencyMs, refuses }: VirtualPlan, clock: Clock, r
         : limits.takeCall(method, tier, String(args.channel ?? args.channel_id), now);
       serial += 1;
       const ts = typeof args.ts === 'string' ? args.ts : `1700000001.${String(serial).padStart(6, '0')}`;
+      const key = threads.get(args.ts) ?? keyOf(args.channel ?? args.channel_id, args.thread_ts);
+      threads.set(ts, key);
       const message = { ts, thread_ts: args.thread_ts };
       const answer = { ok: seconds === null, ts, channel: args.channel, message };
       const status = seconds === null ? 200 : 429;
-      const entry = { type: 'call', at, method, args, status, answer, ms: 0, effectAt: now, bytes: 0 } as const;
+      const recorded = { ...args, channel: key };
+      const entry = {
+        type: 'call',
+        at,
+        method,
+        args: recorded,
+        status,
+        answer,
+        ms: 0,
+        effectAt: now,
+        bytes: 0,
+      } as const;
       recorder.noteCall(entry as Parameters<Recorder['noteCall']>[0]);
       await wait(latencyMs / 2);
       if (seconds !== null) throw new SlackError(method, 'limited', 'ratelimited', { retryAfterMs: seconds * 1_000 });

@@ -1,5 +1,5 @@
 import { percentile, type Row, row } from '../row.ts';
-import { finalDelay, type Trace, wordDelays } from '../streams/trace.ts';
+import { finalDelay, firstReadableDelay, readableAt, type Trace, wordDelays } from '../streams/trace.ts';
 import { playVirtually, type VirtualPlay, type VirtualTurn } from './play.ts';
 
 const LATENCY_MS = 100;
@@ -17,6 +17,8 @@ export async function paceRows(): Promise<Row[]> {
     ...(await aloneRows(30, [577, 1_204])),
     ...(await liveRows()),
     ...(await burstRows()),
+    ...(await firstWordsRows(1)),
+    ...(await firstWordsRows(20)),
   ];
 }
 
@@ -51,8 +53,35 @@ async function burstRows(): Promise<Row[]> {
     wordGap: GAP_MS.together,
     latencyMs: LATENCY_MS,
   });
-  const traces = play.traces.filter(({ channel }) => channel !== before.channel);
+  const traces = play.traces.slice(1);
   return [row(id('429s'), limitedIn(play), 'calls', 0), ...delayRows(id, traces, play.end, undefined, 8_600)];
+}
+
+const FIRST_TEXT_MS = 250;
+
+/**
+ * Threads of as many channels that begin within a second. Their first words come after 2–4 s, as from a real server, or
+ * after 11–13 s, when there is a message already that says that the agent works.
+ */
+async function firstWordsRows(count: number): Promise<Row[]> {
+  const id = (figure: string) => `first_words_${count}_begun_within_1_s_${figure}`;
+  const delays: number[] = [];
+  let limited = 0;
+  for (const thinks of [2_000, 11_000]) {
+    const turns = channels(count).map((channel, n) => {
+      return { channel, at: (n * 1_000) / count, thinks: thinks + ((n * 7) % 10) * 200, writes: 20_000 };
+    });
+    const play = await playVirtually({ turns, wordGap: GAP_MS.together, latencyMs: LATENCY_MS });
+    limited += limitedIn(play);
+    for (const trace of play.traces) {
+      const readable = readableAt(trace, play.end) - (trace.words[0] ?? 0);
+      delays.push(firstReadableDelay(trace, play.end) - readable);
+    }
+  }
+  return [
+    row(id('429s'), limited, 'calls', 0),
+    row(id('readable_text_p95'), percentile(delays, 0.95), 'ms', FIRST_TEXT_MS),
+  ];
 }
 
 /** How long words wait until they can be seen. */

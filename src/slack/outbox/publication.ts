@@ -140,7 +140,8 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   let failures = 0;
   let failingSince: number | null = null;
   let shownCards = '';
-  let isTextShown = false;
+  /** How much of the text people could see so far. */
+  let shownText: 'none' | 'words' | 'readable' = 'none';
   /** By ts: when the last post or edit of each message of the ledger was begun. */
   const lastChanges = new Map<SlackTs, number>();
   /** Whether the text goes on in a new message, so that it need not wait for the pace of edits. */
@@ -172,7 +173,13 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   function rankOf(content: Content): Rank {
     if (content.isFinal || content.cards !== shownCards) return 0;
     if (content.isParting) return 1;
-    return !isTextShown && content.hasText ? 1 : 2;
+    return isFirstText(content) ? 1 : 2;
+  }
+
+  /** Whether it shows the first text of the turn, or the first that can be read. */
+  function isFirstText(content: Content): boolean {
+    if (shownText === 'readable' || !content.hasText) return false;
+    return shownText === 'none' || content.substance !== 'words';
   }
 
   function wish(): Wish | null {
@@ -184,7 +191,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     if (hasStoppedEditing && now > 0 && last) return null;
     let notBefore = Math.max(retryAt, blockedUntil);
     // A card is posted at once, and so is the text above it.
-    if (!last && wanted.cards === '') notBefore = Math.max(notBefore, heldUntil(wanted));
+    if ((!last && wanted.cards === '') || now === 1) notBefore = Math.max(notBefore, heldUntil(wanted));
     // The call that live content will need is known before it is rendered, so no time is wasted on rendering it early.
     if (now > 0 && !lookup.isDue && !wanted.isParting) {
       const edited = isPostNext ? undefined : last;
@@ -194,7 +201,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     return { rank: now, since: waitingSince, notBefore };
   }
 
-  /** Until when a new live message is held back, so that it has something to read. */
+  /** Until when a new live message, or the first text in one, is held back, so that there is something to read. */
   function heldUntil({ substance }: Content): number {
     if (substance === 'whole') return 0;
     const seenBy = ledger.posts.length > 0 ? 'messages' : sign;
@@ -281,7 +288,8 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     const at = scheduler.whenAllowed(wants);
     if (call.kind === 'post' && wants.urgency !== 'must') return Math.max(at, heldUntil(content));
     if (call.kind !== 'update' || wants.urgency === 'must') return at;
-    return Math.max(at, quietUntil(call.record, rankOf(content)));
+    const held = wants.urgency === 'first' ? heldUntil(content) : 0;
+    return Math.max(at, held, quietUntil(call.record, rankOf(content)));
   }
 
   /** Until when a message gets no live edit. The first text is exempt: it replaces a sign of life at once. */
@@ -367,11 +375,16 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     if (rendered === null) return;
     forms.noteShown();
     shownCards = rendered.content.cards;
-    isTextShown ||= rendered.content.hasText;
+    noteShownText(rendered.content);
     if (rendered.content.isFinal && uploads.nextFile(rendered.posts)) return;
     waitingSince = wanted === rendered.content ? null : (newerSince ?? clock.monotonic());
     if (rendered.content.isParting) partingShown.resolve();
     if (rendered.content.isFinal) endPublication({ delivered: true });
+  }
+
+  function noteShownText(content: Content): void {
+    if (shownText === 'readable' || !content.hasText) return;
+    shownText = content.substance === 'words' ? 'words' : 'readable';
   }
 
   function clearFailures(): void {

@@ -2,6 +2,7 @@ import type { ThreadAddress } from '../../bridge/inbound.ts';
 import type { Clock, Log, Timer } from '../../bridge/ports.ts';
 import { SlackError } from '../api/slack-api.ts';
 import type { Ask } from './budget.ts';
+import { STATUS_AFTER } from './first-post.ts';
 import { statusNeverWorks } from './refusal.ts';
 import type { Scheduler } from './scheduler.ts';
 
@@ -12,10 +13,6 @@ const FIRST_WORDS = 'is thinking…';
 const SELF_CLEAR_MS = 120_000;
 /** While there is no message, the status is set again this often. */
 const RENEW_MS = 100_000;
-/** A turn that shows its first message sooner has no status: that saves a call, and nobody could have read it. */
-const SOON_MS = 400;
-/** A status whose turn comes later would be too late as a first sign. */
-const LATEST_MS = 700;
 /** An activity that is over sooner does not change the words. */
 const CHANGE_MS = 3_000;
 
@@ -158,8 +155,8 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
   let start: Timer | null = null;
   /** Set while it is not to begin because a message is on its way. */
   let isPutOff = false;
-  const wait = Math.max(SOON_MS, scheduler.whenAllowed(ask) - clock.monotonic());
-  if (latch.isOff || address.threadTs === null || wait > LATEST_MS) onSign('none');
+  const wait = Math.max(STATUS_AFTER.soonest, scheduler.whenAllowed(ask) - clock.monotonic());
+  if (latch.isOff || address.threadTs === null || wait > STATUS_AFTER.latest) onSign('none');
   else scheduleStart(wait);
   return {
     noteActivity(_, next) {

@@ -666,6 +666,44 @@ describe('the first words of a turn', () => {
     }
   });
 
+  test('in a message that only says it works: shown as soon as readable', async () => {
+    const stage = createStage({ substance: short });
+    const turn = stage.turn();
+    turn.show({});
+    await stage.clock.advance(10_200);
+    turn.show({ activity: { kind: 'tool', tool: 'Bash', detail: 'ls' } });
+    await stage.clock.advance(450);
+    turn.show({ items: [text('The')] });
+    await stage.clock.advance(300);
+    const from = stage.clock.now();
+    turn.show({ items: [text('x'.repeat(40))] });
+    await stage.clock.advance(100);
+    expect(shownIn(stage)).toEqual([`${'x'.repeat(40)}[thinking]`]);
+    expect(stage.slack.callsOf('chat.update').at(-1)?.at).toBe(from);
+    expect(stage.slack.complaints).toEqual([]);
+  });
+
+  test('of twenty turns that only say they work: none waits for another', async () => {
+    const stage = createStage({ substance: short });
+    const others = Array.from({ length: 20 }, (_, n) =>
+      stage.turn({ ...address, channel: `C1${n}` }, [], `turn-${n + 10}`),
+    );
+    for (const turn of others) turn.show({});
+    const writer = stage.turn();
+    for (let n = 0; n < 24; n += 1) {
+      writer.show({ items: [text('y'.repeat(40 + n))] });
+      await stage.clock.advance(500);
+    }
+    expect(others.every((_, n) => stage.slack.shown(`C1${n}`, thread)[0] === '[thinking]')).toBe(true);
+    const from = stage.clock.now();
+    for (const turn of others) turn.show({ items: [text('z'.repeat(40))] });
+    writer.show({ items: [text('y'.repeat(90))] });
+    await stage.clock.advance(100);
+    const edits = stage.slack.callsOf('chat.update').filter(({ at }) => at >= from);
+    expect(edits.filter(({ args }) => args.channel !== channel)).toHaveLength(20);
+    expect(stage.slack.complaints).toEqual([]);
+  });
+
   test('taken back by a retry: the next ones wait anew', async () => {
     const stage = createStage({ substance: short });
     const turn = stage.turn();
