@@ -666,7 +666,7 @@ describe('the first words of a turn', () => {
     }
   });
 
-  test('in a message that only says it works: shown as soon as readable', async () => {
+  test('below a bare sign of life: shown as soon as readable', async () => {
     const stage = createStage({ substance: short });
     const turn = stage.turn();
     turn.show({});
@@ -683,7 +683,7 @@ describe('the first words of a turn', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
-  test('of twenty turns that only say they work: none waits for another', async () => {
+  test('of twenty turns that only say they work: none waits', async () => {
     const stage = createStage({ substance: short });
     const others = Array.from({ length: 20 }, (_, n) =>
       stage.turn({ ...address, channel: `C1${n}` }, [], `turn-${n + 10}`),
