@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { AgentEvent } from '../../../src/bridge/agent-event.ts';
 import { forgetThrough, hold } from '../../../src/bridge/thread/core/held.ts';
 import type { Held } from '../../../src/bridge/thread/core/thread.ts';
-import { createRunning } from '../../support/middle.ts';
+import { BridgeError } from '../../../src/errors.ts';
+import { createMiddle, createRunning } from '../../support/middle.ts';
 import { bash } from './approvals/asking-people.ts';
 
 const text = (runId: string): AgentEvent => ({ type: 'text', runId, messageId: `m-${runId}`, text: 'word' });
@@ -31,6 +32,29 @@ describe('held events', () => {
     const taken = held(asked, { type: 'approvals-open', requestIds: [] });
     expect(forgetThrough(taken, isFirst, true)).toEqual([{ type: 'approvals-open', requestIds: [] }]);
     expect(forgetThrough(held(asked, text('run-1')), isFirst, false)).toEqual([]);
+  });
+
+  it('input refused during a look: shown at once, in order', async () => {
+    const middle = createMiddle({ turnsDieWithLink: false });
+    await middle.write('list the files');
+    middle.connection.ready();
+    const submitted = Promise.withResolvers<void>();
+    middle.connection.onSubmit = () => submitted.promise;
+    await middle.clock.settle();
+    const history = Promise.withResolvers<never>();
+    middle.connection.fetchHistory = () => history.promise;
+    middle.connection.ready({ reconnected: true });
+    middle.connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['run-9'], clientMessageIdsByRun: {} });
+    middle.connection.say('One, ', 'run-9', 'm-9');
+    await middle.clock.settle();
+    submitted.reject(
+      new BridgeError('link_lost', 'the socket closed before the input left', { certain: true, retry: true }),
+    );
+    await middle.clock.settle();
+    expect(middle.record().turn?.origin).toBe('agent');
+    middle.connection.say('two.', 'run-9', 'm-9');
+    await middle.clock.settle();
+    expect(middle.surface.last.items).toMatchObject([{ kind: 'text', markdown: 'One, two.' }]);
   });
 
   it('overflow: both held turns are completed from the history', async () => {

@@ -21,6 +21,7 @@ import {
 } from './link.ts';
 import {
   END_OVERDUE_MS,
+  endLook,
   expectEnd,
   expectNoEnd,
   fillGap,
@@ -46,7 +47,7 @@ import {
 import { closeCards, onDirectoryMoved, onRequest } from './requests.ts';
 import { abort, hear, STOP_OVERDUE_MS, stop } from './stop.ts';
 import { askAnew, onTasks, silencedBy } from './tasks.ts';
-import { isOver } from './thread.ts';
+import { isHolding, isOver } from './thread.ts';
 import { followTurn, turnIds } from './turn.ts';
 import { workplaceOf } from './view.ts';
 import {
@@ -191,7 +192,7 @@ function takeUp(work: Work, event: ConnectionEvent & { type: 'ready' }) {
     noteMissed(work);
     if (turn.stoppedBy) abort(work);
   }
-  release(work);
+  endLook(work);
   due(work);
 }
 
@@ -216,10 +217,10 @@ export function onVerdict(work: Work, found: Verdict) {
     case 'begins':
       noteMissed(work);
       touch(work);
-      return release(work);
+      return endLook(work);
     case 'not_there_yet':
       if (link.loop === 'idle') wait(work, WAITS.inDoubt);
-      return release(work);
+      return endLook(work);
     case 'never_arrived':
       if (turn.stoppedBy) return end(work, endingUnseen(work, false));
       log(work, 'info', { turn: turn.id }, 'the input never arrived; sending it again');
@@ -228,7 +229,6 @@ export function onVerdict(work: Work, found: Verdict) {
       setLive(work, { isTextUnknown: false });
       unsubmitted(work);
       noteNeverArrived(work);
-      release(work);
       return due(work);
     case 'unreadable': {
       const left = leftover(work);
@@ -272,8 +272,8 @@ function onAgentEvent(work: Work, event: AgentEvent) {
     default:
       break;
   }
-  const { live, link, held } = work.thread;
-  if (isOver(work.thread) || live?.phase === 'looking') return set(work, { held: hold(held, event) });
+  const { link, held } = work.thread;
+  if (isHolding(work.thread)) return set(work, { held: hold(held, event) });
   const turn = openTurn(work);
   if (turn?.state === 'submitted') {
     if (!isOfRun(event) || !isForeign(link, turn, event.runId)) onTurnEvent(work, turn, event);
@@ -425,22 +425,20 @@ export function forgetHeld(work: Work): void {
   if (turn) set(work, { held: forgetThrough(held, isOurs, link.loop === 'waiting_on_approval') });
 }
 
-/** Handles the held events, in order. */
+/** Handles the held events, in order, once they may go. After every step. */
 export function release(work: Work): void {
-  if (work.thread.live?.phase === 'looking') setLive(work, { phase: 'running' });
-  const { held } = work.thread;
-  const replay = held.findLastIndex(({ type }) => type === 'ready');
-  set(work, { held: [] });
-  for (const [at, event] of held.entries()) {
-    const isLooking = work.thread.live?.phase === 'looking';
-    if (isOver(work.thread) || (isLooking && at > replay)) {
-      set(work, { held: [...work.thread.held, ...held.slice(at)] });
-      return;
+  while (work.thread.held.length > 0 && !isHolding(work.thread)) {
+    const { held } = work.thread;
+    set(work, { held: [] });
+    for (const [at, event] of held.entries()) {
+      if (isHolding(work.thread)) {
+        set(work, { held: [...work.thread.held, ...held.slice(at)] });
+        break;
+      }
+      if (event.type === 'ready') takeUp(work, event);
+      else if (event.type === 'cut') noteMissed(work);
+      else onAgentEvent(work, event);
     }
-    if (event.type === 'ready') takeUp(work, event);
-    else if (event.type !== 'cut') onAgentEvent(work, event);
-    else if (isLooking) set(work, { held: hold(work.thread.held, event) });
-    else noteMissed(work);
   }
 }
 

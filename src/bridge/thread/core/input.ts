@@ -6,7 +6,7 @@ import type { OpenTurn } from '../../record/thread-record.ts';
 import { queuedNotRunText, WAITS } from '../../words/thread.ts';
 import type { Answer } from './events.ts';
 import { canSubmit, RETRY_MS, unsubmitted } from './link.ts';
-import { expectEnd, lookLater } from './look.ts';
+import { expectEnd, forgetLook, lookLater } from './look.ts';
 import { end, endingNotAllowed, fail } from './over.ts';
 import { isDirectThread, isOver } from './thread.ts';
 import {
@@ -128,6 +128,7 @@ export function onSent(work: Work, { of, error }: Answer & { type: 'sent' }) {
 export function stepBack(work: Work, turn: string): void {
   if (openTurn(work)?.id !== turn) return;
   change(work, (record) => changeTurn(record, { state: 'prepared' }));
+  forgetLook(work);
   setLive(work, { phase: 'prepared' });
 }
 

@@ -75,6 +75,11 @@ export function onLookLater(work: Work, attempt: number | undefined): void {
   if (live?.tries === attempt && link.loop === 'idle') look(work, doubtful);
 }
 
+/** The turn goes on. */
+export function endLook(work: Work): void {
+  if (work.thread.live?.phase === 'looking') setLive(work, { phase: 'running' });
+}
+
 /** Voids the look that is under way: it decides nothing any more. */
 export function forgetLook(work: Work): void {
   const { live } = work.thread;

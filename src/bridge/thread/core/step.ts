@@ -53,6 +53,7 @@ const REST_AFTER_MS = 5 * 60_000;
 export function step(work: Work, event: ThreadEvent): void {
   const before = work.thread.record;
   if (!isLate(work, event)) handle(work, event);
+  release(work);
   if (work.thread.record !== before) resume(work);
   while (work.isDue) {
     work.isDue = false;
@@ -116,8 +117,7 @@ function handle(work: Work, event: ThreadEvent) {
       return onHeldUp(work, event.held);
     case 'finished':
       forgetHeld(work);
-      leaveRecord(work, event.turn, event.delivery);
-      return release(work);
+      return leaveRecord(work, event.turn, event.delivery);
     case 'offer_shown':
       offerShown(work, event.token, event.wanted, event.isShown);
       return event.isShown ? due(work) : undefined;

@@ -15,7 +15,7 @@ export interface Thread {
   readonly link: Link;
   /** What is known of the open turn besides the record; `null` while none is open. All of it is of this turn alone. */
   readonly live: Live | null;
-  /** Events that came before their turn could begin, in order. */
+  /** Events that came while {@link isHolding}, in order. */
   readonly held: readonly Held[];
   /** Whether events were dropped while no turn was open: the next turn may be missing them. */
   readonly wasCut: boolean;
@@ -244,6 +244,11 @@ export function newThread(key: ThreadKey, record: ThreadRecord | null): Thread {
 
 export function isOver({ live }: Thread): boolean {
   return live?.phase === 'ending' || live?.phase === 'held_up';
+}
+
+/** Whether events that may be of the next turn wait in {@link Thread.held}. */
+export function isHolding(thread: Thread): boolean {
+  return thread.live?.phase === 'looking' || isOver(thread);
 }
 
 export function addressOf({ record, key }: Thread): ThreadAddress {
