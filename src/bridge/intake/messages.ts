@@ -226,10 +226,11 @@ export class MessageIntake {
         const record = known ?? newRecord(key, addressOf(message), user, now);
         return noteMention(markSeen(record, message.key, now), user);
       });
-      onSpoken?.(key);
     } catch (error) {
       log.warn({ message: message.key, err: error }, 'could not remember who asked for help');
     }
+    // Also when the disk failed, because it may be stored all the same.
+    onSpoken?.(key);
   }
 
   /** Refuses a message whose text the bridge does not receive, and says so: privately to a person, publicly for a bot. */

@@ -128,7 +128,11 @@ export class MessageQueue {
       releaseTurn();
       // A record that is too large stays so: refuse the message instead of failing at each delivery.
       const { code, notice } = asBridgeError(error);
-      if (code !== 'record_too_large') throw error;
+      if (code !== 'record_too_large') {
+        // It may be stored all the same, and Slack may give up: then catch-up has to look here for what comes next.
+        if (placed.outcome.outcome === 'accepted') onSpoken?.(key);
+        throw error;
+      }
       placed = { outcome: { outcome: 'refused', reason: code }, record: null, notice };
     }
     const { outcome } = placed;

@@ -135,8 +135,16 @@ describe('a reply in a thread of ours', () => {
     const write = () => middle.write('list the files', { ts: ROOT, thread: null, mention: true });
     middle.threads.failingAfter = 1;
     await expect(write()).rejects.toThrow('disk full');
-    expect(middle.spoken).toEqual([]);
+    // Slack may never deliver it again.
+    expect(middle.spoken).toEqual([THREAD]);
     expect(await write()).toEqual({ outcome: 'repeated' });
+  });
+
+  it('help whose write landed but reported an error: catch-up knows the thread', async () => {
+    const middle = createMiddle();
+    middle.threads.failingAfter = 1;
+    await middle.write('!help', { ts: ROOT, thread: null, mention: true });
+    expect(middle.record().participants).toEqual(['U01ALICE']);
     expect(middle.spoken).toEqual([THREAD]);
   });
 
