@@ -60,6 +60,7 @@ export function createAppServer({ agents, sockets, faults, token }: SurfaceParts
         const heard = agents.allConversations().filter(({ runtime }) => outlet.hears(runtime));
         outlet.isClosed = true;
         agents.world.outlets.delete(outlet);
+        agents.world.externalTools.forget(outlet);
         for (const conversation of heard) {
           if (agents.world.outletsFor(conversation.runtime).length === 0) conversation.dropTurns();
         }

@@ -3,6 +3,7 @@ import { stopMonitor } from './background.ts';
 import type { Conversation } from './conversation.ts';
 import { Crons } from './crons.ts';
 import { isFileCommand, runFileCommand } from './device-files.ts';
+import { areTools } from './external-tools.ts';
 import * as frames from './frames.ts';
 import type { UserInput } from './history.ts';
 import { type Outlet, runtimeKey } from './outlet.ts';
@@ -108,12 +109,8 @@ const PLAIN: Record<string, Handler> = {
       one.history.listPage(isJson(frame.query) ? frame.query : {}),
     ),
   list_models: (_agents, outlet, frame) => sendResponse(outlet, frame, { success: true, ...MODELS }),
-  external_tool_call_response: (agents, _outlet, frame) => {
-    const id = text(frame.request_id) ?? '';
-    const waiting = agents.world.externalCalls.get(id);
-    agents.world.externalCalls.delete(id);
-    waiting?.(frame);
-  },
+  external_tool_call_response: (agents, outlet, frame) => agents.world.externalTools.answer(outlet, frame),
+  runtime_external_tools_update: updateTools,
 };
 
 const MODELS: Json = {
@@ -160,7 +157,7 @@ function startRuntime(agents: Agents, outlet: Outlet, frame: Json): void {
   if (isMode(frame.mode)) conversation.setMode(frame.mode);
   if (typeof frame.cwd === 'string') conversation.setFolder(frame.cwd);
   if (frame.cwd === null) conversation.setFolder(agents.world.bootFolder);
-  rememberExternalTools(conversation, outlet, frame);
+  agents.world.externalTools.register(outlet, runtime, frame.external_tools);
   const answer = (): void =>
     sendResponse(outlet, frame, { success: true, runtime, agent, conversation: conversation.toRecord(), created });
   const force = frame.force_device_status !== false;
@@ -202,11 +199,21 @@ function findRuntime(agents: Agents, frame: Json): Found {
   return { agent, conversation, created: { agent: makes !== undefined, conversation: true } };
 }
 
-function rememberExternalTools(conversation: Conversation, outlet: Outlet, frame: Json): void {
-  if (!Array.isArray(frame.external_tools)) return;
-  const tools = frame.external_tools.filter(isJson).flatMap((scope) => (Array.isArray(scope.tools) ? scope.tools : []));
-  const names = tools.filter(isJson).map((tool) => String(tool.name));
-  conversation.externalTools = { outlet, names: new Set(names) };
+/** Any runtime may be named, also one that nobody started; a frame that names none, or a bad tool, has no answer. */
+function updateTools(agents: Agents, outlet: Outlet, frame: Json): void {
+  const updates = Array.isArray(frame.updates) ? frame.updates.filter(isJson) : [];
+  const wanted = updates.map(({ runtimes, external_tools: groups }) => ({
+    runtimes: Array.isArray(runtimes) ? runtimes.map(readRuntime) : [],
+    groups,
+  }));
+  const isWhole = wanted.every(
+    ({ runtimes, groups }) => runtimes.length > 0 && !runtimes.includes(null) && areTools(groups),
+  );
+  if (!isWhole || wanted.length === 0) return;
+  for (const { runtimes, groups } of wanted) {
+    for (const runtime of runtimes) if (runtime) agents.world.externalTools.register(outlet, runtime, groups);
+  }
+  sendResponse(outlet, frame, { success: true });
 }
 
 // ---- frames with a runtime ---------------------------------------------------------------------
@@ -301,6 +308,7 @@ function createMessage(conversation: Conversation, outlet: Outlet, frame: Json, 
     messages: messages.map(readMessage),
     clientIds: messages.map((message) => text(message.client_message_id)).filter((id) => id !== undefined),
     options: payload,
+    sender: outlet,
     ...(text(runtime.acting_user_id) === undefined ? {} : { actingUserId: String(runtime.acting_user_id) }),
   };
   const { disposition, go } = conversation.submitInput(input);

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { BoundedMap } from '../bounded-map.ts';
 import * as frames from './frames.ts';
 import { History, type UserInput } from './history.ts';
@@ -21,11 +20,6 @@ interface Pending {
   readonly resolve: (decision: Decision) => void;
 }
 
-interface ExternalTools {
-  readonly outlet: Outlet;
-  readonly names: ReadonlySet<string>;
-}
-
 /** One conversation: its state as clients see it, its queue and its turns. */
 export class Conversation implements TurnHost {
   readonly runtime: Runtime;
@@ -38,7 +32,6 @@ export class Conversation implements TurnHost {
   cwd: string;
   /** Why every turn here fails: the agent or the conversation does not exist. */
   missing: string | null = null;
-  externalTools: ExternalTools | null = null;
   hasToolset = false;
   background: Json[] = [];
   subagents: Json[] = [];
@@ -432,18 +425,6 @@ export class Conversation implements TurnHost {
     return true;
   }
 
-  /** Asks the client that brought the tool to run it; null if no client did. */
-  callExternal(call: ToolCall): Promise<Json> | null {
-    const tools = this.externalTools;
-    if (!tools?.names.has(call.name) || tools.outlet.isClosed) return null;
-    const request_id = `external-tool-${randomUUID()}`;
-    return new Promise((resolve) => {
-      this.#world.externalCalls.set(request_id, resolve);
-      const asked = { tool_call_id: call.id, tool_name: call.name, input: call.input };
-      tools.outlet.sendReply({ type: 'external_tool_call_request', request_id, runtime: this.runtime, ...asked });
-    });
-  }
-
   noteRunning(call: ToolCall): () => void {
     const process: Json = {
       process_id: `bash_${this.#world.nextTask()}`,
@@ -529,7 +510,6 @@ export class Conversation implements TurnHost {
     this.#isAfterQueuedTurn = false;
     this.#untrackedUntil = 0;
     this.#hasReminded = false;
-    this.externalTools = null;
     this.hasToolset = false;
     this.background = [];
     this.subagents = [];

@@ -21,7 +21,7 @@ export interface UserInput {
 }
 
 /** Text and number of images of a message's content: a string or parts. */
-export function readContent(content: unknown): { text: string; images: number } {
+function readContent(content: unknown): { text: string; images: number } {
   if (typeof content === 'string') return { text: content, images: 0 };
   const parts = Array.isArray(content) ? content.filter(isJson) : [];
   const images = parts.filter((part) => part.type === 'image').length;

@@ -123,6 +123,7 @@ export function createHosted(parts: SurfaceParts, options: HostedOptions): Surfa
     leaseId = `conn-${randomUUID()}`;
     device.isClosed = true;
     world.outlets.delete(device);
+    world.externalTools.forget(device);
     device = connectDevice();
   }
 

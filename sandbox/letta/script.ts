@@ -109,6 +109,7 @@ const RULES: readonly Rule[] = [
   [/^edit file (.*)/i, ([line = '']) => [edit(line)]],
   [/^ask (.*\|.*)/i, ([line = '']) => [ask(line)]],
   [/^call (\S+) (.*)/i, ([name = '', json = '']) => [call(name, json)]],
+  [/^calls (.*)/i, ([lines = '']) => lines.split(';;').map((line) => call(...nameAndInput(line.trim())))],
   [/^count images/i, (_, messages) => [say(`I see ${countImages(messages)} image(s).`)]],
   [/^hang(?: (\d+) ms)?/i, ([ms]) => [{ kind: 'hang', ms: Number(ms ?? 600_000) }]],
   [/^drop/i, () => [say('this answer is cut', 20), { kind: 'cut' }]],
@@ -123,6 +124,11 @@ function acts(directive: string, messages: readonly ModelMessage[]): Act[] {
 }
 
 const countImages = (messages: readonly ModelMessage[]) => messages.reduce((sum, one) => sum + (one.images ?? 0), 0);
+
+function nameAndInput(line: string): [string, string] {
+  const [, name = '', json = ''] = /^(\S+) (.*)/.exec(line) ?? [];
+  return [name, json];
+}
 
 function write(line: string): Act {
   const [path, content] = split(line, ':=');

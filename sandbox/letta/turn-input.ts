@@ -1,4 +1,5 @@
 import type { UserInput } from './history.ts';
+import type { Outlet } from './outlet.ts';
 import type { Json } from './types.ts';
 
 /** What a turn begins with: one message, or all that waited. */
@@ -7,4 +8,6 @@ export interface TurnInput {
   readonly clientIds: readonly string[];
   readonly options: Json;
   readonly actingUserId?: string;
+  /** The connection that sent it. */
+  readonly sender?: Outlet;
 }

@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { Act } from './acts.ts';
 import { isBackground, startInBackground, stopTask, type TaskHost } from './background.ts';
+import type { FrozenTools } from './external-tools.ts';
 import * as frames from './frames.ts';
-import { type History, readContent, type UserInput } from './history.ts';
+import type { History, UserInput } from './history.ts';
 import { diffsOf, isAsked, type PermissionScope, suggestion } from './permissions.ts';
 import type { QueueItem } from './queue.ts';
 import { nextActs, tokens } from './script.ts';
 import { runMachineTool, type ToolWorld } from './tools.ts';
 import type { TurnInput } from './turn-input.ts';
-import type { Json, ToolCall, ToolResult } from './types.ts';
+import type { Json, Runtime, ToolCall, ToolResult } from './types.ts';
 import { isJson, text } from './types.ts';
 import type { World } from './world.ts';
 
@@ -35,8 +36,7 @@ export interface TurnHost extends TaskHost {
   storeInput(messages: readonly UserInput[], queued: boolean): void;
   tieRun(runId: string, clientIds: readonly string[]): void;
   askPerson(turn: Turn, call: ToolCall, request: Json): Promise<Decision>;
-  /** `null` when no client brought that tool. */
-  callExternal(call: ToolCall): Promise<Json> | null;
+  readonly runtime: Runtime;
   /** Shows the call among what runs; what it answers takes it away again. */
   noteRunning(call: ToolCall): () => void;
   removeTurn(turn: Turn): void;
@@ -83,6 +83,7 @@ export class Turn {
   openCalls: readonly Call[] = [];
   #run = { id: '', seq: 0 };
   #partial: { id: string; text: string } | null = null;
+  readonly #tools: FrozenTools;
 
   constructor(conversation: TurnHost, world: World, input: TurnInput, origin: Origin, tracked: boolean) {
     this.#conversation = conversation;
@@ -91,6 +92,7 @@ export class Turn {
     this.origin = origin;
     this.isTracked = tracked;
     this.clientIds = [...input.clientIds];
+    this.#tools = world.externalTools.freeze(conversation.runtime);
     this.turnId =
       origin === 'queue'
         ? conversation.nextBatchId()
@@ -136,7 +138,9 @@ export class Turn {
       if (call.kind === 'failed') return this.#failModel(call.status);
       if (call.kind === 'tools') {
         retries = 0;
-        next = await this.#runTools(call.calls);
+        const after = await this.#runTools(call.calls);
+        if (after === 'broken image') return this.#failEarly(UNREADABLE);
+        next = after;
         continue;
       }
       if (retries === MAX_RETRIES) return this.#finishTurn('llm_api_error');
@@ -171,7 +175,7 @@ export class Turn {
     conversation.setLoop('WAITING_FOR_API_RESPONSE');
     if (this.#hasBrokenImage()) {
       await this.#pause(this.#world.timings.latency);
-      this.#failEarly('Failed to prepare image for model: Input buffer contains unsupported image format');
+      this.#failEarly(UNREADABLE);
       return null;
     }
     conversation.storeInput(this.#input.messages.map(withoutBrokenImages), this.origin === 'queue');
@@ -317,7 +321,7 @@ export class Turn {
 
   // ---- tools ---------------------------------------------------------------------------------
 
-  async #runTools(calls: readonly Call[]): Promise<Step> {
+  async #runTools(calls: readonly Call[]): Promise<Step | 'broken image'> {
     const conversation = this.#conversation;
     const scope = conversation.permissionScope();
     const asked = calls.filter((call) => isAsked(call, scope));
@@ -343,6 +347,7 @@ export class Turn {
     this.#reportResults(results);
     this.openCalls = [];
     if (this.wasCancelled) throw new Cancelled();
+    if (results.some(({ result }) => isBrokenResult(result))) return 'broken image';
     const joined = conversation.takeQueued();
     for (const item of joined) for (const message of item.messages) this.#echoMessage(message);
     if (joined.length > 0) {
@@ -377,10 +382,7 @@ export class Turn {
     if (this.wasCancelled) return INTERRUPTED;
     const conversation = this.#conversation;
     if (call.name === 'AskUserQuestion' && this.#input.options.exclude_interactive_tools === true) {
-      const others = frames.LOADED_TOOLS.filter((name) => name !== call.name)
-        .join(', ')
-        .replace('Agent,', 'Task,');
-      return { status: 'error', text: `Tool not found: ${call.name}. Available tools: ${others}` };
+      return this.#toolNotFound(call.name);
     }
     const allowed = this.#input.options.client_tool_allowlist;
     if (Array.isArray(allowed) && !allowed.includes(call.name)) {
@@ -414,14 +416,29 @@ export class Turn {
     };
   }
 
+  #toolNotFound(wanted: string): ToolResult {
+    const others = frames.LOADED_TOOLS.filter((name) => name !== wanted).map((name) =>
+      name === 'Agent' ? 'Task' : name,
+    );
+    const names = [...others, ...this.#tools.keys()].join(', ');
+    return { status: 'error', text: `Tool not found: ${wanted}. Available tools: ${names}` };
+  }
+
   async #callExternal(call: Call): Promise<ToolResult> {
-    const answer = this.#conversation.callExternal(call);
-    if (answer === null) return { status: 'error', text: `Tool not found: ${call.name}` };
-    const response = await this.#untilStopped(answer);
-    const error = text(response.error);
-    if (error !== undefined) return { status: 'error', text: error };
-    const result = isJson(response.result) ? response.result : {};
-    return { status: result.is_error === true ? 'error' : 'success', text: readContent(result.content).text };
+    const answer = this.#world.externalTools.call({
+      runtime: this.#conversation.runtime,
+      call,
+      tools: this.#tools,
+      sender: this.#input.sender ?? null,
+      timeoutMs: this.#scaled(ANSWERS_WITHIN_MS),
+      gone: this.#gone.signal,
+    });
+    if (answer === null) return this.#toolNotFound(call.name);
+    // An abort ends the turn only with the owner's answer (trace 67).
+    const gone = sleep(null, [this.#gone.signal]).then(() => INTERRUPTED);
+    const result = await Promise.race([answer, gone]);
+    if (this.#gone.signal.aborted) throw new Gone();
+    return this.wasCancelled ? { ...result, status: 'error' } : result;
   }
 
   /** Emits all ends, then all results; calls that ran come first, denied ones last. */
@@ -503,6 +520,9 @@ export class Turn {
   }
 }
 
+const UNREADABLE = 'Failed to prepare image for model: Input buffer contains unsupported image format';
+/** How long the server waits for the result of a client's tool. */
+const ANSWERS_WITHIN_MS = 300_000;
 const INTERRUPTED: ToolResult = { status: 'error', text: 'Interrupted by user' };
 const COMMENT = 'The user approved the tool execution with the following comment:';
 
@@ -540,6 +560,15 @@ function isBrokenImage(part: Json): boolean {
   const isAvif = bytes.subarray(4, 12).toString('latin1') === 'ftypavif';
   const isSvg = bytes.toString('utf8').includes('<svg');
   return !isAvif && !isSvg && !IMAGE_STARTS.some((magic) => start.startsWith(magic));
+}
+
+/** Stricter than the start of an image: one that was cut off cannot be scaled either. */
+function isBrokenResult({ image }: ToolResult): boolean {
+  if (image === undefined) return false;
+  if (isBrokenImage({ type: 'image', source: { data: image } })) return true;
+  const bytes = Buffer.from(image, 'base64');
+  if (image.startsWith('iVBOR')) return !bytes.subarray(-12).includes('IEND');
+  return image.startsWith('/9j/') && bytes.subarray(-2).toString('hex') !== 'ffd9';
 }
 
 function hasBrokenImage(content: unknown): boolean {

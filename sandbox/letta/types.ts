@@ -21,6 +21,8 @@ export interface ToolCall {
 export interface ToolResult {
   readonly status: 'success' | 'error';
   readonly text: string;
+  /** base64 of an image among it. */
+  readonly image?: string | undefined;
 }
 
 export type PermissionMode = 'standard' | 'acceptEdits' | 'unrestricted' | 'strict';

@@ -1,6 +1,7 @@
+import { ExternalTools } from './external-tools.ts';
 import { Machine } from './machine.ts';
 import { Outlet, type OutletOptions } from './outlet.ts';
-import type { Json, Runtime, Timings } from './types.ts';
+import type { Runtime, Timings } from './types.ts';
 
 interface Counters {
   conversations?: number;
@@ -13,8 +14,7 @@ export class World {
   readonly machine = new Machine();
   readonly outlets = new Set<Outlet>();
   readonly connectionName: string;
-  /** Calls of external tools that a client has not answered yet, by request id. */
-  readonly externalCalls = new Map<string, (response: Json) => void>();
+  readonly externalTools = new ExternalTools();
   connectionId: string;
   bootFolder = '/home/user/project';
   readonly #stopping = new AbortController();
@@ -91,6 +91,6 @@ export class World {
     this.#runs = 0;
     this.#deltas = 0;
     this.#tasks = 0;
-    this.externalCalls.clear();
+    this.externalTools.clear();
   }
 }

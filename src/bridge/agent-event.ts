@@ -57,6 +57,16 @@ export interface ApprovalRequest {
   questions: Question[] | null;
 }
 
+/** Letta waits for the result of a tool that the bridge runs. Both ids are foreign text. */
+export interface ExternalCall {
+  /** Names the call to Letta. */
+  requestId: string;
+  /** Of the model's call, as in `tool-called`. */
+  callId: string;
+  tool: string;
+  input: Record<string, unknown>;
+}
+
 export type Decision =
   | { behavior: 'allow'; message?: string; updatedInput?: Record<string, unknown>; suggestionIds?: string[] }
   | { behavior: 'deny'; message: string };
@@ -104,6 +114,8 @@ export type AgentEvent =
   /** A snapshot of the output so far: replaces the earlier one. */
   | { type: 'tool-output'; callId: string; output: string }
   | { type: 'tool-ended'; callId: string; ok: boolean }
+  /** Perhaps again: over both lanes, or copied by the relay. */
+  | { type: 'external-call'; call: ExternalCall }
   /** The text that the model gets, and whether the tool really succeeded. */
   | { type: 'tool-returned'; callId: string; ok: boolean; output: string }
   /** End of a run, not of a turn. */

@@ -32,6 +32,8 @@ import type { CounterName, GaugeName, HistogramName } from './metric-table.ts';
 import type { Person } from './person.ts';
 import type { TailMessage } from './record/offers.ts';
 import type { DetailsRef, OwnKind, PostRecord, ThreadRecord } from './record/thread-record.ts';
+import type { ToolName } from './tools/catalogue.ts';
+import type { ToolResult } from './tools/result.ts';
 import type { InputContent } from './turn/input-content.ts';
 import type { TurnDetails } from './turn/steps.ts';
 import type { HomeView } from './view/home.ts';
@@ -93,6 +95,8 @@ export interface ConnectOptions {
    * Where a new conversation is held: a stored runtime stays with its agent and device. The directory holds for both.
    */
   binding?: Binding | null;
+  /** The tools that the bridge runs for this runtime; left out: none. */
+  tools?: readonly ToolName[];
 }
 
 /**
@@ -135,6 +139,11 @@ export interface AgentConnection {
   readBytes(path: string, bytes: number | null): Promise<DeviceFile>;
   /** `gone` when the request is no longer pending (answered elsewhere, turn over). */
   answer(requestId: string, decision: Decision): Promise<'accepted' | 'gone'>;
+  /**
+   * Sends the result of a call; `false`: there is no link to send it over. Letta confirms nothing, and ignores the result of
+   * a call that is not open.
+   */
+  answerCall(requestId: string, result: ToolResult): boolean;
   /** `aborted`: whether Letta had something to stop; the end of the turn still comes as `turn-ended`. */
   abort(): Promise<{ aborted: boolean }>;
   /**

@@ -3,7 +3,7 @@ import type { AgentEvent, ConnectionEvent, Decision, HistoryItem, StoredRuntime 
 import type { AgentConnection, Clock, ConnectOptions, Log, Random, Timer } from '../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../errors.ts';
 import { askForFile, type FileLink, whyNotAsked } from './device-file.ts';
-import { confirmState, startRuntime } from './handshake.ts';
+import { confirmState, registerTools, startRuntime } from './handshake.ts';
 import { createPageReader } from './history-pages.ts';
 import { type LaneDialer, lossReason } from './link/lane.ts';
 import {
@@ -11,6 +11,7 @@ import {
   approvalResponse,
   conversationMessagesList,
   createMessage,
+  externalToolCallResponse,
   monitorStop,
   type OutgoingFrame,
   readFile,
@@ -78,7 +79,7 @@ export function createConnection(
 ): AgentConnection {
   const { route, dial, clock, random, log } = parts;
   const { mode, binding = null } = options;
-  const wanted = { mode, workingDirectory: binding?.workingDirectory ?? null };
+  const wanted = { mode, workingDirectory: binding?.workingDirectory ?? null, tools: options.tools ?? [] };
   let stage: Stage = { name: 'connecting', session: null };
   let runtime: StoredRuntime | null = options.runtime;
   let machine: RuntimeMachine | null = null;
@@ -275,6 +276,12 @@ export function createConnection(
     await request((session, ref) =>
       session.ask('sync_response', (requestId) => sync(requestId, ref), ANSWERS_WITHIN_MS),
     );
+    keepTools();
+  };
+
+  /** Where other clients of the device replace the set of tools: registers ours again. */
+  const keepTools = () => {
+    if (route.sharesTools && stage.name === 'ready' && runtime) registerTools(stage.session, runtime, wanted.tools);
   };
 
   const startSilenceWatch = (session: Session): SilenceWatch | null => {
@@ -321,6 +328,7 @@ export function createConnection(
       hasUnfinishedInput = stage.name === 'ready';
       const hasImages = typeof content !== 'string';
       const answer = await request((session, ref) => {
+        keepTools();
         session.noteSubmission();
         return session.ask(
           'input_accepted',
@@ -351,6 +359,11 @@ export function createConnection(
       // Only the wording tells this from a refusal (docs/letta-protocol.md, approval_response).
       if (/no longer pending/i.test(answer.error ?? '')) return 'gone';
       throw inputRefused(answer.error ?? '');
+    },
+    answerCall(requestId, result) {
+      if (stage.name !== 'ready') return false;
+      stage.session.send(externalToolCallResponse(requestId, result));
+      return true;
     },
     async abort() {
       const answer = await request((session, ref) =>

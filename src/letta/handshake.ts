@@ -1,8 +1,9 @@
 import type { PermissionMode, RuntimeRef } from '../bridge/agent-event.ts';
+import { offersOf, type ToolName } from '../bridge/tools/catalogue.ts';
 import { BridgeError } from '../errors.ts';
 import { agentNotFound } from './hosted-api.ts';
 import type { FrameOf } from './protocol/incoming.ts';
-import { changeDeviceState, runtimeStart, sync } from './protocol/outgoing.ts';
+import { changeDeviceState, runtimeExternalToolsUpdate, runtimeStart, sync } from './protocol/outgoing.ts';
 import { linkLost } from './requests.ts';
 import type { Plan, Route } from './routes/route.ts';
 import type { Session } from './session.ts';
@@ -23,7 +24,11 @@ export async function startRuntime(
   plan: Plan,
   wanted: WantedState,
 ): Promise<StartedRuntime> {
-  return (await tryRuntimeStart(session, route, plan, wanted)) ?? (await startBySync(session, route, plan));
+  const started = await tryRuntimeStart(session, route, plan, wanted);
+  if (started) return started;
+  const synced = await startBySync(session, route, plan);
+  registerTools(session, synced.runtime, wanted.tools);
+  return synced;
 }
 
 export interface StartedRuntime {
@@ -37,6 +42,21 @@ export interface WantedState {
   mode: PermissionMode;
   /** An absolute path; `null`: the conversation's own. */
   workingDirectory: string | null;
+  /** The tools that the bridge runs for it. */
+  tools: readonly ToolName[];
+}
+
+const REGISTERS_WITHIN_MS = 10_000;
+
+/**
+ * Registers the whole set of tools, over a link on which it may be gone. Nobody waits for the answer: frames of one link
+ * keep their order, and an old device does not know this one.
+ */
+export function registerTools(session: Pick<Session, 'ask'>, runtime: RuntimeRef, tools: readonly ToolName[]): void {
+  if (tools.length === 0) return;
+  const make = (requestId: string) => runtimeExternalToolsUpdate(requestId, runtime, offersOf(tools));
+  // A lost link is reported elsewhere, and registers anew.
+  session.ask('runtime_external_tools_update_response', make, REGISTERS_WITHIN_MS).catch(() => {});
 }
 
 /**
@@ -73,7 +93,7 @@ async function tryRuntimeStart(
   session: Session,
   route: Route,
   plan: Plan,
-  { mode, workingDirectory }: WantedState,
+  { mode, workingDirectory, tools }: WantedState,
 ): Promise<StartedRuntime | null> {
   const { agentId, conversationId } = plan;
   const answer = await session.ask(
@@ -87,6 +107,7 @@ async function tryRuntimeStart(
         ...(workingDirectory !== null && { cwd: workingDirectory }),
         waitForReplay: true,
         clientInfo: { name: 'letta_slack_bridge', title: 'Slack bridge' },
+        tools: offersOf(tools),
       }),
     route.syncAfterMs ?? STARTS_WITHIN_MS,
   );

@@ -42,6 +42,7 @@ function setUp({ runtime = stored as StoredRuntime | null, lanes = ['direct'] as
   const route: Route = {
     isOrdered: !hosted,
     hasOwnLinkForFiles: !hosted,
+    sharesTools: hosted,
     webPage: () => null,
     syncAfterMs: hosted ? 5_000 : null,
     makePlan: async (known) => ({

@@ -47,6 +47,7 @@ import type {
 import { isActive, type ThreadRecord } from '../../src/bridge/record/thread-record.ts';
 import type { PastOptions } from '../../src/bridge/thread/read-past.ts';
 import { ThreadWorkers } from '../../src/bridge/thread/workers.ts';
+import type { ToolResult } from '../../src/bridge/tools/result.ts';
 import { type ImagePart, textOfInput } from '../../src/bridge/turn/input-content.ts';
 import type { TurnView } from '../../src/bridge/view/turn.ts';
 import { BridgeError } from '../../src/errors.ts';
@@ -174,6 +175,8 @@ export class HandConnection implements AgentConnection {
   readonly ended: string[] = [];
   onEndTask: (task: BackgroundTask) => Promise<{ ended: boolean }> = () => Promise.resolve({ ended: false });
   onAbort: () => Promise<{ aborted: boolean }> = () => Promise.resolve({ aborted: true });
+  /** Results of tools that the bridge runs. */
+  readonly results: { requestId: string; result: ToolResult }[] = [];
   readonly #emit: (event: AgentEvent | ConnectionEvent) => void;
 
   constructor(options: ConnectOptions, emit: (event: AgentEvent | ConnectionEvent) => void) {
@@ -243,6 +246,11 @@ export class HandConnection implements AgentConnection {
   answer(requestId: string, decision: Decision): Promise<'accepted' | 'gone'> {
     this.answers.push({ requestId, decision });
     return this.onAnswer();
+  }
+
+  answerCall(requestId: string, result: ToolResult): boolean {
+    this.results.push({ requestId, result });
+    return !this.isClosed;
   }
 
   abort(): Promise<{ aborted: boolean }> {

@@ -321,6 +321,10 @@ class StoryConnection implements AgentConnection {
     return this.#request((conversation) => conversation.receive(input));
   }
 
+  answerCall(): boolean {
+    return this.isUp;
+  }
+
   async writeFile(): Promise<boolean> {
     return true;
   }

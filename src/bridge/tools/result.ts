@@ -1,4 +1,4 @@
-import type { MessageAddress } from '../ports.ts';
+import type { ChannelId, SlackTs } from '../ids.ts';
 import type { HandedFile } from '../record/thread-record.ts';
 
 export type ToolPart =
@@ -13,7 +13,7 @@ export interface ToolResult {
   /** What it put on the agent's machine, for the record: such files are read without a card, and emptied in time. */
   handed?: readonly HandedFile[] | undefined;
   /** The message that it posted elsewhere: replies to it belong to this conversation. */
-  posted?: MessageAddress | undefined;
+  posted?: { channel: ChannelId; ts: SlackTs; threadTs: SlackTs | null } | undefined;
 }
 
 /** A result of one text. */

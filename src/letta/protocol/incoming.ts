@@ -135,7 +135,12 @@ export const eventSchemas = {
     error: z.string().nullish(),
   }),
   control_request: frame('control_request', { request_id: z.string(), request: controlRequest }),
-  external_tool_call_request: frame('external_tool_call_request', { request_id: z.string(), tool_name: z.string() }),
+  external_tool_call_request: frame('external_tool_call_request', {
+    request_id: z.string(),
+    tool_call_id: z.string(),
+    tool_name: z.string(),
+    input: z.record(z.string(), z.unknown()).nullish(),
+  }),
   /** Without `runtime`: a client changed a schedule. With it: one of this runtime fired. */
   crons_updated: frame('crons_updated', {
     agent_id: z.string().nullish(),
@@ -154,6 +159,7 @@ export const responseSchemas = {
     created: z.looseObject({ agent: z.boolean(), conversation: z.boolean() }).nullish(),
   }),
   sync_response: response('sync_response', {}),
+  runtime_external_tools_update_response: response('runtime_external_tools_update_response', {}),
   abort_message_response: response('abort_message_response', { aborted: z.boolean().nullish() }),
   monitor_stop_response: response('monitor_stop_response', { stopped: z.boolean().nullish() }),
   resume_queue_response: response('resume_queue_response', { resumed: z.number().nullish() }),

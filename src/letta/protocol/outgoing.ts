@@ -1,4 +1,6 @@
 import type { Decision, PermissionMode, RuntimeRef } from '../../bridge/agent-event.ts';
+import type { ToolOffer } from '../../bridge/tools/catalogue.ts';
+import type { ToolResult } from '../../bridge/tools/result.ts';
 import type { InputContent } from '../../bridge/turn/input-content.ts';
 
 /**
@@ -30,6 +32,8 @@ export interface RuntimeStart {
   /** True: the response comes after the replay of the state instead of before it. */
   waitForReplay?: boolean;
   clientInfo?: { name: string; title?: string; version?: string };
+  /** The whole set of tools that the bridge runs for this runtime; without any, those registered before are removed. */
+  tools?: readonly ToolOffer[];
 }
 
 export function runtimeStart(options: RuntimeStart): OutgoingFrame {
@@ -46,7 +50,36 @@ export function runtimeStart(options: RuntimeStart): OutgoingFrame {
     force_device_status: true,
     ...(options.waitForReplay === undefined ? {} : { wait_for_replay: options.waitForReplay }),
     ...(options.clientInfo === undefined ? {} : { client_info: options.clientInfo }),
+    ...(options.tools && options.tools.length > 0 && { external_tools: toolGroups(options.tools) }),
   };
+}
+
+const toolGroups = (tools: readonly ToolOffer[]) => [{ tools: [...tools] }];
+
+/**
+ * Replaces the set of tools that the bridge runs for a runtime; answered by `runtime_external_tools_update_response`
+ * (docs/letta-protocol.md, External tools).
+ */
+export function runtimeExternalToolsUpdate(
+  requestId: string,
+  runtime: RuntimeRef,
+  tools: readonly ToolOffer[],
+): OutgoingFrame {
+  const update = { runtimes: [wireRuntime(runtime)], external_tools: toolGroups(tools) };
+  return { type: 'runtime_external_tools_update', request_id: requestId, updates: [update] };
+}
+
+/**
+ * The result of a call; has no answer. An answer to a call that is not open is ignored (docs/letta-protocol.md, External
+ * tools).
+ * @param requestId of the `external_tool_call_request`
+ */
+export function externalToolCallResponse(requestId: string, { parts, isError }: ToolResult): OutgoingFrame {
+  const content = parts.map((part) =>
+    part.type === 'text' ? part : { type: 'image', data: part.data, mimeType: part.mediaType },
+  );
+  const result = { content, is_error: isError === true };
+  return { type: 'external_tool_call_response', request_id: requestId, result };
 }
 
 /**

@@ -63,6 +63,7 @@ export function createAppServerRoute(options: AppServerRouteOptions): Route {
   return {
     isOrdered: true,
     hasOwnLinkForFiles: true,
+    sharesTools: false,
     syncAfterMs: null,
     async makePlan(runtime, binding) {
       return {

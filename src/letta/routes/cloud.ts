@@ -66,6 +66,7 @@ export function createCloudRoute(options: CloudRouteOptions): Route {
     isOrdered: false,
     // The device has one connection, whoever asks.
     hasOwnLinkForFiles: false,
+    sharesTools: true,
     syncAfterMs: SYNC_AFTER_MS,
     async makePlan(runtime, binding) {
       const { deviceId, connectionId, connectionName } = await findDevice(

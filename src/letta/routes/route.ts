@@ -20,6 +20,11 @@ export interface Route {
    * the relay).
    */
   readonly isOrdered: boolean;
+  /**
+   * Whether all clients of a device share one set of tools, so that another one's `runtime_start` replaces ours
+   * (docs/letta-protocol.md, External tools).
+   */
+  readonly sharesTools: boolean;
   /** ms until a device that does not answer `runtime_start` is driven by `sync`; `null`: every server answers it. */
   readonly syncAfterMs: number | null;
   /** Whether files can come over a link of their own, beside that of the turn. */

@@ -20,7 +20,7 @@ import {
   requestHistory,
   type Work,
 } from './state.ts';
-import { loopStatus } from './translate.ts';
+import { externalCall, loopStatus } from './translate.ts';
 import * as memory from './turn-memory.ts';
 
 export type { RuntimeEffect, RuntimeState };
@@ -146,7 +146,7 @@ export function snapshot(state: RuntimeState): RuntimeSnapshot {
 
 function receiveFrame(work: Work, frame: Frame): void {
   if (frame.subagent_id) return;
-  if (frame.type === 'pong' || frame.type === 'file_ops' || frame.type === 'external_tool_call_request') return;
+  if (frame.type === 'pong' || frame.type === 'file_ops') return;
   if (frame.type === 'crons_updated' && !frame.runtime) {
     emitEvent(work, { type: 'schedules-changed' });
     return;
@@ -156,6 +156,11 @@ function receiveFrame(work: Work, frame: Frame): void {
     return;
   }
   if (!isOurs(work, frame)) return;
+  if (frame.type === 'external_tool_call_request') {
+    // It has no place in the order of events, and Letta waits for the answer.
+    emitEvent(work, externalCall(frame));
+    return;
+  }
   if (frame.idempotency_key) {
     if (hasSeen(work.state.seenFrames, frame.idempotency_key)) return;
     work.state = { ...work.state, seenFrames: addSeen(work.state.seenFrames, frame.idempotency_key) };
@@ -183,7 +188,7 @@ function isOurs(work: Work, frame: Frame): boolean {
   const { runtime } = work.state;
   if (runtime) return runtime.agentId === agentId && runtime.conversationId === conversationId;
   // An App Server sends each new socket the open requests of other conversations; a new conversation has none yet.
-  if (frame.type === 'control_request') return false;
+  if (frame.type === 'control_request' || frame.type === 'external_tool_call_request') return false;
   work.state = { ...work.state, runtime: { agentId, conversationId } };
   return true;
 }

@@ -4,6 +4,7 @@ import type {
   ApprovalRequest,
   BackgroundTask,
   DiffLine,
+  ExternalCall,
   FileDiff,
   LoopStatus,
   Question,
@@ -25,6 +26,13 @@ export interface DeltaContext {
 
 const SNAPSHOT = 'synthetic-tool-return-stream-';
 const NOTIFICATION = '<task-notification>';
+
+/** A call of a tool that the bridge runs. */
+export function externalCall(frame: FrameOf<'external_tool_call_request'>): AgentEvent & { type: 'external-call' } {
+  const { request_id: requestId, tool_call_id: callId, tool_name: tool, input } = frame;
+  const call: ExternalCall = { requestId, callId, tool, input: input ?? {} };
+  return { type: 'external-call', call };
+}
 
 /** The events that a delta means; most lifecycle deltas mean none (docs/letta-protocol.md, Deltas). */
 export function translateDelta(delta: Delta, context: DeltaContext): AgentEvent[] {

@@ -237,6 +237,18 @@ const expected: Record<string, Expected | Expected[]> = {
   '33-external-tool': {
     turns: [done('Done: Ada Lovelace', { tools: ['slack_lookup:ok'], asked: ['perm-call_111_0'] })],
   },
+  '62-external-timeout': {
+    turns: [
+      done('Done: External tool execution error: External tool call timed out: t_never', { tools: ['t_never:failed'] }),
+    ],
+  },
+  '67-external-abort': { turns: [stopped('', { tools: ['t_slow:failed'] }), done(words(2))] },
+  '69-external-two-calls': {
+    turns: [
+      done('Done: ok t_b', { tools: ['t_a:ok', 't_b:ok'] }),
+      done('Done: ok', { tools: ['t_a:ok', 't_b:ok'], asked: ['perm-call_3_0', 'perm-call_3_1'] }),
+    ],
+  },
   '34a-restart-tool-approval-pending': {
     socks: ['c1', 'c2'],
     turns: [lost('', { tools: ['Bash:called'], asked: ['perm-call_1_0'] }), done(words(3))],

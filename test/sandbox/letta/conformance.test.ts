@@ -17,6 +17,12 @@ function onlyTwoConversations(frame: Frame): Frame {
   return { ...frame, conversations: frame.conversations.slice(0, 2) };
 }
 
+/** Whether the folder is a repository is the recorder's own. */
+function withoutGit(frame: Frame): Frame {
+  const { device_status: status } = frame;
+  return status ? { ...frame, device_status: { ...(status as Frame), git_context: null } } : frame;
+}
+
 /** Echoes are cut to 80 characters and results to 200: where that falls depends on paths of the recorded machine. */
 function withoutCuts(frame: Frame): Frame {
   const delta = frame.delta as Frame | undefined;
@@ -101,6 +107,8 @@ const CASES: readonly Case[] = [
   { trace: '31-subagent', apart: bySubagent, subagent: 1_500, edit: withoutCuts },
   { trace: '32-background-task', edit: withoutCuts },
   { trace: '33-external-tool' },
+  { trace: '62-external-timeout', scale: 0.003, edit: withoutGit },
+  { trace: '67-external-abort', edit: withoutGit },
   { trace: '34a-restart-tool-approval-pending' },
   { trace: '34b-restart-question-pending' },
   { trace: '34c-restart-midturn', hideWords: true },
@@ -137,6 +145,7 @@ const NOT_REPLAYED: Record<string, string> = {
   '81-cron-fires': 'minutes long: in crons.test.ts',
   'h27-cron-over-relay': 'in crons.test.ts: it sends to another conversation’s socket (seq)',
   'h21-images': 'in recorded-files.test.ts',
+  '69-external-two-calls': 'in external-tools.test.ts; its second input met the gap after a turn',
   '38-heartbeat': 'two minutes of silence',
   'h00-device-side': "the device's side of the router, which the double has no wire for",
   'h09-rest-and-auth': 'in hosted.test.ts',

@@ -92,6 +92,7 @@ class Player {
 
   async play(): Promise<Heard[]> {
     for (const line of this.#trace) await this.#step(line);
+    await this.#caughtUp();
     return [...this.#recorded].map(([socket, recorded]) => ({
       socket,
       expected: normalise(recorded, this.#options),
