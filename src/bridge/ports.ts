@@ -456,6 +456,11 @@ export interface Threads {
   listActive(): Promise<ThreadKey[]>;
   /** The thread that owns an open button, by the button's token: two lookups, not a search. */
   findByToken(token: string): Promise<ThreadKey | null>;
+  /**
+   * The threads where an offer waits for this person, or their turn failed, the newest first: at most 20, read by their
+   * keys and not searched for.
+   */
+  loadWaiting(user: UserId): Promise<ThreadRecord[]>;
 }
 
 /** For a change of a channel's id, which is rare: may search through all records. */

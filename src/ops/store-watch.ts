@@ -59,6 +59,7 @@ export function watchStore(parts: { threads: Threads; choices: Choices; clock: C
       load: (key) => threads.load(key),
       listActive: () => threads.listActive(),
       findByToken: (token) => threads.findByToken(token),
+      loadWaiting: (user) => threads.loadWaiting(user),
       async update(key, change) {
         try {
           const stored = await threads.update(key, change);

@@ -85,7 +85,13 @@ export function assembleStore(
 ): Omit<Store, 'path'> & { threads: StoredThreads } {
   const rows = (namespace: string) => new Rows(namespace, adapterFor(namespace));
   const threads = new StoredThreads(
-    { threads: rows('threads'), items: rows('items'), active: rows('active'), tokens: rows('tokens') },
+    {
+      threads: rows('threads'),
+      items: rows('items'),
+      active: rows('active'),
+      tokens: rows('tokens'),
+      waiting: rows('waiting'),
+    },
     parts,
   );
   const { clock, log, auditKeptForMs: keptForMs = AUDIT_KEPT_MS } = parts;

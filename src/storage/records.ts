@@ -283,6 +283,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     handedOver: z.array(handedFile).optional(),
     warned: z.literal(true).optional(),
     headsUp: z.literal(true).optional(),
+    failure: z.strictObject({ for: text, at: time, line: text }).optional(),
   });
 }
 
@@ -326,6 +327,7 @@ const auditEntry = z.strictObject({
 true satisfies Same<z.output<typeof auditEntry>, AuditEntry>;
 
 const tokenOwner = z.strictObject({ thread: threadKey });
+const waiting = z.strictObject({ threads: z.array(threadKey) });
 const choice = z.strictObject({ value: text });
 const details = z.strictObject({
   turn: turnId,
@@ -392,6 +394,7 @@ export const readHead = (key: string, row: unknown): z.output<typeof head> => re
 export const readItem = (key: string, row: unknown): InboxItem => readRow(inboxItem, key, row);
 export const readMarker = (key: string, row: unknown): Marker => readRow(marker, key, row);
 export const readTokenOwner = (key: string, row: unknown): ThreadKey => readRow(tokenOwner, key, row).thread;
+export const readWaiting = (key: string, row: unknown): ThreadKey[] => readRow(waiting, key, row).threads;
 export const readDetails = (key: string, row: unknown): TurnDetails => readRow(details, key, row);
 export const readAuditEntry = (key: string, row: unknown): AuditEntry => readRow(auditEntry, key, row);
 export const readChoice = (key: string, row: unknown): string => readRow(choice, key, row).value;

@@ -1,7 +1,8 @@
 import { Chains } from '../bridge/chains.ts';
-import { type ChannelId, parseThreadKey, type TeamId, type ThreadKey } from '../bridge/ids.ts';
+import { type ChannelId, parseThreadKey, type TeamId, type ThreadKey, type UserId } from '../bridge/ids.ts';
 import type { Clock, Log, ThreadMoves, Threads } from '../bridge/ports.ts';
 import { isActive, type ThreadRecord } from '../bridge/record/thread-record.ts';
+import { peopleAwaited, waitsFor } from '../bridge/record/waiting.ts';
 import { BridgeError } from '../errors.ts';
 import {
   checkRecord,
@@ -24,6 +25,7 @@ import {
   splitRecord,
   subtractRows,
 } from './stored-record.ts';
+import { WaitingIndex } from './waiting.ts';
 import { NOTICES } from './words/notices.ts';
 
 /**
@@ -44,6 +46,8 @@ export interface ThreadRows {
   active: Rows;
   /** Button token → thread. */
   tokens: Rows;
+  /** Person → threads where something waits for them. */
+  waiting: Rows;
 }
 
 interface Stored {
@@ -52,22 +56,25 @@ interface Stored {
 }
 
 /**
- * One record per thread and three indexes, kept consistent without transactions:
+ * One record per thread and four indexes, kept consistent without transactions:
  *
  * - what a record refers to is written before the record, and deleted after the record no longer refers to it, so a
  * crash between two writes never leaves a dangling reference;
  * - a thread's marker is written before its record becomes active, and deleted after it stops being active. It names
  * all side rows that unfinished writes may leave behind, so that the next start can delete them;
+ * - {@link WaitingIndex} is the index by person, for Home tabs;
  * - the record decides. After a crash there may be too many markers and tokens, never too few.
  */
 export class StoredThreads implements Threads, ThreadMoves {
   readonly #rows: ThreadRows;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #waiting: WaitingIndex;
   readonly #chains = new Chains<ThreadKey>();
 
   constructor(rows: ThreadRows, parts: { clock: Clock; log: Log }) {
     this.#rows = rows;
+    this.#waiting = new WaitingIndex(rows.waiting);
     this.#clock = parts.clock;
     this.#log = parts.log;
   }
@@ -102,6 +109,12 @@ export class StoredThreads implements Threads, ThreadMoves {
     return found === undefined ? null : readTokenOwner(`tokens/${token}`, found);
   }
 
+  async loadWaiting(user: UserId): Promise<ThreadRecord[]> {
+    const keys = await this.#waiting.list(user);
+    const records = await Promise.all(keys.map((key) => this.#chains.run(key, () => this.#confirmWaiting(key, user))));
+    return records.filter((record) => record !== null);
+  }
+
   async listOfChannel(team: TeamId, channel: ChannelId): Promise<ThreadKey[]> {
     const keys = (await this.#rows.threads.keys()).flatMap((name) => threadKey.safeParse(name).data ?? []);
     return keys.filter((key) => {
@@ -124,6 +137,7 @@ export class StoredThreads implements Threads, ThreadMoves {
       await this.#rows.active.delete(from);
       await this.#rows.threads.delete(from);
       await this.#deleteSideRows({ items: sideRowsOf(before.stored).items, tokens: new Set() });
+      for (const user of peopleAwaited(before.record)) await this.#waiting.remove(user, from);
       return moved;
     });
   }
@@ -187,9 +201,12 @@ export class StoredThreads implements Threads, ThreadMoves {
     if (needsMarker) await this.#writeMarker(key, owned, wanted);
     for (const ref of added.items) await this.#rows.items.set(ref, toRow({ ...items.get(ref) }));
     for (const token of added.tokens) await this.#rows.tokens.set(token, toRow({ thread: key }));
+    const [awaited, awaits] = [peopleAwaited(record), peopleAwaited(next)];
+    for (const user of awaits) if (!awaited.includes(user)) await this.#waiting.add(user, key);
     await this.saveRecord(stored, rev);
     try {
       await this.#deleteSideRows(dropped);
+      for (const user of awaited) if (!awaits.includes(user)) await this.#waiting.remove(user, key);
       if (!willBeActive && (wasActive || needsMarker)) await this.#deleteMarker(key, wanted);
     } catch (error) {
       this.#log.warn({ thread: key, error }, 'could not tidy up after an update; the next start will');
@@ -239,6 +256,18 @@ export class StoredThreads implements Threads, ThreadMoves {
     if (before !== null && isActive(before.record)) return true;
     await this.#rows.active.delete(key);
     return false;
+  }
+
+  /** The thread's record if something there waits for the person; else the index forgets the thread. */
+  async #confirmWaiting(key: ThreadKey, user: UserId): Promise<ThreadRecord | null> {
+    try {
+      const record = (await this.#readRecord(key))?.record ?? null;
+      if (record && waitsFor(record, user)) return record;
+      await this.#waiting.remove(user, key);
+    } catch (error) {
+      this.#log.warn({ thread: key, error }, 'could not read a thread where something may wait for a person');
+    }
+    return null;
   }
 
   async #deleteSideRows(rows: SideRows): Promise<void> {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { makeThreadKey, makeToken, makeTurnId, type ThreadKey } from '../../src/bridge/ids.ts';
 import { isActive, type ThreadRecord } from '../../src/bridge/record/thread-record.ts';
+import { WAITING_KEPT } from '../../src/bridge/record/waiting.ts';
 import { BridgeError } from '../../src/errors.ts';
 import { assembleStore } from '../../src/storage/open.ts';
 import type { StorageAdapter } from '../../src/storage/sqlite.ts';
@@ -524,6 +525,69 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         };
         expect(await again.threads.listActive()).toEqual([KEY]);
         expect(read).toEqual([`active.get ${KEY}`, `threads.get ${KEY}`]);
+      });
+    });
+
+    describe('in the index by person', () => {
+      const failure = { for: 'U02BOB', at: 1_700_000_000_000, line: 'Failed.' };
+      const keysOf = async (threads: { loadWaiting(user: string): Promise<ThreadRecord[]> }, user: string) =>
+        (await threads.loadWaiting(user)).map(({ key }) => key);
+
+      it('are listed while something waits there, the newest first', async () => {
+        const { threads, disk, restart } = setUp();
+        await threads.update(KEY, () => threadRecord(KEY, { offers: [offerOf(1)] }));
+        await threads.update(threadKeyOf(2), () => threadRecord(threadKeyOf(2), { offers: [offerOf(2)], failure }));
+        expect(await keysOf(threads, 'U01ALICE')).toEqual([threadKeyOf(2), KEY]);
+        const again = restart().threads;
+        expect(await keysOf(again, 'U02BOB')).toEqual([threadKeyOf(2)]);
+        await again.update(threadKeyOf(2), (now) => now && { ...now, offers: [], failure: undefined });
+        expect(await keysOf(again, 'U01ALICE')).toEqual([KEY]);
+        expect(await disk.count('waiting')).toBe(1);
+      });
+
+      it('are added before the record is written and removed after', async () => {
+        const { threads, disk } = setUp();
+        await threads.update(KEY, () => threadRecord(KEY));
+        disk.writes.length = 0;
+        await threads.update(KEY, (now) => now && { ...now, failure });
+        await threads.update(KEY, (now) => now && { ...now, failure: { ...failure, line: 'Again.' } });
+        await threads.update(KEY, (now) => now && { ...now, failure: undefined });
+        expect(disk.writes).toEqual(['waiting.set', 'threads.set', 'threads.set', 'threads.set', 'waiting.delete']);
+      });
+
+      it('left in it by a crash: are dropped when it is read', async () => {
+        const { threads, disk } = setUp();
+        disk.fail = (call) => (call === 'threads.set' ? 'throw' : undefined);
+        await expect(threads.update(KEY, () => threadRecord(KEY, { failure }))).rejects.toThrow();
+        disk.fail = null;
+        expect(await disk.count('waiting')).toBe(1);
+        expect(await keysOf(threads, 'U02BOB')).toEqual([]);
+        expect(await disk.count('waiting')).toBe(0);
+      });
+
+      it('are at most 20, and no other is read', async () => {
+        const { threads, disk } = setUp();
+        for (let n = 1; n <= 30; n += 1) {
+          await threads.update(threadKeyOf(n), () => threadRecord(threadKeyOf(n), { failure }));
+        }
+        const read: string[] = [];
+        disk.fail = (call) => void read.push(call);
+        expect(await keysOf(threads, 'U02BOB')).toHaveLength(WAITING_KEPT);
+        expect(read.filter((call) => call === 'threads.get')).toHaveLength(WAITING_KEPT);
+      });
+
+      it('of a bot: are not listed', async () => {
+        const { threads, disk } = setUp();
+        await threads.update(KEY, () => threadRecord(KEY, { failure: { ...failure, for: 'B01DEPLOY' } }));
+        expect(await disk.count('waiting')).toBe(0);
+      });
+
+      it('move with their thread to another key', async () => {
+        const { threads } = setUp();
+        const to = threadKeyOf(2);
+        await threads.update(KEY, () => threadRecord(KEY, { failure }));
+        await threads.move(KEY, to, (now) => ({ ...now, key: to }));
+        expect(await keysOf(threads, 'U02BOB')).toEqual([to]);
       });
     });
 

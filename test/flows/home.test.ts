@@ -44,6 +44,32 @@ describe('the Home tab', () => {
     expect(bobs).not.toContain('touch x');
   });
 
+  it('shows why a turn failed, also after a restart', async () => {
+    const { control } = (await start()).slack;
+    const { ts } = await control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '@agent error 500' });
+    const link = `/archives/C01GEN/p${ts.replace('.', '')}"`;
+    const words = [
+      'Left for you to decide',
+      'The model’s provider returned an error (500)',
+      'You can try again.',
+      link,
+    ];
+    await homeShows('U01ALICE', words);
+    await sandbox?.stopBridge();
+    await sandbox?.startBridge();
+    await homeShows('U01ALICE', words);
+    expect(await homeShows('U02BOB', ['Nothing is running for you.'])).not.toContain('Left for you');
+    const status = await control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '!status', thread_ts: ts });
+    expect(status.ts).not.toBe('');
+    const seen = () => JSON.stringify(control.messages('C01GEN', { thread_ts: ts, user: 'U01ALICE' }));
+    await until(() => seen().includes('The last turn failed'), seen);
+    await control.message({ channel: 'C01GEN', user: 'U01ALICE', text: 'say it works', thread_ts: ts });
+    await until(
+      () => !homeOf(control, 'U01ALICE').includes('Left for you'),
+      () => homeOf(control, 'U01ALICE'),
+    );
+  });
+
   it('left open: shows a new thread, and stops it', async () => {
     const { control } = (await start()).slack;
     await homeShows('U01ALICE', ['Nothing is running for you.']);

@@ -45,6 +45,7 @@ import type {
   UserGroups,
 } from '../../src/bridge/ports.ts';
 import { isActive, type ThreadRecord } from '../../src/bridge/record/thread-record.ts';
+import { waitsFor } from '../../src/bridge/record/waiting.ts';
 import type { PastOptions } from '../../src/bridge/thread/read-past.ts';
 import { ThreadWorkers } from '../../src/bridge/thread/workers.ts';
 import type { ToolResult } from '../../src/bridge/tools/result.ts';
@@ -138,6 +139,10 @@ export class MapThreads implements Threads, ThreadMoves {
       if (tokens.some((known) => known === token)) return Promise.resolve(key);
     }
     return Promise.resolve(null);
+  }
+
+  loadWaiting(user: string): Promise<ThreadRecord[]> {
+    return Promise.resolve([...this.records.values()].filter((record) => waitsFor(record, user)));
   }
 }
 

@@ -1,6 +1,7 @@
 import type { UserId } from '../ids.ts';
 import type { Threads } from '../ports.ts';
 import type { ThreadRecord } from '../record/thread-record.ts';
+import { peopleAwaited } from '../record/waiting.ts';
 import { asksMark, homeMark } from '../view/home.ts';
 
 /**
@@ -12,6 +13,7 @@ export function watchHomes(store: Threads, onChanged: (users: readonly UserId[] 
     load: (key) => store.load(key),
     listActive: () => store.listActive(),
     findByToken: (token) => store.findByToken(token),
+    loadWaiting: (user) => store.loadWaiting(user),
     async update(key, change) {
       let before: ThreadRecord | null = null;
       const after = await store.update(key, (record) => {
@@ -37,5 +39,10 @@ function noteChange(
 function peopleOf(record: ThreadRecord | null): UserId[] {
   if (!record) return [];
   const { turn, inbox, tasks = [] } = record;
-  return [...(turn ? [turn.requester] : []), ...inbox.map(({ user }) => user), ...tasks.map((task) => task.for)];
+  return [
+    ...(turn ? [turn.requester] : []),
+    ...inbox.map(({ user }) => user),
+    ...tasks.map((task) => task.for),
+    ...peopleAwaited(record),
+  ];
 }

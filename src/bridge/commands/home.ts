@@ -4,14 +4,18 @@ import type { PolicyBook } from '../access/policy.ts';
 import { whoDecides } from '../approvals/who-decides.ts';
 import type { UserId } from '../ids.ts';
 import type { Person } from '../person.ts';
+import type { Clock, Log, Threads } from '../ports.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
-import type { HomeAgent, HomeCheck, HomeView } from '../view/home.ts';
+import { type HomeAgent, type HomeCheck, type HomeView, type HomeWaiting, waitingOf } from '../view/home.ts';
 import { memoryNotice } from '../view/memory-notice.ts';
 import { helpText } from '../words/commands.ts';
 import { NOTIFY_CHOICES, type NotifyTimes } from './notify-times.ts';
 
 export interface HomeParts {
   workers: ThreadWorkers;
+  threads: Pick<Threads, 'loadWaiting'>;
+  clock: Clock;
+  log: Log;
   policies: PolicyBook;
   killSwitch: KillSwitch;
   botUser: UserId;
@@ -38,7 +42,7 @@ export class HomeTab {
     if (can(policies.current(), person, { do: 'home' }, null).allowed) await notifyTimes?.choose(person.id, ms);
   }
 
-  viewHome(person: Person): HomeView {
+  async viewHome(person: Person): Promise<HomeView> {
     const { policies, workers, killSwitch, botUser, checks, agents, notifyTimes } = this.#parts;
     const policy = policies.current();
     const verdict = can(policy, person, { do: 'home' }, null);
@@ -61,6 +65,7 @@ export class HomeTab {
       checks: checks?.() ?? [],
       agents: agents?.() ?? [],
       approvals: approvals.toSorted((a, b) => a.askedAt - b.askedAt),
+      waiting: await this.#listWaiting(person),
       threads,
       prompts: policy.prompts,
       notifyAfter: notifyTimes
@@ -69,5 +74,17 @@ export class HomeTab {
       help: helpText(botUser),
       memory: memoryNotice(policy),
     };
+  }
+
+  /** Also of threads that sleep: their records are read, so only what the store's index names. */
+  async #listWaiting(person: Person): Promise<HomeWaiting[]> {
+    const { threads, clock, log, botUser } = this.#parts;
+    try {
+      const records = await threads.loadWaiting(person.id);
+      return records.flatMap((record) => waitingOf(record, person.id, botUser, clock.now()) ?? []);
+    } catch (error) {
+      log.warn({ err: error }, 'could not read what waits for a person; their Home tab lacks it');
+      return [];
+    }
   }
 }

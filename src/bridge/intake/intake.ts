@@ -59,7 +59,7 @@ import { Welcomes } from './welcomes.ts';
 
 export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents' | 'notifyTimes'> {
   /** Read only: changes of a thread go through its worker. */
-  threads: Pick<Threads, 'load' | 'findByToken'>;
+  threads: Pick<Threads, 'findByToken' | 'load' | 'loadWaiting'>;
   workers: ThreadWorkers;
   surface: Surface;
   people: People;

@@ -311,12 +311,17 @@ export function offerDenial(
   return { ...record, offers: limitOffers([...before, offer], now) };
 }
 
+/** Whether an open offer is so old that it lapses as soon as its thread is looked at. */
+export function isOfferTooOld({ madeAt }: Pick<Offer, 'madeAt'>, now: number): boolean {
+  return now - madeAt > OPEN_FOR_MS;
+}
+
 /** Closes open offers that are too old or pointless; the same record when there is none. */
 export function lapseOldOffers(record: ThreadRecord, now: number): ThreadRecord {
   const old = (offer: Offer) =>
     offer.kind !== 'background' &&
     offer.state.state === 'open' &&
-    (now - offer.madeAt > OPEN_FOR_MS || isPointless(record, offer));
+    (isOfferTooOld(offer, now) || isPointless(record, offer));
   if (!record.offers.some(old)) return record;
   return {
     ...record,

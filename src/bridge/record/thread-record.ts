@@ -383,6 +383,17 @@ export interface ThreadRecord {
   details?: DetailsRef[] | undefined;
   /** Files on the agent's machine, the latest last. */
   handedOver?: HandedFile[] | undefined;
+  /** How the last turn failed or was cut; left out once a turn ended otherwise. */
+  failure?: Failure | undefined;
+}
+
+export interface Failure {
+  /** Whose turn it was. */
+  for: UserId;
+  /** ms since 1970 */
+  at: number;
+  /** The cause in words, and what was changed: as the turn's last line. */
+  line: string;
 }
 
 /** A file of a message that lies on the agent's machine. */

@@ -1,9 +1,12 @@
 import type { Prompt } from '../access/policy.ts';
 import type { Token, UserId } from '../ids.ts';
 import type { ThreadAddress } from '../inbound.ts';
-import type { OpenTurn, ThreadRecord } from '../record/thread-record.ts';
+import { isOfferTooOld } from '../record/offers.ts';
+import type { InboxItem, OpenTurn, ThreadRecord } from '../record/thread-record.ts';
+import { openOffers } from '../record/waiting.ts';
 import { oneLine } from '../text/one-line.ts';
 import { noNames, spansText } from '../turn/prompt.ts';
+import { OFFERED } from '../words/home.ts';
 
 /** Something that must be well for the bridge to hear and answer, in a word or two. */
 export interface HomeCheck {
@@ -38,6 +41,19 @@ export interface HomeApproval {
   askedAt: number;
 }
 
+/** A thread where an offer waits for the reader, or whose last turn failed. */
+export interface HomeWaiting {
+  address: ThreadAddress;
+  /** The first message that it is about, in one line of foreign text; empty: not known. */
+  question: string;
+  /** How the turn failed, one line of foreign text; `null`: it did not. */
+  failure: string | null;
+  /** What the reader can do, in words of ours. */
+  ways: readonly string[];
+  /** ms since 1970 */
+  since: number;
+}
+
 /** Which agent answers, as far as Letta has said so since the bridge started. Foreign text. */
 export interface HomeAgent {
   agentId: string;
@@ -58,6 +74,7 @@ export type HomeView =
       checks: readonly HomeCheck[];
       agents: readonly HomeAgent[];
       approvals: readonly HomeApproval[];
+      waiting: readonly HomeWaiting[];
       threads: readonly HomeThread[];
       /** Examples of what to ask. */
       prompts: readonly Prompt[];
@@ -76,7 +93,31 @@ const QUESTION = 120;
 
 /** What a turn is about: the first message that it carries, in one line; empty when Letta began it by itself. */
 export function questionOf({ items: [item] }: OpenTurn, botUser: UserId): string {
-  return item ? oneLine(spansText(item.spans, noNames, botUser), QUESTION) : '';
+  return item ? lineOf(item, botUser) : '';
+}
+
+function lineOf({ spans }: InboxItem, botUser: UserId): string {
+  return oneLine(spansText(spans, noNames, botUser), QUESTION);
+}
+
+/** For how long a failure without a way on is shown. */
+const FAILURE_FOR_MS = 24 * 60 * 60 * 1000;
+
+/** What of a thread waits for this person; `null`: nothing does any longer. */
+export function waitingOf(record: ThreadRecord, user: UserId, botUser: UserId, now: number): HomeWaiting | null {
+  const offers = openOffers(record).filter((offer) => offer.for === user && !isOfferTooOld(offer, now));
+  const isFailed = record.failure?.for === user && !record.turn && record.inbox.length === 0;
+  const failure = isFailed ? (record.failure ?? null) : null;
+  const [first] = offers;
+  if (!first && (!failure || now - failure.at > FAILURE_FOR_MS)) return null;
+  const item = offers.flatMap(({ items }) => items)[0];
+  return {
+    address: record.address,
+    question: item ? lineOf(item, botUser) : '',
+    failure: failure?.line ?? null,
+    ways: [...new Set(offers.flatMap(({ kind }) => (kind === 'background' ? [] : [OFFERED[kind]])))],
+    since: first?.madeAt ?? failure?.at ?? now,
+  };
 }
 
 /**
@@ -84,12 +125,14 @@ export function questionOf({ items: [item] }: OpenTurn, botUser: UserId): string
  */
 export function homeMark(record: ThreadRecord | null): string {
   if (!record) return '';
-  const { turn, inbox, tasks = [] } = record;
+  const { turn, inbox, tasks = [], failure } = record;
   return JSON.stringify([
     turn && [turn.id, turn.state, turn.requester, turn.stoppedBy, turn.ended !== undefined],
     inbox.map(({ key }) => key),
     asksMark(record),
     tasks.map(({ id }) => id),
+    openOffers(record).map(({ token, count }) => [token, count]),
+    failure?.at,
   ]);
 }
 

@@ -3,9 +3,18 @@ import type { UserId } from '../ids.ts';
 import { describeTasks, tasksOf } from '../record/tasks.ts';
 import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
 import { asCode } from '../text/as-code.ts';
+import { moment } from '../text/moment.ts';
 import { messageLine } from '../turn/prompt.ts';
 import { permissionWords } from '../words/permissions.ts';
-import { inBackgroundText, queuedText, STATUS, undecidedText, whereTexts, workingForText } from '../words/status.ts';
+import {
+  inBackgroundText,
+  lastFailureText,
+  queuedText,
+  STATUS,
+  undecidedText,
+  whereTexts,
+  workingForText,
+} from '../words/status.ts';
 import { THREAD } from '../words/thread.ts';
 import type { Activity, TurnView } from './turn.ts';
 
@@ -35,10 +44,11 @@ export function statusText(record: ThreadRecord | null, live: TurnView['live'], 
     ...(undecided > 0 ? [undecidedText(undecided)] : []),
     ...(record.muted ? [STATUS.muted] : []),
   ];
-  const { runtime } = record;
+  const { runtime, failure } = record;
   return [
     [...doing, ...whereTexts(place), permissionWords(place.permissions, place.hasRules)].join(' · '),
     ...(more.length > 0 ? [more.join(' ')] : []),
+    ...(failure && !turn ? [lastFailureText(failure.line, moment(failure.at, 'minutes'))] : []),
     // For a report to those who run it; people do not need them.
     ...(runtime ? [`Ids: \`${runtime.agentId}\`, \`${runtime.conversationId}\``] : []),
   ].join('\n');

@@ -1,5 +1,5 @@
 import { asCode } from '../text/as-code.ts';
-import { plainName } from '../text/plain-name.ts';
+import { plainName, plainWords } from '../text/plain-name.ts';
 
 export const STATUS = {
   idle: 'Idle',
@@ -20,6 +20,11 @@ export function inBackgroundText(tasks: string): string {
 
 export function queuedText(count: number): string {
   return `Queued: ${count}.`;
+}
+
+/** @param line the cause and what was changed; foreign text @param at as `moment()` says it */
+export function lastFailureText(line: string, at: string): string {
+  return `The last turn failed (${at}): ${plainWords(line, 400)}`;
 }
 
 export function undecidedText(count: number): string {

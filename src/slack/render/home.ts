@@ -3,9 +3,9 @@ import type { Prompt } from '../../bridge/access/policy.ts';
 import { isDirect } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
 import { moment } from '../../bridge/text/moment.ts';
-import type { HomeAgent, HomeApproval, HomeCheck, HomeThread, HomeView } from '../../bridge/view/home.ts';
+import type { HomeAgent, HomeApproval, HomeCheck, HomeThread, HomeView, HomeWaiting } from '../../bridge/view/home.ts';
 import { BUTTONS } from '../words/cards.ts';
-import { brokenText, DOING, HOME } from '../words/home.ts';
+import { brokenText, DOING, HOME, sinceText } from '../words/home.ts';
 import { ACTION_IDS, AS_USUAL, NOTIFY_AFTER_ID } from './action-ids.ts';
 import { actions, button, clip, context, mrkdwn, plain, section } from './blocks.ts';
 import { durationWords } from './doing.ts';
@@ -20,12 +20,13 @@ const LISTED = 15;
 /** @param workspace the workspace's address (`https://team.slack.com/`); without it threads are named, not linked */
 export function homeView(view: HomeView, workspace: string | null): SlackHomeView {
   if (view.kind === 'refused') return { type: 'home', blocks: [section(ownMrkdwn(view.notice))] };
-  const { paused, checks, agents, approvals, threads, prompts, notifyAfter, help, memory } = view;
+  const { paused, checks, agents, approvals, waiting, threads, prompts, notifyAfter, help, memory } = view;
   return {
     type: 'home',
     blocks: [
       ...(paused === null ? [] : [section(`⛔ ${ownMrkdwn(paused)}`)]),
       ...listBlocks(HOME.waiting, approvals, (approval) => approvalBlocks(approval, workspace)),
+      ...listBlocks(HOME.leftOpen, waiting, (thread) => waitingBlocks(thread, workspace)),
       ...listBlocks(HOME.threads, threads, (thread) => threadBlocks(thread, workspace)),
       ...(threads.length === 0 ? [section(HOME.nothingRuns)] : []),
       { type: 'divider' },
@@ -51,6 +52,17 @@ function approvalBlocks({ address, tool, title, askedAt }: HomeApproval, workspa
   const about = foreignLine(`${tool}: ${title}`, 100);
   const open = openThread(address, workspace);
   const text = section(`${about}\nAsked ${moment(askedAt, 'minutes')} in ${placeOf(address)}`);
+  return [open === null ? text : { ...text, accessory: open }];
+}
+
+function waitingBlocks({ address, question, failure, ways, since }: HomeWaiting, workspace: string | null) {
+  const lines = [
+    ...(question === '' ? [] : [foreignLine(question, 120)]),
+    [...(failure === null ? [] : [`⚠️ ${foreignLine(failure, 400)}`]), ...ways].join(' '),
+    sinceText(moment(since, 'minutes'), placeOf(address)),
+  ];
+  const open = openThread(address, workspace);
+  const text = section(lines.join('\n'));
   return [open === null ? text : { ...text, accessory: open }];
 }
 

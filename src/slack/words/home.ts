@@ -2,6 +2,7 @@
 export const HOME = {
   waiting: 'Waiting for you',
   threads: 'Your threads',
+  leftOpen: 'Left for you to decide',
   nothingRuns: 'Nothing is running for you.',
   tryThese: '*Try*',
   notify: '*Notify me* with a new message when an answer took long',
@@ -18,6 +19,11 @@ export const DOING = {
   ending: 'Finishing',
   background: 'Running in the background',
 } as const;
+
+/** @param time as Slack shows it */
+export function sinceText(time: string, place: string): string {
+  return `Since ${time} in ${place}`;
+}
 
 /** @param broken names of parts with their states, foreign text */
 export function brokenText(broken: readonly string[]): string {

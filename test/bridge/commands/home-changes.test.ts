@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { watchHomes } from '../../../src/bridge/commands/home-changes.ts';
 import type { ThreadRecord } from '../../../src/bridge/record/thread-record.ts';
 import { MapThreads } from '../../support/middle.ts';
-import { approvalRecord, inboxItem, openTurn, threadKeyOf, threadRecord } from '../../support/records.ts';
+import { approvalRecord, inboxItem, offerOf, openTurn, threadKeyOf, threadRecord } from '../../support/records.ts';
 
 const KEY = threadKeyOf(1);
 
@@ -38,6 +38,14 @@ describe('a write of a thread', () => {
     const asks = threadRecord(KEY, { turn, approvals: [approvalRecord(1)] });
     expect(await changed(running, asks)).toEqual([null]);
     expect(await changed(asks, running)).toEqual([null]);
+  });
+
+  it('leaving an offer, or a failed turn: concerns the person', async () => {
+    const offers = [offerOf(1, { for: 'U02BOB' })];
+    expect(await changed(threadRecord(KEY), threadRecord(KEY, { offers }))).toEqual([['U02BOB']]);
+    expect(await changed(threadRecord(KEY, { offers }), threadRecord(KEY))).toEqual([['U02BOB']]);
+    const failure = { for: 'U03CARA', at: 1, line: 'Failed.' };
+    expect(await changed(threadRecord(KEY), threadRecord(KEY, { failure }))).toEqual([['U03CARA']]);
   });
 
   it('failing: concerns no one', async () => {

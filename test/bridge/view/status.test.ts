@@ -27,6 +27,13 @@ describe('the status of a thread', () => {
     );
   });
 
+  it('after a failed turn: has its cause, as plain words', () => {
+    const failure = { for: 'U1', at: 1_700_000_000_000, line: 'The <!here> model failed. Nothing was changed.' };
+    expect(statusText({ ...record, failure }, null, place).split('\n')[1]).toMatch(
+      /^The last turn failed \(<!date\^1700000000\^.*\): The !here model failed\. Nothing was changed\.$/,
+    );
+  });
+
   it('hostile agent name → plain words in one line', () => {
     const shown = statusText(record, null, { ...place, agentName: '**<!here>**\n@all `x`' });
     expect(shown).not.toMatch(/[<>@\n]|`x/);

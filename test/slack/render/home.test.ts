@@ -25,6 +25,7 @@ const view = (change: Partial<HomeView & { kind: 'open' }> = {}): HomeView => ({
   ],
   agents: [{ agentId: 'agent-1', name: 'Build bot', device: 'build-box', workingDirectory: '/srv/app' }],
   approvals: [],
+  waiting: [],
   threads: [],
   prompts: [{ title: 'Build', message: 'Is the nightly build green?' }],
   notifyAfter: { chosen: null, usual: 120_000, choices: [60_000, 0] },
@@ -88,6 +89,22 @@ describe('the Home tab', () => {
   it('lists what waits for the reader, with Open', () => {
     const home = view({ approvals: [{ address, tool: 'Bash', title: './deploy --prod', askedAt: 1_700_000_000_000 }] });
     expect(shown(home)).toContain('Bash: ./deploy --prod\\nAsked <!date^');
+    expect(buttons(home)[0]).toMatchObject({ text: { text: 'Open' }, url: LINK });
+  });
+
+  it('lists what was left in threads that sleep, with Open', () => {
+    const failure = 'The model’s provider returned an error (500).';
+    const left = {
+      address,
+      question: 'deploy <!here>',
+      failure,
+      ways: ['You can try again.'],
+      since: 1_700_000_000_000,
+    };
+    const home = view({ waiting: [left, { ...left, question: '', failure: null, ways: ['You can run it.'] }] });
+    expect(shown(home)).toContain('*Left for you to decide*');
+    expect(shown(home)).toContain(`deploy &lt;!here&gt;\\n⚠️ ${failure} You can try again.\\nSince <!date^1700000000^`);
+    expect(shown(home)).toContain('"You can run it.\\nSince <!date^1700000000^');
     expect(buttons(home)[0]).toMatchObject({ text: { text: 'Open' }, url: LINK });
   });
 

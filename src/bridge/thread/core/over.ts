@@ -4,6 +4,7 @@ import type { Delivery } from '../../ports.ts';
 import { changeTurn, closeApprovals } from '../../record/inbox.ts';
 import type { Leftover } from '../../record/offers.ts';
 import type { ApprovalRecord, Ending, InboxItem, SaidText } from '../../record/thread-record.ts';
+import { noteFailure } from '../../record/waiting.ts';
 import { detailsOf, withDetails } from '../../turn/details.ts';
 import { isGoodStopReason, type TurnState } from '../../turn/fold.ts';
 import { addNotify } from '../../turn/notify.ts';
@@ -193,7 +194,8 @@ export function finish(work: Work, how: Ending, left: Leftover | null): void {
   const offer = offeringAtEnd(work, left);
   change(work, (record) => {
     const closed = changeTurn(closeApprovals(offer(record), turn.id, 'turn_over', now), ended);
-    return details ? withDetails(closed, details.ref) : closed;
+    const noted = noteFailure(closed, turn, ending, now);
+    return details ? withDetails(noted, details.ref) : noted;
   });
   log(work, 'info', { turn: turn.id, outcome: ending.outcome, durationMs: ending.durationMs }, 'turn ended');
   settle(work);
