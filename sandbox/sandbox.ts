@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
@@ -54,6 +54,8 @@ export interface Sandbox {
 }
 
 const TOKEN = 'sandbox-letta-token';
+/** What cannot be set in the environment. */
+const POLICY = 'reactions: { eyes: "Look at this." }\n';
 
 /** A small Slack, a scripted Letta and the unchanged bridge between them, on loopback. */
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
@@ -78,7 +80,10 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       ? { SLACK_APP_TOKEN: slack.tokens.app }
       : { SLACK_SIGNING_SECRET: slack.signingSecret, PORT: String(http) };
   const folder = mkdtempSync(join(tmpdir(), 'bridge-sandbox-'));
+  const policy = join(folder, 'policy.yml');
+  writeFileSync(policy, POLICY);
   const env = {
+    POLICY: policy,
     SLACK_API_URL: slack.url,
     SLACK_BOT_TOKEN: slack.tokens.bot,
     ...slackEnv,
@@ -199,14 +204,15 @@ async function startLetta(
 
 const manifest = z.object({
   features: z.object({ shortcuts: z.array(z.object({ name: z.string(), callback_id: z.string() })) }),
-  oauth_config: z.object({ scopes: z.object({ bot: z.array(z.string()) }) }),
+  oauth_config: z.object({ scopes: z.object({ bot: z.array(z.string()), bot_optional: z.array(z.string()) }) }),
   settings: z.object({ event_subscriptions: z.object({ bot_events: z.array(z.string()) }) }),
 });
 
 /** Installs the app with the manifest's scopes and events, so that a missing one shows in the sandbox. */
 function readManifest(agent: boolean): { scopes: string[]; events: string[]; shortcuts: Shortcut[] } {
   const read = manifest.parse(parse(readFileSync(new URL('../manifest.yml', import.meta.url), 'utf8')));
-  const { bot } = read.oauth_config.scopes;
+  const { bot: needed, bot_optional: optional } = read.oauth_config.scopes;
+  const bot = [...needed, ...optional];
   const { bot_events } = read.settings.event_subscriptions;
   const shortcuts = read.features.shortcuts.map(({ name, callback_id: callbackId }) => ({ name, callbackId }));
   if (!agent) return { scopes: bot, events: bot_events, shortcuts };

@@ -46,6 +46,7 @@ import { honourRetryAfter } from './slack/api/retry-after.ts';
 import type { SlackApi } from './slack/api/slack-api.ts';
 import type { Uploader } from './slack/api/uploader.ts';
 import { createHistory, type HistoryTier } from './slack/inbound/history.ts';
+import { createMessageReader } from './slack/inbound/message-reader.ts';
 import { createThreadReader } from './slack/inbound/thread-reader.ts';
 import { readNews } from './slack/outbox/news.ts';
 import { createSurface } from './slack/outbox/surface.ts';
@@ -258,6 +259,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
     }),
     notifyTimes,
     feedback: new FeedbackBook({ choices, clock, team: identity.teamId, keptMs: feedbackKeptMs }),
+    reader: parts.past && createMessageReader({ api, identity, tier: parts.past.tier, meter }),
     checks: parts.checks,
     agents: letta.agents,
     ...(moves && { channels: new ChannelMoves({ moves, workers, log }) }),

@@ -83,6 +83,8 @@ const EVENTS: Record<string, { scopes: string[]; type: string }> = {
   'message.groups': { scopes: ['groups:history'], type: 'message' },
   'message.im': { scopes: ['im:history'], type: 'message' },
   'message.mpim': { scopes: ['mpim:history'], type: 'message' },
+  reaction_added: { scopes: ['reactions:read'], type: 'reaction_added' },
+  reaction_removed: { scopes: ['reactions:read'], type: 'reaction_removed' },
 };
 
 /** They classify methods, called or not. */
@@ -124,7 +126,7 @@ describe('manifest.yml', () => {
     const { bot_optional: optional } = manifest.oauth_config.scopes;
     expect([...granted, ...optional].sort()).toEqual([...needed].sort());
     // Whoever installs the app may leave these out.
-    expect(optional).toEqual(['users:read.email']);
+    expect(optional).toEqual(['reactions:read', 'users:read.email']);
     expect(granted).toEqual([...new Set(granted)].sort());
   });
 

@@ -46,7 +46,8 @@ const EMOJI: Readonly<Record<string, string>> = {
   zap: '⚡',
 };
 
-export const REACTIONS = ['eyes', '+1', 'white_check_mark', 'x', 'tada', 'heart'] as const;
+/** Those that the tools of a message offer come first. */
+export const REACTIONS = ['eyes', '+1', '-1', 'white_check_mark', 'tada', 'heart'] as const;
 
 export function emoji(name: string): string {
   return EMOJI[name] ?? `:${name}:`;

@@ -71,10 +71,11 @@ export interface InboundMessage {
   unread?: true;
   files: FileRef[];
   /**
-   * Set when it was typed into a dialog, so that Slack has no such message. `about`: what it asks about, which goes along
-   * as context. `startsThread`: whether `threadTs` is a message without replies yet.
+   * Set when it was typed into a dialog or comes of a reaction, so that Slack has no such message. `to`: the message that
+   * it is about. `about`: what that one says, which goes along as context. `startsThread`: whether `threadTs` is a message
+   * without replies yet. `emoji`: of the reaction.
    */
-  asked?: { about: InboundMessage | null; startsThread: boolean } | undefined;
+  asked?: { to: SlackTs; about: InboundMessage | null; startsThread: boolean; emoji?: string } | undefined;
   /** Whether its own words mention the bot, outside quotes and code; event types are not trusted for this. */
   mentionsBot: boolean;
 }
@@ -215,6 +216,29 @@ export interface InboundQuestion extends Omit<InboundAsk, 'message'> {
   text: string;
 }
 
+/** Somebody reacted to a message with an emoji, or took the reaction back. */
+export interface InboundReaction {
+  kind: 'added' | 'removed';
+  team: TeamId;
+  channel: ChannelId;
+  /** As far as the channel's id tells: it may be a group direct message. */
+  channelKind: ChannelKind;
+  /** As of an {@link InboundMessage}. */
+  external: boolean | null;
+  /** Of the message that they reacted to. */
+  ts: SlackTs;
+  /** Whether that message is the bridge's own. */
+  isOurs: boolean;
+  /** Without colons and skin tone, the same for all names that Slack has for it. */
+  emoji: string;
+  user: UserId;
+  /** When they did it, by Slack's clock. */
+  at: SlackTs;
+}
+
+/** What became of a reaction. `noted`, `taken_back`: as feedback on an answer; otherwise as of a message. */
+export type ReactionOutcome = MessageOutcome | { outcome: 'noted' | 'taken_back' | 'withdrawn' };
+
 /** The bot joined a channel. */
 export interface InboundJoin {
   team: TeamId;
@@ -298,7 +322,16 @@ export type RevisionOutcome =
   | { outcome: 'began'; as: MessageOutcome['outcome'] };
 
 /** The kind of an inbound event, for the log and the metrics. */
-export type InboundKind = 'message' | 'revision' | 'click' | 'modal' | 'command' | 'home' | 'channel' | 'event';
+export type InboundKind =
+  | 'message'
+  | 'reaction'
+  | 'revision'
+  | 'click'
+  | 'modal'
+  | 'command'
+  | 'home'
+  | 'channel'
+  | 'event';
 
 /** The thread in which public answers to a message are posted. */
 export function addressOf({ team, channel, channelKind, ts, threadTs }: InboundMessage): ThreadAddress {

@@ -12,6 +12,7 @@ import type { AuditEntry } from './approvals/audit-entry.ts';
 import type { ChannelId, MessageKey, SlackTs, TeamId, ThreadKey, Token, TurnId, UserId } from './ids.ts';
 import type {
   ActionOutcome,
+  ChannelKind,
   FileRef,
   InboundAsk,
   InboundChannelChange,
@@ -21,9 +22,11 @@ import type {
   InboundJoin,
   InboundMessage,
   InboundQuestion,
+  InboundReaction,
   InboundRevision,
   InboundSessionStop,
   MessageOutcome,
+  ReactionOutcome,
   RevisionOutcome,
   SubmissionOutcome,
   ThreadAddress,
@@ -333,6 +336,8 @@ export interface Intake {
   handleAsk(ask: InboundAsk): Promise<ActionOutcome>;
   /** Resolves when the question is on disk, or was refused. */
   handleQuestion(question: InboundQuestion): Promise<SubmissionOutcome>;
+  /** Resolves when what the reaction starts or says is on disk, or it does neither. */
+  handleReaction(reaction: InboundReaction): Promise<ReactionOutcome>;
   /** Welcomes a channel that the bot joined, once, or tells who invited it what is missing. */
   handleJoin(join: InboundJoin): Promise<void>;
   /** Resolves when the channel's threads are stored under its new id. */
@@ -440,6 +445,25 @@ export interface ThreadReader {
   readThread(address: ThreadAddress, query: PastQuery): Promise<ThreadPast>;
   /** Never rejects. */
   readLinked(query: LinkQuery): Promise<LinkedPast>;
+}
+
+/** A single message of Slack. */
+export interface FoundMessage {
+  /** The root of its thread; `null`: it is at top level. */
+  threadTs: SlackTs | null;
+  /** As far as the channel's id tells. */
+  channelKind: ChannelKind;
+  /** What a person or a bot says in it; `null`: it is ours, or nobody says anything. */
+  message: InboundMessage | null;
+  /** Set when it is ours: what it is, and which turn it belongs to. */
+  own: { kind: OwnKind; turn: string | null } | null;
+  /** Who reacted how; `isComplete`: whether Slack names all of them. */
+  reactions: readonly { emoji: string; users: readonly UserId[]; isComplete: boolean }[];
+}
+
+export interface MessageReader {
+  /** `null`: Slack has no such message for us. Rejects when Slack cannot be asked now. */
+  readMessage(channel: ChannelId, ts: SlackTs): Promise<FoundMessage | null>;
 }
 
 // ---- storage -----------------------------------------------------------------------------------

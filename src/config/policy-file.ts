@@ -8,6 +8,7 @@ import {
   type TurnLimits,
 } from '../bridge/access/policy.ts';
 import { problemOfRule } from '../bridge/approvals/auto-approval/rules.ts';
+import { emojiName } from '../bridge/text/emoji-name.ts';
 import * as check from './checks.ts';
 
 /** The contents of a policy file; parts that the file leaves out are left out here. */
@@ -53,6 +54,34 @@ const rules = z.array(
   'is not a list of rules → Write it like ["Bash(npm test)"].',
 );
 
+/** Words of the policy that an emoji stands for. */
+const REACTION_CHARACTERS = 1_000;
+const MOST_REACTIONS = 20;
+const reactions = z
+  .record(
+    z.string(),
+    z
+      .string('is not text → Write what the agent is asked, in quotes.')
+      .trim()
+      .min(1, 'is empty → Write what the agent is asked, or remove it.')
+      .max(REACTION_CHARACTERS, `is longer than ${REACTION_CHARACTERS} characters → Shorten it.`),
+    expectObject('a list of emoji → Write it like {eyes: "Look at this."}.'),
+  )
+  .transform((given, context) => {
+    const names = Object.entries(given).map(([name, prompt]) => [name, emojiName(name), prompt] as const);
+    const read = new Map<string, string>();
+    const refuse = (name: string, message: string) => context.addIssue({ code: 'custom', path: [name], message });
+    for (const [name, emoji, prompt] of names) {
+      if (emoji === null)
+        refuse(name, 'is not the name of an emoji → Write it as in Slack, without colons, like eyes.');
+      else if (read.has(emoji)) refuse(name, `is the same emoji as another one (${emoji}) → Remove one of them.`);
+      else read.set(emoji, prompt);
+    }
+    if (names.length > MOST_REACTIONS)
+      context.addIssue({ code: 'custom', message: `has more than ${MOST_REACTIONS} emoji → Remove the others.` });
+    return Object.fromEntries(read);
+  });
+
 const behaviour = {
   listen: z
     .enum(['mention', 'thread', 'all'], 'must be mention, thread or all → Use thread if you are not sure.')
@@ -67,6 +96,7 @@ const behaviour = {
   self_approval: word(check.allowOrDeny, 'allow', 'deny').optional(),
   subagents: z.enum(['allow', 'admins'], 'is neither allow nor admins → Write allow or admins.').optional(),
   auto_approve: rules.optional(),
+  reactions: reactions.optional(),
 };
 
 const behaviourObject = z.object(behaviour);
@@ -292,7 +322,7 @@ function readChannels(
 
 function settingsIn(read: z.output<typeof behaviourObject>): Partial<PlaceSettings> {
   const { listen, context, verbosity, show_reasoning, permissions, approvers } = read;
-  const { self_approval, subagents, auto_approve } = read;
+  const { self_approval, subagents, auto_approve, reactions } = read;
   return {
     ...(listen && { listen }),
     ...(context && { context }),
@@ -303,6 +333,7 @@ function settingsIn(read: z.output<typeof behaviourObject>): Partial<PlaceSettin
     ...(self_approval !== undefined && { selfApproval: self_approval }),
     ...(subagents && { subagents: subagents === 'allow' }),
     ...(auto_approve && { autoApprove: auto_approve }),
+    ...(reactions && { reactions }),
   };
 }
 

@@ -34,7 +34,7 @@ export async function checkAtStart(parts: AtStartParts): Promise<void> {
     await checkClock(slack, logFinding);
     const bot = await checkBot(slack, logFinding);
     if (bot !== null) {
-      checkScopes({ manifest }, bot.scopes, logFinding);
+      checkScopes(slack, bot.scopes, logFinding);
       await checkChannels(parts, bot, config.policy.channels.ids.slice(0, CHANNELS), logFinding);
     }
     await checkLetta(config, { ...parts, fetch: globalThis.fetch, dial: createSocketDialer(clock) }, logFinding);

@@ -100,7 +100,7 @@ async function checkSlack(
   await checkClock(slack, addFinding);
   const bot = await checkBot(slack, addFinding);
   if (bot === null) return null;
-  checkScopes(parts, bot.scopes, addFinding);
+  checkScopes(slack, bot.scopes, addFinding);
   const reachable =
     mode.kind === 'http' || (await checkAppToken({ appApi: apiOf(mode.appToken), bot, config }, addFinding));
   const channels = await checkChannels(slack, bot, config.policy.channels.ids, addFinding);

@@ -51,6 +51,22 @@ export const SCOPES: Readonly<Record<string, Scope>> = {
   'users:read': { without: 'the bridge cannot check who may use the agent', breaks: always },
 };
 
+/** Bot scopes that whoever installs the app may leave out. `wanted`: whether this policy needs it for a feature. */
+const OPTIONAL: Readonly<Record<string, { without: string; wanted(policy: Policy): boolean }>> = {
+  'reactions:read': {
+    without: 'the reactions that the policy names ask the agent nothing',
+    wanted: ({ defaults, places }) =>
+      [defaults, ...places.values()].some(({ reactions = {} }) => Object.keys(reactions).length > 0),
+  },
+};
+
+/** Optional scopes that this policy needs for a feature, and the token lacks. */
+export function missingOptional(scopes: readonly string[], policy: Policy): string[] {
+  return Object.entries(OPTIONAL).flatMap(([name, { wanted }]) =>
+    !scopes.includes(name) && wanted(policy) ? [name] : [],
+  );
+}
+
 export interface MissingScopes {
   /** Without these the bridge cannot work under this policy. */
   breaking: string[];
@@ -67,12 +83,12 @@ export function missingScopes(
   const [breaking, lesser] = [true, false].map((wanted) =>
     missing.filter(([, { breaks }]) => (breaks?.(policy, kinds) ?? false) === wanted).map(([name]) => name),
   );
-  return { breaking: breaking ?? [], lesser: lesser ?? [] };
+  return { breaking: breaking ?? [], lesser: [...(lesser ?? []), ...missingOptional(scopes, policy)] };
 }
 
 /** What does not work without them, for people. */
 export function describeMissing(names: readonly string[]): string {
-  return names.flatMap((name) => SCOPES[name]?.without ?? []).join('; ');
+  return names.flatMap((name) => (SCOPES[name] ?? OPTIONAL[name])?.without ?? []).join('; ');
 }
 
 /** Ask for the kind of at most this many channels: each costs a Slack call, at the busiest moment. */

@@ -17,6 +17,7 @@ import { createHttpTransport } from '../slack/receiver/http.ts';
 import { createSocketTransport } from '../slack/receiver/socket.ts';
 import type { Accept, Transport } from '../slack/receiver/transport.ts';
 import { type AddFinding, fine, trouble } from './report.ts';
+import { describeMissing, missingOptional } from './scopes.ts';
 
 export interface SlackParts {
   config: Config;
@@ -71,7 +72,7 @@ function tokenTrouble(refused: 'bot_token_refused' | 'app_token_refused', error:
 
 /** Compares the token's scopes with the manifest's. */
 export function checkScopes(
-  { manifest }: Pick<SlackParts, 'manifest'>,
+  { manifest, config }: Pick<SlackParts, 'manifest' | 'config'>,
   scopes: readonly string[],
   addFinding: AddFinding,
 ): void {
@@ -82,6 +83,10 @@ export function checkScopes(
   if (missing.length > 0) addFinding(trouble('scopes_missing', { scopes: missing.join(', ') }));
   const unread = missing.filter((scope) => scope.endsWith(':history'));
   if (unread.length > 0) addFinding(trouble('threads_unread', { scopes: unread.join(', ') }));
+  const optional = missingOptional(scopes, config.policy);
+  if (optional.length > 0) {
+    addFinding(trouble('scopes_wanted', { scopes: optional.join(', '), without: describeMissing(optional) }));
+  }
   if (missing.length === 0) addFinding(fine('scopes', `all ${bot.length} that the bridge needs`));
   if (extra.length > 0) addFinding(trouble('scopes_extra', { scopes: extra.join(', ') }));
 }

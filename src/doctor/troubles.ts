@@ -66,6 +66,12 @@ export const TROUBLES = {
     says: 'Without {scopes} the agent does not see threads and missed messages there',
     fix: 'Add it under OAuth & Permissions, Bot Token Scopes, then click Reinstall to Workspace; or set context: off in the policy file.',
   },
+  scopes_wanted: {
+    check: 'scopes',
+    level: 'warn',
+    says: 'The bot token lacks {scopes}: {without}',
+    fix: 'Add it under OAuth & Permissions, Bot Token Scopes (or paste manifest.yml under App Manifest), then click Reinstall to Workspace; or remove it from the policy file.',
+  },
   scopes_extra: {
     check: 'scopes',
     level: 'warn',

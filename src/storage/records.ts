@@ -83,6 +83,7 @@ const inboxItem = z.strictObject({
   botName: text.optional(),
   own: z.enum(['answer', 'card', 'notice']).optional(),
   outsider: z.literal(true).optional(),
+  about: z.strictObject({ ts: text, emoji: text.optional() }).optional(),
 });
 
 const known = z.strictObject({ upTo: text.nullable(), also: z.array(text) });
@@ -275,6 +276,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     // Older records have at most one, without a list.
     late: z.union([z.array(lateEnd), lateEnd.transform((only) => [only])]).optional(),
     details: z.array(z.strictObject({ token, turn: turnId, at: time })).optional(),
+    reacted: z.array(z.strictObject({ to: text, user: text, emoji: text })).optional(),
     // Records from before offers existed have none.
     offers: z.array(offer).default([]),
     botsInARow: z.number().int().nonnegative().optional(),

@@ -153,6 +153,7 @@ describe('loadConfig', () => {
       selfApproval: false,
       subagents: false,
       autoApprove: [],
+      reactions: {},
       binding: null,
     });
     expect(policy.admins).toEqual({ ids: ['U03CARA'], groups: [] });

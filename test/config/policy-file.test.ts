@@ -27,6 +27,22 @@ function problemsOf(text: string | null, env: Record<string, string> = ENV): str
 }
 
 describe('a policy file', () => {
+  it('says what reactions ask, under one name for each emoji', () => {
+    const text = 'users: [members]\nchannels:\n  C01GEN:\n  C02ENG: { reactions: {} }\n';
+    const policy = policyOf(`${text}reactions: { ":eyes:": Look at this., thumbsup: Do it. }\n`);
+    expect(settingsOf(policy, 'C01GEN').reactions).toEqual({ eyes: 'Look at this.', '+1': 'Do it.' });
+    expect(settingsOf(policy, 'C02ENG').reactions).toEqual({});
+    expect(settingsOf(policyOf(text), 'C01GEN').reactions).toEqual({});
+    expect(problemsOf(`${text}reactions: { two words: x, eyes: "", "+1": a, thumbsup: b }\n`)).toEqual([
+      expect.stringContaining('reactions.eyes is empty'),
+    ]);
+    expect(problemsOf(`${text}reactions: { two words: x, "+1": a, thumbsup: b }\n`)).toEqual([
+      expect.stringContaining('reactions.two words is not the name of an emoji'),
+      expect.stringContaining('reactions.thumbsup is the same emoji as another one (+1)'),
+    ]);
+    expect(problemsOf(`${text}reactions: [eyes]\n`)[0]).toContain('Write it like {eyes: "Look at this."}.');
+  });
+
   it('sets people, places and behaviour; settings give the defaults', () => {
     const policy = policyOf(
       `users: [members, U04GUEST, S01ONCALL]

@@ -300,6 +300,16 @@ describe.concurrent('doctor’s look at Slack', () => {
     expect(exitCode(report)).toBe(1);
   });
 
+  it('remarks on an optional scope only where the policy needs it', async (context) => {
+    const { examine } = await ward(context);
+    expect(troublesOf(await examine())).not.toContain('scopes_wanted');
+    const POLICY = join(temporaryFolder(context), 'policy.yml');
+    writeFileSync(POLICY, 'reactions: { eyes: Look at this. }\n');
+    const report = await examine({ env: { POLICY } });
+    expect(named(report, 'scopes_wanted')?.text).toContain('lacks reactions:read: the reactions that the policy names');
+    expect(exitCode(report)).toBe(0);
+  });
+
   it('remarks on unused scopes, except those for agents and setup', async (context) => {
     const { examine } = await ward(context, { scopes: [...SCOPES, 'assistant:write', 'files:remote'] });
     const report = await examine();

@@ -8,9 +8,11 @@ import type {
   InboundJoin,
   InboundMessage,
   InboundQuestion,
+  InboundReaction,
   InboundRevision,
   InboundSessionStop,
   MessageOutcome,
+  ReactionOutcome,
   RevisionOutcome,
   SubmissionOutcome,
 } from '../../src/bridge/inbound.ts';
@@ -93,6 +95,14 @@ export class RecordingIntake implements Intake {
   async handleChannelChange(change: InboundChannelChange): Promise<void> {
     this.channelChanges.push(change);
     this.#failIfAsked();
+  }
+
+  readonly reactions: InboundReaction[] = [];
+
+  async handleReaction(reaction: InboundReaction): Promise<ReactionOutcome> {
+    this.reactions.push(reaction);
+    this.#failIfAsked();
+    return { outcome: 'accepted' };
   }
 
   readonly asks: InboundAsk[] = [];

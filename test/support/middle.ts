@@ -10,6 +10,7 @@ import type {
   StoredRuntime,
 } from '../../src/bridge/agent-event.ts';
 import type { AuditEntry } from '../../src/bridge/approvals/audit-entry.ts';
+import { FeedbackBook } from '../../src/bridge/commands/feedback.ts';
 import {
   type MessageKey,
   makeMessageKey,
@@ -33,6 +34,7 @@ import type {
   DeviceFile,
   Log,
   MessageAddress,
+  MessageReader,
   People,
   Random,
   Recordings,
@@ -399,6 +401,7 @@ export interface Middle {
   people: { failing: number; kinds: Record<string, PersonKind>; gate: Promise<void> | null };
   /** The members of each user group; `failing`: Slack does not answer. */
   groups: { members: Record<string, string[]>; failing: boolean };
+  feedback: FeedbackBook | null;
   readonly connection: HandConnection;
   intake: BridgeIntake;
   workers: ThreadWorkers;
@@ -466,6 +469,10 @@ export interface MiddleOptions {
   recordings?: Recordings;
   /** How threads are read, and how many messages go along; left out: they are not read. */
   past?: PastOptions;
+  /** Single messages of Slack; left out: none can be read. */
+  reader?: MessageReader;
+  /** Whether what people think of answers is noted. */
+  hasFeedback?: boolean;
   /** Left out: a log that drops everything. */
   log?: Log;
   /** The directory of people; left out: the ids say who is a guest, external or a bot. */
@@ -518,6 +525,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
   const audit = new MapAudit();
   const spoken: ThreadKey[] = [];
   const onSpoken = (key: ThreadKey) => void spoken.push(key);
+  const feedback = options.hasFeedback ? new FeedbackBook({ choices, clock, team: TEAM, keptMs: 86_400_000 }) : null;
   const build = () => {
     const { staleAfterMs } = options;
     const bindings = new Bindings({ policies, choices, log });
@@ -526,6 +534,8 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
       details: options.details,
       recordings: options.recordings,
       past: options.past,
+      reader: options.reader,
+      ...(feedback && { feedback }),
       threads,
       surface: options.surface?.(clock) ?? surface,
       people: { ...known, getPerson: person },
@@ -562,6 +572,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
     policy,
     people: directory,
     groups: userGroups,
+    feedback,
     spoken,
     get connection() {
       const last = connections.at(-1);

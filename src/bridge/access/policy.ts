@@ -59,6 +59,8 @@ export interface PlaceSettings {
   subagents: boolean;
   /** Rules that approve requests without a person. */
   autoApprove: readonly string[];
+  /** What a reaction asks the agent about the message, by the emoji's name (`emojiName`). */
+  reactions: Readonly<Record<string, string>>;
   binding: Binding | null;
 }
 
@@ -141,6 +143,7 @@ export const closedPolicy: Policy = {
     selfApproval: true,
     subagents: false,
     autoApprove: [],
+    reactions: {},
     binding: null,
   },
   places: new Map(),

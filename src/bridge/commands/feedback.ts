@@ -45,6 +45,26 @@ export class FeedbackBook {
     return saved;
   }
 
+  /** Forgets what this person said about the turn, if it was that. Resolves with whether it was, when it is on disk. */
+  async takeBack({ turn, user, verdict }: Pick<Feedback, 'turn' | 'user' | 'verdict'>): Promise<boolean> {
+    let wasSaid = false;
+    const saved = this.#saving.then(async () => {
+      const all = await this.list();
+      const others = all.filter((each) => each.user !== user || each.turn !== turn || each.verdict !== verdict);
+      wasSaid = others.length < all.length;
+      if (wasSaid) await this.#parts.choices.set(this.#name, JSON.stringify(others));
+    });
+    this.#saving = saved.catch(() => undefined);
+    await saved;
+    return wasSaid;
+  }
+
+  /** Whether this person said that about the turn. */
+  async hasSaid({ turn, user, verdict }: Pick<Feedback, 'turn' | 'user' | 'verdict'>): Promise<boolean> {
+    await this.#saving;
+    return (await this.list()).some((each) => each.user === user && each.turn === turn && each.verdict === verdict);
+  }
+
   /** Oldest first; none that is older than it is kept. */
   async list(): Promise<Feedback[]> {
     const { clock, choices, keptMs } = this.#parts;

@@ -103,7 +103,7 @@ export class Asks {
       ],
       files: [],
       mentionsBot: true,
-      asked: { about: this.#about.get(askedTs) ?? null, startsThread: threadTs === null },
+      asked: { to: ts, about: this.#about.get(askedTs) ?? null, startsThread: threadTs === null },
     };
   }
 

@@ -20,7 +20,8 @@ import {
   stateOfMessage,
   withdrawMessage,
 } from '../record/message-state.ts';
-import type { ThreadRecord } from '../record/thread-record.ts';
+import { findReaction, forgetReaction } from '../record/reacted.ts';
+import type { ReactionMark, ThreadRecord } from '../record/thread-record.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import { isBlankText, noNames, spansText } from '../turn/prompt.ts';
 import { HEARD } from '../words/messages.ts';
@@ -164,7 +165,7 @@ export class RevisionDesk {
       await this.#unseen.markHandled(deleted.key);
       return ignored('not_taken_in');
     }
-    if (record && where === 'running') return this.#offerStop(record, deleted);
+    if (record && where === 'running') return this.#offerStop(record, deleted, HEARD.deletedRuns);
     if (!WAITS.has(where)) return ignored('ran_already');
     return this.#withdrawMessage(key, deleted.key);
   }
@@ -180,12 +181,28 @@ export class RevisionDesk {
     return { outcome: 'withdrawn' };
   }
 
+  /** A reaction that was taken back asks nothing, if it can still be withdrawn. */
+  async takeBackReaction(key: ThreadKey, mark: ReactionMark, place: InboundMessage): Promise<RevisionOutcome> {
+    const { threads, workers } = this.#parts;
+    const record = await threads.load(key);
+    const item = record && findReaction(record, mark);
+    if (!record || !item) return ignored('not_waiting');
+    if (stateOfMessage(record, item.key) === 'running')
+      return this.#offerStop(record, { ...place, user: mark.user }, HEARD.takenBackRuns);
+    const outcome = await this.#withdrawMessage(key, item.key);
+    if (outcome.outcome === 'withdrawn') await workers.store(key, (now) => now && forgetReaction(now, mark));
+    return outcome;
+  }
+
   /** Offers the author a Stop button instead of stopping the turn, because others may wait for its answer. */
-  async #offerStop(record: ThreadRecord, deleted: Deleted): Promise<RevisionOutcome> {
+  async #offerStop(
+    record: ThreadRecord,
+    deleted: Pick<InboundMessage, 'team' | 'channel' | 'threadTs' | 'user' | 'asked'>,
+    text: string,
+  ): Promise<RevisionOutcome> {
     const { turn } = record;
     if (!turn || turn.stoppedBy) return ignored('stopped_already');
-    const text = HEARD.deletedRuns;
-    this.#parts.notices.whisper(placeOf(deleted), deleted.user, text, turn.stopToken);
+    this.#parts.notices.whisper(placeOf({ ...deleted, asked: undefined }), deleted.user, text, turn.stopToken);
     return { outcome: 'asked' };
   }
 

@@ -1,9 +1,10 @@
-import type { FeedbackBook } from '../commands/feedback.ts';
-import type { ThreadKey } from '../ids.ts';
+import type { Feedback, FeedbackBook } from '../commands/feedback.ts';
+import type { ThreadKey, TurnId } from '../ids.ts';
 import {
   type ActionOutcome,
   type InboundClick,
   type InboundForm,
+  type ReactionOutcome,
   type Refused,
   refused,
   type SubmissionOutcome,
@@ -11,6 +12,19 @@ import {
 import type { Metrics, Threads } from '../ports.ts';
 import { FEEDBACK_OVER, FEEDBACK_THANKS } from '../words/feedback.ts';
 import type { Notices } from './notices.ts';
+
+/** A reaction on an answer, and whether one of the other kind by the same person is there. */
+export interface Reacted {
+  verdict: Feedback['verdict'];
+  isThere: boolean;
+  isOtherThere: boolean;
+  isNew: boolean;
+}
+
+/** What a reaction on an answer says of it; `null`: nothing. */
+export function verdictOf(emoji: string): Feedback['verdict'] | null {
+  return emoji === '+1' ? 'good' : emoji === '-1' ? 'bad' : null;
+}
 
 export interface FeedbackDeskParts {
   threads: Pick<Threads, 'load'>;
@@ -51,6 +65,31 @@ export class FeedbackDesk {
     const words = texts[0]?.trim() || null;
     await book.note({ thread: key, turn, user: actor.user, verdict: 'bad', words });
     return { result: 'decided' };
+  }
+
+  /**
+   * Notes a reaction on an answer, as a click would, or takes it back: then a reaction of the other kind counts that is
+   * still there. Resolves when it is on disk.
+   * @param isThere whether Slack shows the reaction now; `isNew`: whether it was added, not removed
+   */
+  async react(
+    about: Pick<Feedback, 'thread' | 'user'> & { turn: string },
+    { verdict, isThere, isOtherThere, isNew }: Reacted,
+  ): Promise<ReactionOutcome> {
+    const { book, metrics } = this.#parts;
+    if (!book) return { outcome: 'ignored', reason: 'feedback_is_off' };
+    const given = { ...about, turn: about.turn as TurnId };
+    if (isThere !== isNew) return { outcome: 'ignored', reason: 'overtaken' };
+    if (isThere) {
+      // Delivered again, it must not wipe the words that were added since.
+      if (await book.hasSaid({ ...given, verdict })) return { outcome: 'repeated' };
+      await book.note({ ...given, verdict, words: null });
+      metrics?.count('feedback', { verdict });
+      return { outcome: 'noted' };
+    }
+    if (!(await book.takeBack({ ...given, verdict }))) return { outcome: 'ignored', reason: 'not_noted' };
+    if (isOtherThere) await book.note({ ...given, verdict: verdict === 'good' ? 'bad' : 'good', words: null });
+    return { outcome: 'taken_back' };
   }
 
   async #findTurn(key: ThreadKey, token: string) {

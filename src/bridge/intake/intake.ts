@@ -29,9 +29,11 @@ import {
   type InboundJoin,
   type InboundMessage,
   type InboundQuestion,
+  type InboundReaction,
   type InboundRevision,
   type InboundSessionStop,
   type MessageOutcome,
+  type ReactionOutcome,
   type Refused,
   type RevisionOutcome,
   refused,
@@ -39,7 +41,19 @@ import {
   type ThreadAddress,
 } from '../inbound.ts';
 import type { Person } from '../person.ts';
-import type { Audit, Clock, Intake, Log, Metrics, People, Random, Surface, Threads, UserGroups } from '../ports.ts';
+import type {
+  Audit,
+  Clock,
+  Intake,
+  Log,
+  MessageReader,
+  Metrics,
+  People,
+  Random,
+  Surface,
+  Threads,
+  UserGroups,
+} from '../ports.ts';
 import { tasksOf } from '../record/tasks.ts';
 import { RefusedClicks } from '../thread/refused-clicks.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
@@ -53,6 +67,7 @@ import { FeedbackDesk } from './feedback-desk.ts';
 import { InboundLog, type LoggedOutcome } from './inbound-log.ts';
 import { MessageIntake } from './messages.ts';
 import { Notices } from './notices.ts';
+import { Reactions } from './reactions.ts';
 import type { RecentKeys } from './recent-keys.ts';
 import { MessageRetries } from './retries.ts';
 import { Welcomes } from './welcomes.ts';
@@ -89,6 +104,8 @@ export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents' | 'noti
   handled?: RecentKeys<MessageKey> | undefined;
   /** What people think of answers; left out: it is not noted. */
   feedback?: FeedbackBook | undefined;
+  /** Finds the thread of a message that somebody reacts to; left out: reactions do nothing. */
+  reader?: MessageReader | undefined;
   /** The channels that were welcomed; left out: none is. */
   welcomed?: RecentKeys<ChannelId> | undefined;
 }
@@ -109,6 +126,7 @@ export class BridgeIntake implements Intake {
   readonly #welcomes: Welcomes | null;
   readonly #asks: Asks;
   readonly #feedback: FeedbackDesk;
+  readonly #reactions: Reactions;
   readonly #outcomes: OutcomeLog;
   readonly #refusedClicks: RefusedClicks;
 
@@ -132,6 +150,14 @@ export class BridgeIntake implements Intake {
       notices: this.#notices,
     });
     this.#feedback = new FeedbackDesk({ ...parts, book: parts.feedback, notices: this.#notices });
+    this.#reactions = new Reactions({
+      ...parts,
+      door: this.#door,
+      notices: this.#notices,
+      feedback: this.#feedback,
+      handleMessage: (message) => this.#messages.handleMessage(message, false),
+      takeBack: (key, mark, message) => this.#messages.takeBackReaction(key, mark, message),
+    });
     this.#asks = new Asks({
       ...parts,
       door: this.#door,
@@ -200,6 +226,14 @@ export class BridgeIntake implements Intake {
   async handleQuestion(question: InboundQuestion): Promise<SubmissionOutcome> {
     const about = { modal: 'ask', user: question.actor.user, channel: question.channel };
     return this.#log.logOutcome('modal', about, this.#asks.takeQuestion(question), clickLogged);
+  }
+
+  async handleReaction(reaction: InboundReaction): Promise<ReactionOutcome> {
+    const { team, user, emoji } = reaction;
+    const channel = this.#parts.channels?.currentChannel(team, reaction.channel) ?? reaction.channel;
+    const done = this.#reactions.handleReaction({ ...reaction, channel });
+    const about = { message: makeMessageKey({ team, channel, ts: reaction.ts }), user, emoji, change: reaction.kind };
+    return this.#log.logOutcome('reaction', about, done, messageLogged);
   }
 
   async handleJoin(join: InboundJoin): Promise<void> {
@@ -390,7 +424,7 @@ function refusal({ notice, reason }: Extract<Verdict, { allowed: false }>): Answ
   return { text: notice, noted: { outcome: 'refused', reason } };
 }
 
-function messageLogged(outcome: MessageOutcome | RevisionOutcome): LoggedOutcome {
+function messageLogged(outcome: MessageOutcome | RevisionOutcome | ReactionOutcome): LoggedOutcome {
   return { outcome: outcome.outcome, ...('reason' in outcome && { reason: outcome.reason }) };
 }
 

@@ -21,7 +21,7 @@ import type { Log, Threads } from '../ports.ts';
 import { hasSeen, newRecord, noteMention } from '../record/inbox.ts';
 import { isContextOnly, type MessageState, stateOfMessage } from '../record/message-state.ts';
 import { markSeen, wasBeforeThread } from '../record/offers.ts';
-import { needsLetta, type ThreadRecord } from '../record/thread-record.ts';
+import { needsLetta, type ReactionMark, type ThreadRecord } from '../record/thread-record.ts';
 import type { Typed } from '../thread/core/clicks.ts';
 import { isBlankText, noNames, spansText } from '../turn/prompt.ts';
 import { SEND_AGAIN_THEN } from '../words/access.ts';
@@ -103,6 +103,11 @@ export class MessageIntake {
     return this.#perThread.run(threadOf(message), () => this.#processMessage(message, false, now));
   }
 
+  /** Resolves when what a reaction asked is withdrawn, or its author was offered to stop it. */
+  takeBackReaction(key: ThreadKey, mark: ReactionMark, message: InboundMessage): Promise<RevisionOutcome> {
+    return this.#perThread.run(key, () => this.#revisions.takeBackReaction(key, mark, message));
+  }
+
   /** Resolves when the change is on disk or needs not be. */
   handleRevision(revision: InboundRevision): Promise<RevisionOutcome> {
     const key = threadOfRevision(revision);
@@ -144,7 +149,8 @@ export class MessageIntake {
       // Do not refuse what catch-up found: the refusal may have been told in its time, and nothing of it is on disk. A bot
       // sees no ephemeral message.
       const isHeard = relevance === 'speak' || command !== null;
-      if (!isHeard || caughtUp || message.bot) return { outcome: 'ignored', reason: verdict.reason };
+      if (!isHeard || caughtUp || message.bot || message.asked?.emoji !== undefined)
+        return { outcome: 'ignored', reason: verdict.reason };
       if (!this.#claimMessage(message.key)) return { outcome: 'repeated' };
       // At top level without `thread_ts`: an ephemeral reply in a thread that does not exist yet is invisible.
       if (command || this.#mayPostRefusal(message))
@@ -256,7 +262,8 @@ export class MessageIntake {
     relevance: Relevance,
     record: ThreadRecord | null,
   ): ParsedCommand | null {
-    if (message.bot) return null;
+    // The words of a reaction are the policy's.
+    if (message.bot || message.asked?.emoji !== undefined) return null;
     if (saysStop(message.spans, this.#parts.botUser)) {
       const isMarked = text.startsWith('!');
       const runs = record !== null && needsLetta(record);
@@ -313,7 +320,7 @@ export class MessageIntake {
     person: Person,
   ): Promise<Typed> {
     const asks = record?.approvals.some(({ state }) => state.state === 'open') ?? false;
-    if (!asks || message.bot || relevance !== 'speak') return 'nothing';
+    if (!asks || message.bot || message.asked?.emoji !== undefined || relevance !== 'speak') return 'nothing';
     const typed = await this.#parts.workers.get(key).typed(message, person);
     const notice = typed === 'points' ? HEARD.points : typed === 'unreachable' ? HEARD.unreachable : null;
     if (notice !== null) {

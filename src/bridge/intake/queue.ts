@@ -3,9 +3,18 @@ import type { PolicyBook } from '../access/policy.ts';
 import { type MessageKey, makeToken, type ThreadKey } from '../ids.ts';
 import { addressOf, type InboundMessage, type MessageOutcome, placeOf } from '../inbound.ts';
 import type { Clock, Random } from '../ports.ts';
-import { acceptMessage, addContext, hasSeen, newRecord, noteMention, toInboxItem } from '../record/inbox.ts';
-import { forgetContextOnly } from '../record/message-state.ts';
+import {
+  acceptMessage,
+  addContext,
+  addContextAgain,
+  hasSeen,
+  newRecord,
+  noteMention,
+  toInboxItem,
+} from '../record/inbox.ts';
+import { forgetContextOnly, type MessageState, stateOfMessage } from '../record/message-state.ts';
 import { ageOf, countHeld, holdLateMessage, markSeen } from '../record/offers.ts';
+import { hasAsked, noteReaction } from '../record/reacted.ts';
 import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import { HEARD, ignoresBotsText, tooManyText } from '../words/messages.ts';
@@ -112,11 +121,14 @@ export class MessageQueue {
         const item: InboxItem = { ...toInboxItem(message, now), ...(askedAt !== undefined && { askedAt }) };
         const thread = withAbout(record ? withKind(record, message) : firstRecord(key, message, now), message, now);
         const known = askedAt === undefined ? thread : forgetContextOnly(thread, item.key);
-        placed = hasSeen(known, item.key)
-          ? { outcome: { outcome: 'repeated' }, record: null }
-          : relevance === 'context'
-            ? { outcome: { outcome: 'context' }, record: addContext(known, item) }
-            : this.#placeMessage(known, item, message.mentionsBot, permitFor);
+        placed =
+          hasSeen(known, item.key) || hasAsked(known, item)
+            ? { outcome: { outcome: 'repeated' }, record: null }
+            : relevance === 'context'
+              ? { outcome: { outcome: 'context' }, record: addContext(known, item) }
+              : this.#placeMessage(known, item, message.mentionsBot, permitFor);
+        if (placed.outcome.outcome === 'accepted' && placed.record)
+          placed = { ...placed, record: noteReaction(placed.record, item) };
         wasUnmuted = record?.muted === true && placed.record?.muted !== true;
         // Do not create a record just to refuse a message.
         return placed.outcome.outcome === 'refused' || placed.outcome.outcome === 'ignored'
@@ -217,11 +229,14 @@ function firstRecord(key: ThreadKey, message: InboundMessage, now: number): Thre
   return message.channelKind === 'im' && message.threadTs === null ? { ...record, headsUp: true } : record;
 }
 
-/** The thread, with the message that a dialog's question is about as context. */
+/** The thread, with the message that a dialog or a reaction asks about as context, unless it waits for its own turn. */
 function withAbout(record: ThreadRecord, { asked }: InboundMessage, now: number): ThreadRecord {
   const about = asked?.about ?? null;
-  return about === null || hasSeen(record, about.key) ? record : addContext(record, toInboxItem(about, now));
+  if (about === null || WAITS_ITSELF.has(stateOfMessage(record, about.key))) return record;
+  return addContextAgain(record, toInboxItem(about, now));
 }
+
+const WAITS_ITSELF: ReadonlySet<MessageState> = new Set(['queued', 'held']);
 
 /** The record, with what kind of channel it is now: people can make a channel of a group direct message. */
 function withKind(record: ThreadRecord, message: InboundMessage): ThreadRecord {

@@ -40,8 +40,9 @@ export function newRecord(key: ThreadKey, address: ThreadAddress, starter: UserI
 }
 
 export function toInboxItem(message: InboundMessage, now: number): InboxItem {
-  const { key, ts, user, spans, files, bot } = message;
-  const item: InboxItem = { key, ts, user, spans, files, receivedAt: now };
+  const { key, ts, user, spans, files, bot, asked } = message;
+  const about = asked && { ts: asked.to, ...(asked.emoji !== undefined && { emoji: asked.emoji }) };
+  const item: InboxItem = { key, ts, user, spans, files, receivedAt: now, ...(about && { about }) };
   return bot ? { ...item, bot: true, ...(bot.user !== null && { botUser: bot.user }) } : item;
 }
 
@@ -89,6 +90,13 @@ export function addContext(record: ThreadRecord, item: InboxItem): ThreadRecord 
     context: sortByTs([...record.context, item]).slice(-CONTEXT_LIMIT),
     seen: addSeen(record, item.key, item.receivedAt, 'context'),
   };
+}
+
+/** As {@link addContext}, of a message that may have been handled before: it goes along all the same. */
+export function addContextAgain(record: ThreadRecord, item: InboxItem): ThreadRecord {
+  if (!hasSeen(record, item.key)) return addContext(record, item);
+  const others = record.context.filter(({ key }) => key !== item.key).slice(1 - CONTEXT_LIMIT);
+  return { ...record, context: sortByTs([...others, item]) };
 }
 
 /** The messages of the next turn: all that the first message's author wrote in a row. Other authors get their own turn. */

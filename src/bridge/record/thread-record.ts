@@ -53,6 +53,11 @@ export interface InboxItem {
   own?: OwnKind | undefined;
   /** Of a message that goes along as context: its author may not use the agent. */
   outsider?: true | undefined;
+  /**
+   * Set when Slack has no such message, because a dialog or a reaction asked it. `ts`: the message that it is about.
+   * `emoji`: of the reaction.
+   */
+  about?: { ts: SlackTs; emoji?: string | undefined } | undefined;
 }
 
 /** What a message of the bridge is: a part of an answer, a card with a request, or another word of the bridge. */
@@ -381,6 +386,8 @@ export interface ThreadRecord {
   late?: LateEnd[] | undefined;
   /** The turns whose details are stored, the latest last. */
   details?: DetailsRef[] | undefined;
+  /** Reactions that asked the agent something, the latest last: each does so once. */
+  reacted?: ReactionMark[] | undefined;
   /** Files on the agent's machine, the latest last. */
   handedOver?: HandedFile[] | undefined;
   /** How the last turn failed or was cut; left out once a turn ended otherwise. */
@@ -394,6 +401,14 @@ export interface Failure {
   at: number;
   /** The cause in words, and what was changed: as the turn's last line. */
   line: string;
+}
+
+/** One person's reaction with one emoji to one message. */
+export interface ReactionMark {
+  /** The message that they reacted to. */
+  to: SlackTs;
+  user: UserId;
+  emoji: string;
 }
 
 /** A file of a message that lies on the agent's machine. */

@@ -118,7 +118,7 @@ async function writePrompt(
   const { items, context, notPassedOn, past } = turn;
   const names = { users, channels, groups };
   const { threadTs } = place.address;
-  const link = (last && sources.linkTo?.({ channel, ts: last.ts, threadTs })) ?? null;
+  const link = (last && sources.linkTo?.({ channel, ts: last.about?.ts ?? last.ts, threadTs })) ?? null;
   const said = { items, context, notPassedOn, names, past, files: notes };
   const parts = { botUser, channel, isDirect, isGroup, ...said, topic, timeZone, link };
   let seal = past?.seal ?? random.id().slice(0, SEAL);

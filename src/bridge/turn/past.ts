@@ -28,6 +28,8 @@ export interface ChosenPast {
 /** Characters that go along as context, and those of one message. */
 export const PAST_CHARACTERS = 24_000;
 const MESSAGE_CHARACTERS = 6_000;
+/** How many messages that a turn is about go along for sure. */
+const MOST_ASKED_ABOUT = 3;
 /** What the envelope's line around a message has, roughly. */
 const LINE_CHARACTERS = 180;
 /** Single messages that are remembered as told while the history cannot be read. */
@@ -80,14 +82,26 @@ export function choosePast(
   const isToGo = toGo(record, turn, isFirst);
   const root = isFirst && read.root && isToGo(read.root) ? shortened(read.root, PAST_CHARACTERS / 3) : null;
   // Where Slack did not give the newest ones, those that were delivered fill the gap.
-  const delivered = read.isComplete ? [] : turn.context;
+  const isAskedAbout = askedAbout(turn);
+  const delivered = turn.context.filter((item) => !read.isComplete || isAskedAbout(item));
   const found = new Map([...delivered, ...read.messages].map((item) => [item.key, item]));
   const others = sortByTs([...found.values()]).filter(
-    (item) => item.key !== read.root?.key && compareTs(item.ts, upTo) < 0 && isToGo(item),
+    (item) =>
+      item.key !== root?.key &&
+      compareTs(item.ts, upTo) < 0 &&
+      (isAskedAbout(item) || (item.key !== read.root?.key && isToGo(item))),
   );
   const kept: InboxItem[] = [];
   let left = PAST_CHARACTERS - (root ? sizeOf(root) : 0);
-  for (const item of others.toReversed().slice(0, mostMessages)) {
+  // What somebody asks about goes along however long the thread is.
+  const wanted = others.filter(isAskedAbout).slice(-MOST_ASKED_ABOUT);
+  for (const item of wanted) {
+    const short = shortened(item, MESSAGE_CHARACTERS);
+    left -= sizeOf(short);
+    kept.push(short);
+  }
+  const newest = others.filter((item) => !wanted.includes(item)).toReversed();
+  for (const item of newest.slice(0, mostMessages)) {
     const short = shortened(item, MESSAGE_CHARACTERS);
     left -= sizeOf(short);
     if (left < 0) break;
@@ -97,11 +111,19 @@ export function choosePast(
   const next = known.upTo === null ? upTo : laterTs(known.upTo, upTo);
   const also = [...known.also, ...turn.items.map(({ ts }) => ts)].filter((ts) => compareTs(ts, next) > 0);
   return {
-    context: [...(root ? [root] : []), ...kept],
+    context: [...(root ? [root] : []), ...sortByTs(kept)],
     omitted: others.length - kept.length + read.unread,
     isFirst,
     known: { upTo: next, also: also.slice(-ALSO_LIMIT) },
   };
+}
+
+/** Whether a dialog or a reaction among the turn's messages asks about this one. */
+function askedAbout({ items }: Pick<OpenTurn, 'items'>): (item: InboxItem) => boolean {
+  const asked = new Set(items.flatMap(({ about }) => (about ? [about.ts] : [])));
+  // It may be one of the turn's own messages.
+  for (const { ts } of items) asked.delete(ts);
+  return ({ ts }) => asked.has(ts);
 }
 
 /** What goes along when the history is not read: what was delivered. It is noted, so that it is not told again. */
@@ -110,8 +132,9 @@ export function deliveredPast(record: ThreadRecord, turn: Pick<OpenTurn, 'items'
   const told = [...turn.context, ...turn.items].map(({ ts }) => ts);
   const beyond = [...new Set([...also, ...told])].filter((ts) => upTo === null || compareTs(ts, upTo) > 0);
   const isToGo = toGo(record, turn, false);
+  const isAskedAbout = askedAbout(turn);
   return {
-    context: turn.context.filter(isToGo),
+    context: turn.context.filter((item) => isToGo(item) || isAskedAbout(item)),
     omitted: 0,
     isFirst: false,
     known: { upTo, also: beyond.sort(compareTs).slice(-ALSO_LIMIT) },

@@ -133,7 +133,7 @@ export function promptContent(parts: PromptParts): string {
   if (parts.topic) lines.push(line(`The channel's topic, which its members write: ${quoted(parts.topic)}.`));
   const last = parts.items.at(-1);
   if (last && parts.timeZone) lines.push(line(`The time zone of ${last.user} is ${parts.timeZone}.`));
-  if (last && parts.link) lines.push(line(`Link to message ${last.ts}: ${parts.link}`));
+  if (last && parts.link) lines.push(line(`Link to message ${last.about?.ts ?? last.ts}: ${parts.link}`));
   const { past } = parts;
   const omitted = past && past.omitted > 0 ? line(`${countMessages(past.omitted)} left out here.`) : null;
   if (past && (parts.context.length > 0 || omitted !== null)) lines.push(line(headingOf(past)));

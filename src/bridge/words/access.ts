@@ -62,4 +62,5 @@ export function pausedByText(by: string, since: string): string {
 }
 
 /** Follows {@link pausedByText} for the author of a message that is refused. */
+export const REACT_AGAIN_THEN = 'React again then.';
 export const SEND_AGAIN_THEN = 'Send your message again then.';

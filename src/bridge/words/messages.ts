@@ -11,6 +11,8 @@ export const HEARD = {
   emptied: 'After your edit I can’t read anything in your message, so I won’t run it.',
   asBeforeEdit: 'I’ll use your message as it was before the edit.',
   deletedRuns: 'I’m still working on the message you deleted. Press *Stop* if I should not.',
+  takenBackRuns:
+    'I’m still working on what you asked with the reaction that you took back. Press *Stop* if I should not.',
   filesTooLate:
     'I had already passed your message on when you added files to it, so the agent does not have them. Send them in a new message.',
 } as const;

@@ -60,8 +60,16 @@ export function readPastMessage(
   return { ts, user: user ?? 'USLACKBOT', spans, files: [] };
 }
 
-function ownKindOf({ metadata }: z.infer<typeof head>): OwnKind {
+function ownKindOf({ metadata }: Pick<z.infer<typeof head>, 'metadata'>): OwnKind {
   const posted = metadata?.event_type === METADATA_TYPE ? metadata.event_payload : null;
   if (!posted?.turn.startsWith('turn-')) return 'notice';
   return posted.part.startsWith('card-') ? 'card' : 'answer';
+}
+
+/** What a message of ours is, and of which turn, by the metadata that only our own app can have put there. */
+export function postedPart(wire: unknown): { kind: OwnKind; turn: string | null } {
+  const parsed = head.safeParse(wire);
+  const kind = parsed.success ? ownKindOf(parsed.data) : 'notice';
+  const turn = kind === 'notice' ? null : (parsed.data?.metadata?.event_payload?.turn ?? null);
+  return { kind, turn };
 }

@@ -1,6 +1,7 @@
 import { readChannelChange } from '../inbound/channel-change.ts';
 import { readJoin } from '../inbound/joins.ts';
 import { keyOfEvent, normalizeEvent } from '../inbound/normalize.ts';
+import { readReaction } from '../inbound/reactions.ts';
 import { readRevision } from '../inbound/revisions.ts';
 import { readSessionStop } from '../inbound/session-stop.ts';
 import { countIgnored, type ListenerContext } from './context.ts';
@@ -15,10 +16,12 @@ async function handleOther(body: Record<string, unknown>, { intake, identity }: 
   const change = readChannelChange(body, identity());
   const join = readJoin(body, identity());
   const stop = readSessionStop(body, identity());
+  const reaction = readReaction(body, identity());
   if (change) await intake.handleChannelChange(change);
   if (join) await intake.handleJoin(join);
   if (stop) await intake.handleSessionStop(stop);
-  return change !== null || join !== null || stop !== null;
+  if (reaction) await intake.handleReaction(reaction);
+  return change !== null || join !== null || stop !== null || reaction !== null;
 }
 
 /**

@@ -148,3 +148,38 @@ describe('any course of a thread', () => {
   const lost = (deeds: readonly Deed[], upTo: number) =>
     deeds.slice(0, upTo).filter((each) => each.do === 'ask' && each.is === 'lost').length;
 });
+
+describe('a message that somebody asks about', () => {
+  const asks = (of: number, n: number) => item(n, 'look at this', { about: { ts: ts(of), emoji: 'eyes' } });
+  const asked = (record: ThreadRecord, of: number, n: number) =>
+    beginTurn(
+      acceptMessage(record, asks(of, n), true),
+      { id: makeTurnId('1'), stopToken: makeToken('s'), now: 0 },
+      clientMessageIdOf,
+    );
+
+  it('goes along from the middle of a long thread', () => {
+    const all = Array.from({ length: 90 }, (_, index) => item(index + 1));
+    const record = asked(thread(), 5, 200);
+    const { turn } = record;
+    if (!turn) throw new Error('no turn');
+    const chosen = choosePast(record, turn, readOf(all), 3);
+    expect(numbers(chosen.context)).toEqual([1, 5, 88, 89, 90]);
+  });
+
+  it('goes along again in a conversation that knows the thread', () => {
+    const known = { ...thread(), known: { upTo: ts(90), also: [] }, context: [item(5)] };
+    const { turn, ...record } = asked(known, 5, 200);
+    if (!turn) throw new Error('no turn');
+    expect(numbers(choosePast({ ...record, turn }, turn, readOf([]), 3).context)).toEqual([5]);
+    expect(numbers(deliveredPast({ ...record, turn }, turn).context)).toEqual([5]);
+  });
+
+  it('is told once when it is of the same turn', () => {
+    const record = asked({ ...thread(), inbox: [item(5)] }, 5, 200);
+    const { turn } = record;
+    if (!turn) throw new Error('no turn');
+    expect(numbers(turn.items)).toEqual([5, 200]);
+    expect(numbers(choosePast(record, turn, readOf([item(1), item(5)]), 3).context)).toEqual([1]);
+  });
+});
