@@ -8,6 +8,8 @@ export interface AgentChoiceParts {
   /** `LETTA_AGENT_ID`; wins over what was stored. */
   configuredId: string | null;
   choices: Choices;
+  /** Under which name the store keeps the chosen agent; left out: {@link CHOSEN_AGENT}. */
+  storedAs?: string;
   listAgents(): Promise<AgentSummary[]>;
   /** `null` where the bridge makes no agents (hosted). @returns the new agent's id */
   createAgent: (() => Promise<string>) | null;
@@ -36,11 +38,12 @@ const NAMES_LISTED = 10;
 export function createAgentChoice({
   configuredId,
   choices,
+  storedAs = CHOSEN_AGENT,
   listAgents,
   createAgent,
   log,
 }: AgentChoiceParts): AgentChoice {
-  const chosen = chooseOnce(CHOSEN_AGENT, choices, async () => {
+  const chosen = chooseOnce(storedAs, choices, async () => {
     const agents = await listAgents();
     const [only] = agents;
     if (agents.length > 1) {

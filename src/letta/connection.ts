@@ -1,6 +1,6 @@
 import { type Backoff, backoffMs } from '../backoff.ts';
 import type { AgentEvent, ConnectionEvent, Decision, HistoryItem, StoredRuntime } from '../bridge/agent-event.ts';
-import type { AgentConnection, Clock, ConnectOptions, Log, Random, Timer } from '../bridge/ports.ts';
+import type { AgentConnection, Clock, ConnectOptions, Log, Random } from '../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../errors.ts';
 import { askForFile, type FileLink, whyNotAsked } from './device-file.ts';
 import { confirmState, registerTools, startRuntime } from './handshake.ts';
@@ -40,7 +40,7 @@ type Stage =
   /** Making the plan, dialling or shaking hands; `session` is set once we dial. */
   | { name: 'connecting'; session: Session | null }
   | { name: 'ready'; session: Session; since: number; watch: SilenceWatch | null }
-  | { name: 'waiting'; timer: Timer }
+  | { name: 'waiting'; stop(): void }
   /** The last error will not go away by retrying. */
   | { name: 'stuck'; error: BridgeError }
   | { name: 'closed' };
@@ -166,11 +166,11 @@ export function createConnection(
   const replaceMissingAgent = async (error: BridgeError): Promise<BridgeError | null> => {
     const { agent } = error;
     if (error.code !== 'agent_not_found' || agent === null) return error;
-    if (options.runtime !== null || wasEverReady) return agentGone(agent, 'thread');
-    if (binding?.agentId) return agentGone(agent, 'channel');
+    if (options.runtime !== null || wasEverReady) return agentGone(agent, 'thread', route);
+    if (binding?.agentId) return agentGone(agent, 'channel', route);
     if (replacedAgent !== null) return error;
     try {
-      if ((await route.replaceAgent(agent)) === null) return agentGone(agent, 'setting');
+      if ((await route.replaceAgent(agent)) === null) return agentGone(agent, 'setting', route);
     } catch (failure) {
       return asBridgeError(failure);
     }
@@ -218,9 +218,9 @@ export function createConnection(
     if (stage.name !== 'ready' || stage.session !== session) return;
     if (clock.monotonic() - stage.since >= GOOD_LINK_MS) failureCount = 0;
     stage.watch?.stop();
-    const delay = nextDelay();
+    const delay = route.watchReturn === null ? nextDelay() : 0;
     log.warn({ reason, delay }, 'lost the link to the runtime');
-    stage = { name: 'waiting', timer: clock.after(delay, () => void connect()) };
+    stage = wait(delay);
     emitEvent({ type: 'lost', reason });
   };
 
@@ -228,11 +228,26 @@ export function createConnection(
     const { code, notice, device } = error;
     const retryInMs = error.retry ? nextDelay() : null;
     log.warn({ code, err: error, retryInMs }, 'the runtime is not available');
-    stage =
-      retryInMs === null
-        ? { name: 'stuck', error }
-        : { name: 'waiting', timer: clock.after(retryInMs, () => void connect()) };
+    stage = retryInMs === null ? { name: 'stuck', error } : wait(retryInMs);
     emitEvent({ type: 'unavailable', code, notice, retryInMs, ...(device !== null && { device }) });
+  };
+
+  /** Connects again after that time, or as soon as the device has dialled in. */
+  const wait = (ms: number): Stage => {
+    const end = () => {
+      waiting.stop();
+      if (stage === waiting) void connect();
+    };
+    const timer = clock.after(ms, end);
+    const unwatch = route.watchReturn?.(runtime, end);
+    const waiting: Stage & { name: 'waiting' } = {
+      name: 'waiting',
+      stop() {
+        timer.cancel();
+        unwatch?.();
+      },
+    };
+    return waiting;
   };
 
   const nextDelay = () => {
@@ -411,7 +426,7 @@ export function createConnection(
     close() {
       const before = stage;
       stage = { name: 'closed' };
-      if (before.name === 'waiting') before.timer.cancel();
+      if (before.name === 'waiting') before.stop();
       if (before.name === 'ready') before.watch?.stop();
       if (before.name === 'connecting' || before.name === 'ready') before.session?.close();
     },
@@ -425,8 +440,10 @@ function fileUnanswered(): BridgeError {
   });
 }
 
-function agentGone(agent: string, whose: 'thread' | 'channel' | 'setting'): BridgeError {
-  const notice = agentGoneText(agent, whose);
+function agentGone(agent: string, whose: 'thread' | 'channel' | 'setting', route: Route): BridgeError {
+  // The ids of local agents begin with `agent-local-` (seen with 0.32.18).
+  const isOfCloud = route.hasOnlyLocalAgents && !agent.startsWith('agent-local-');
+  const notice = agentGoneText(agent, whose, isOfCloud);
   return new BridgeError('agent_not_found', `agent ${agent} not found`, { notice, agent });
 }
 

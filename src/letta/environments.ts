@@ -46,7 +46,11 @@ export function chooseEnvironment(rows: readonly Environment[], wanted: string |
  * The current lease of a known device. Leases change, so it is asked for before each dialling and never stored.
  * @throws BridgeError `environment_offline` (a retry may help) or `no_environment`
  */
-export async function resolveDevice(api: HostedApi, deviceId: string, now: () => number): Promise<OnlineEnvironment> {
+export async function resolveDevice(
+  api: Pick<HostedApi, 'getEnvironment'>,
+  deviceId: string,
+  now: () => number,
+): Promise<OnlineEnvironment> {
   const environment = await api.getEnvironment(deviceId);
   if (environment === null) {
     throw new BridgeError('no_environment', `Letta does not know the device ${deviceId}`, {
@@ -54,10 +58,15 @@ export async function resolveDevice(api: HostedApi, deviceId: string, now: () =>
     });
   }
   if (isOnline(environment, now())) return environment;
-  throw new BridgeError('environment_offline', `device ${deviceId} is offline`, {
-    notice: deviceOfflineText(oneLine(environment.connectionName)),
+  throw deviceOffline(deviceId, environment.connectionName);
+}
+
+/** @param name foreign text */
+export function deviceOffline(deviceId: string, name: string): BridgeError {
+  return new BridgeError('environment_offline', `device ${deviceId} is offline`, {
+    notice: deviceOfflineText(oneLine(name)),
     retry: true,
-    device: oneLine(environment.connectionName),
+    device: oneLine(name),
   });
 }
 

@@ -1,20 +1,28 @@
 import type { AgentGateway, Choices, Clock, Log, Random } from '../bridge/ports.ts';
 import { createConnection } from './connection.ts';
+import type { Devices } from './devices/devices.ts';
 import { createHostedApi, type FetchLike } from './hosted-api.ts';
 import type { AppServerAddress, CloudAddress } from './link/endpoints.ts';
 import type { LaneDialer } from './link/lane.ts';
 import { createAppServerRoute } from './routes/app-server.ts';
 import { createCloudRoute } from './routes/cloud.ts';
+import { createListenRoute } from './routes/listen.ts';
 import type { Route } from './routes/route.ts';
 
-/** Where Letta is: `app-server` directly, or a device behind the hosted relay (`cloud`). */
+/** Where Letta is: `app-server` directly, a device behind the hosted relay (`cloud`), or devices that dial us (`listen`). */
 export type LettaTarget =
   | ({ mode: 'app-server' } & AppServerAddress)
   | ({
       mode: 'cloud';
       /** `LETTA_ENVIRONMENT`: a device id or a connection name; `null` takes the only one online. */
       environment: string | null;
-    } & CloudAddress);
+    } & CloudAddress)
+  | {
+      mode: 'listen';
+      /** `LETTA_ENVIRONMENT`: a device id or a connection name; `null` takes the only one that has dialled in. */
+      environment: string | null;
+      devices: Devices;
+    };
 
 export interface GatewayOptions {
   target: LettaTarget;
@@ -31,7 +39,8 @@ export interface GatewayOptions {
 
 /** Connections to runtimes, one link each. Throws `config_invalid` for an address that cannot be used. */
 export function createGateway(options: GatewayOptions): AgentGateway {
-  const { dial, clock, random, log } = options;
+  const { target, clock, random, log } = options;
+  const dial = target.mode === 'listen' ? target.devices.dial : options.dial;
   const route = createRoute(options);
   return {
     connect(wanted, onEvent) {
@@ -42,6 +51,7 @@ export function createGateway(options: GatewayOptions): AgentGateway {
 
 function createRoute({ target, ...parts }: GatewayOptions): Route {
   if (target.mode === 'app-server') return createAppServerRoute({ ...parts, address: target });
+  if (target.mode === 'listen') return createListenRoute({ ...parts, ...target });
   const api = createHostedApi({ ...target, fetch: parts.fetch, clock: parts.clock });
   return createCloudRoute({ ...parts, address: target, environment: target.environment, api });
 }

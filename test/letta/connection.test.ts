@@ -45,6 +45,8 @@ function setUp({ runtime = stored as StoredRuntime | null, lanes = ['direct'] as
     sharesTools: hosted,
     webPage: () => null,
     syncAfterMs: hosted ? 5_000 : null,
+    watchReturn: null,
+    hasOnlyLocalAgents: false,
     makePlan: async (known) => ({
       endpoints: lanes.map((name) => ({ name, url: 'ws://x/', headers: {}, heartbeat: 'json', wantsAcks: hosted })),
       agentId: known?.agentId ?? 'agent-1',

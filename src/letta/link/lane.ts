@@ -1,9 +1,11 @@
+import type { RuntimeRef } from '../../bridge/agent-event.ts';
+
 /** How a lane shows that it is alive: a WebSocket ping (App Server) or a JSON `ping` frame (hosted relay). */
 export type HeartbeatKind = 'websocket' | 'json';
 
 /** Where one socket of a link leads. The headers hold the token: log only the endpoint's name. */
 export interface LaneEndpoint {
-  name: 'direct' | 'stream' | 'control';
+  name: 'direct' | 'stream' | 'control' | 'device';
   url: string;
   headers: Record<string, string>;
   heartbeat: HeartbeatKind;
@@ -12,6 +14,8 @@ export interface LaneEndpoint {
    * socket).
    */
   wantsAcks: boolean;
+  /** On a socket that conversations share: whose frames the lane carries. Left out: of the one that it starts. */
+  runtime?: RuntimeRef;
 }
 
 /** Why a lane ended. */
@@ -33,8 +37,11 @@ export interface LaneHandlers {
 
 /** One socket to Letta, dialled or accepted. */
 export interface Lane {
-  /** Text for a lane that is no longer open is dropped; `onClose` reports the loss. */
-  send(text: string): void;
+  /**
+   * Text for a lane that is no longer open is dropped; `onClose` reports the loss.
+   * @param requestId of a request, so that its answer finds back on a socket that conversations share
+   */
+  send(text: string, requestId?: string): void;
   /** Ends it without telling the handlers. Closing twice is fine. */
   close(): void;
 }

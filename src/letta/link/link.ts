@@ -86,7 +86,8 @@ export function openLink({ endpoints, dial, log }: LinkOptions, handlers: LinkHa
 
   return {
     send(frame) {
-      if (!isClosed) lanes[0]?.send(JSON.stringify(frame));
+      const { request_id: requestId } = frame;
+      if (!isClosed) lanes[0]?.send(JSON.stringify(frame), typeof requestId === 'string' ? requestId : undefined);
     },
     close() {
       if (!isClosed) closeLanes();

@@ -68,6 +68,8 @@ export function createCloudRoute(options: CloudRouteOptions): Route {
     hasOwnLinkForFiles: false,
     sharesTools: true,
     syncAfterMs: SYNC_AFTER_MS,
+    watchReturn: null,
+    hasOnlyLocalAgents: false,
     async makePlan(runtime, binding) {
       const { deviceId, connectionId, connectionName } = await findDevice(
         runtime?.deviceId ?? null,

@@ -13,7 +13,7 @@ export interface Plan {
   deviceName: string | null;
 }
 
-/** How a runtime is reached: everything in which App Server and cloud differ (docs/design.md, Letta side). */
+/** How a runtime is reached: everything in which App Server, cloud and dialling devices differ (docs/design.md, Letta side). */
 export interface Route {
   /**
    * Whether frames arrive in the order in which they were made (docs/letta-protocol.md, Hosted: what the device tells
@@ -30,6 +30,12 @@ export interface Route {
   /** Whether files can come over a link of their own, beside that of the turn. */
   readonly hasOwnLinkForFiles: boolean;
   /**
+   * Where devices dial us: calls `onBack` when the device of `runtime`, or any for a new conversation, has dialled in. A
+   * lost link is then replaced as soon as its device is back, because nothing is dialled in vain. `null`: we dial.
+   * @returns a function that ends it
+   */
+  readonly watchReturn: ((runtime: StoredRuntime | null, onBack: () => void) => () => void) | null;
+  /**
    * `binding` applies to a new conversation only; a known runtime keeps its agent and device. Rejects with a
    * BridgeError when there is nowhere to dial; `retry` says whether trying again may help.
    */
@@ -39,6 +45,8 @@ export interface Route {
    * @returns the new agent's id; `null` if the agent was configured. Rejects if there is no other agent.
    */
   replaceAgent(gone: string): Promise<string | null>;
+  /** Whether an agent of Letta's cloud cannot be reached this way. */
+  readonly hasOnlyLocalAgents: boolean;
   /** The error to report when a link cannot be opened. */
   unreachable(loss: LaneLoss): BridgeError;
   /** The address of a conversation in Letta's web app; `null`: it has none. */

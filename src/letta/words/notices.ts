@@ -59,10 +59,14 @@ export function agentUnknownText(agentId: string): string {
   return `Letta does not know the agent ${agentId}: it was deleted, or LETTA_AGENT_ID is wrong.`;
 }
 
-/** @param whose `channel`: an admin bound the channel to it; `setting`: LETTA_AGENT_ID names it */
-export function agentGoneText(agentId: string, whose: keyof typeof GONE): string {
+/**
+ * @param whose `channel`: an admin bound the channel to it; `setting`: LETTA_AGENT_ID names it
+ * @param isOfCloud it looks like an agent of Letta's cloud, which a machine that dials the bridge cannot have
+ */
+export function agentGoneText(agentId: string, whose: keyof typeof GONE, isOfCloud = false): string {
   const { which, next } = GONE[whose];
-  return `${which} (${agentId}) no longer exists.${next}`;
+  if (!isOfCloud) return `${which} (${agentId}) no longer exists.${next}`;
+  return `${which} (${agentId}) is not on the device: it looks like an agent of Letta’s cloud, and machines that dial this bridge have only agents of their own.${next}`;
 }
 
 const GONE = {
