@@ -14,6 +14,7 @@ export function isLoopback(hostname: string): boolean {
     hostname === 'localhost' ||
     hostname.endsWith('.localhost') ||
     hostname === '[::1]' ||
+    hostname === '::1' ||
     /^127(\.\d+){3}$/.test(hostname)
   );
 }
@@ -71,6 +72,39 @@ export const socketUrl = z.string().superRefine((value, context) => {
     fail('contains more than host, port and path → Keep only those; a token belongs in LETTA_APP_SERVER_TOKEN.');
   }
 });
+
+/** Where devices dial in: a server of its own, or a path on the bridge's port, without a slash at its end. */
+export type ListenAddress = { host: string; port: number } | { path: string };
+
+const LISTEN = 'is neither host:port nor a path → Use 127.0.0.1:4600, or a path such as /devices on the bridge’s PORT.';
+/** What the bridge itself answers on its port. */
+const OWN_PATHS = /^\/(healthz|readyz|metrics|slack)(\/|$)/;
+
+export const listenShape: Check<ListenAddress> = z.string().transform((value, context): ListenAddress => {
+  const fail = (message: string) => {
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  };
+  if (value.startsWith('/')) {
+    const path = value.replace(/\/+$/, '');
+    if (!/^(\/[\w.-]+)+$/.test(path)) return fail(LISTEN);
+    return OWN_PATHS.test(path)
+      ? fail('is a path of the bridge itself → Use another one, such as /devices.')
+      : { path };
+  }
+  const url = URL.parse(`http://${value}`);
+  const port = /:(\d{1,5})$/.exec(value)?.[1];
+  if (!url || port === undefined || Number(port) > 65_535 || url.host !== value.replace(/:0*80$/, '').toLowerCase()) {
+    return fail(LISTEN);
+  }
+  return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(port) };
+});
+
+/** Whoever knows it can pose as a machine and read what people write. */
+export const deviceToken: Check<string> = word.refine(
+  (value) => value.length >= 24,
+  'is shorter than 24 characters → Make one with `openssl rand -hex 32`.',
+);
 
 export const relayShape: Check<'single' | 'pair'> = z.enum(
   ['single', 'pair'],

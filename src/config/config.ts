@@ -4,6 +4,7 @@ import { commandName } from '../command-name.ts';
 import { BridgeError } from '../errors.ts';
 import { printable } from '../printable.ts';
 import * as check from './checks.ts';
+import { type LettaConfig, readLetta } from './letta.ts';
 import { type ConfigProblem, type Reading, readPolicy } from './policy.ts';
 import { defaultOf, type SettingName } from './settings.ts';
 
@@ -16,10 +17,7 @@ export interface Config {
     apiUrl: string;
     mode: { kind: 'socket'; appToken: string } | { kind: 'http'; signingSecret: string; port: number };
   };
-  letta:
-    | { mode: 'app-server'; url: string; token: string | null }
-    /** `baseUrl` has no slash at its end; `environment` is a device id or connection name. */
-    | { mode: 'cloud'; baseUrl: string; apiKey: string; environment: string | null; relay: 'single' | 'pair' };
+  letta: LettaConfig;
   agentId: string | null;
   policy: Policy;
   store: string;
@@ -140,7 +138,7 @@ export function loadConfig(
   }
 
   const policy = readPolicy(reading, readText);
-  const letta = readLetta(reading);
+  const letta = readLetta(reading, readText);
   const agentId = readSetting('LETTA_AGENT_ID', check.agentIdShape);
   const store = readSetting('STORE', check.storeShape, readWithDefault('STORE'));
   const logLevel = readSetting('LOG_LEVEL', check.logLevelShape, readWithDefault('LOG_LEVEL'));
@@ -234,8 +232,13 @@ export function formatProblems(problems: readonly ConfigProblem[]): string {
 export function secretsOf(config: Config): string[] {
   const { slack, letta } = config;
   const of = slack.mode.kind === 'socket' ? slack.mode.appToken : slack.mode.signingSecret;
-  const lettas = letta.mode === 'cloud' ? letta.apiKey : letta.token;
-  return [slack.botToken, of, ...(lettas === null ? [] : [lettas])];
+  return [slack.botToken, of, ...secretsOfLetta(letta)];
+}
+
+function secretsOfLetta(letta: LettaConfig): string[] {
+  if (letta.mode === 'cloud') return [letta.apiKey];
+  if (letta.mode === 'app-server') return letta.token === null ? [] : [letta.token];
+  return letta.tokens.kind === 'shared' ? [letta.tokens.token] : [...letta.tokens.tokens.values()];
 }
 
 /** Whether the setting has a value; an empty one (an unfilled line of `.env`) does not count. */
@@ -255,54 +258,4 @@ function readTrimmed(
     return null;
   }
   return value;
-}
-
-function readLetta({ readSetting, readWithDefault, isSet: isGiven, addProblem }: Reading): Config['letta'] | null {
-  const apiKey = readSetting('LETTA_API_KEY', check.word);
-  const baseUrl = readSetting('LETTA_BASE_URL', check.webUrl, readWithDefault('LETTA_BASE_URL'));
-  const environment = readSetting('LETTA_ENVIRONMENT', check.anyText);
-  const relay = readSetting('LETTA_RELAY', check.relayShape, readWithDefault('LETTA_RELAY'));
-  const url = readSetting('LETTA_APP_SERVER_URL', check.socketUrl);
-  const token = readSetting('LETTA_APP_SERVER_TOKEN', check.word);
-  const hasCloudKey = isGiven('LETTA_API_KEY');
-  const hasOwnServer = isGiven('LETTA_APP_SERVER_URL');
-  if (hasCloudKey && hasOwnServer) {
-    addProblem(
-      'LETTA_API_KEY and LETTA_APP_SERVER_URL',
-      'are both set, but the bridge can reach the agent in only one way',
-      'Keep LETTA_API_KEY for Letta’s cloud, or LETTA_APP_SERVER_URL for your own server, and remove the other.',
-    );
-  } else if (!hasCloudKey && !hasOwnServer) {
-    addProblem(
-      'LETTA_API_KEY or LETTA_APP_SERVER_URL',
-      'is missing',
-      'Set LETTA_API_KEY to a key from https://app.letta.com, or LETTA_APP_SERVER_URL to the address that `letta server` prints.',
-    );
-  }
-  if (!hasOwnServer && isGiven('LETTA_APP_SERVER_TOKEN')) {
-    addProblem(
-      'LETTA_APP_SERVER_TOKEN',
-      'is set without LETTA_APP_SERVER_URL',
-      'Set LETTA_APP_SERVER_URL too, or remove it.',
-    );
-  }
-  for (const name of ['LETTA_ENVIRONMENT', 'LETTA_RELAY'] as const) {
-    if (hasOwnServer && !hasCloudKey && isGiven(name)) {
-      addProblem(
-        `${name} and LETTA_APP_SERVER_URL`,
-        'exclude each other',
-        `Remove ${name}: an App Server does not use it.`,
-      );
-    }
-  }
-  if (url && token && url.startsWith('ws://') && !check.isLoopback(new URL(url).hostname)) {
-    addProblem(
-      'LETTA_APP_SERVER_TOKEN and LETTA_APP_SERVER_URL',
-      'would send the token over the network unencrypted',
-      'Use wss://, or an App Server on this machine.',
-    );
-  }
-  if (hasOwnServer) return url === null ? null : { mode: 'app-server', url, token };
-  if (apiKey === null || baseUrl === null || relay === null) return null;
-  return { mode: 'cloud', baseUrl: baseUrl.replace(/\/+$/, ''), apiKey, environment, relay };
 }

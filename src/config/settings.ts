@@ -55,7 +55,7 @@ export const SETTINGS = [
   {
     name: 'LETTA_API_KEY',
     description:
-      'Key of Letta’s cloud: the agent runs in one of your Letta Code environments. This or `LETTA_APP_SERVER_URL` is required.',
+      'Key of Letta’s cloud: the agent runs in one of your Letta Code environments. This, `LETTA_APP_SERVER_URL` or `LETTA_LISTEN` is required.',
     default: null,
     secret: true,
   },
@@ -84,6 +84,30 @@ export const SETTINGS = [
     description: 'Token of that App Server. Over `ws://` only on this machine.',
     default: null,
     secret: true,
+  },
+  {
+    name: 'LETTA_LISTEN',
+    description:
+      'Where machines dial the bridge, instead of the cloud: `127.0.0.1:4600`, or a path such as `/devices` on the bridge’s own `PORT`.',
+    default: null,
+  },
+  {
+    name: 'LETTA_LISTEN_TOKEN',
+    description: 'The token that these machines bring as their `LETTA_API_KEY`, at least 24 characters.',
+    default: null,
+    secret: true,
+  },
+  {
+    name: 'LETTA_LISTEN_TOKENS',
+    description:
+      'Instead of it, a file with one token for each machine: on each line its `--computer-name`, a space, and its token.',
+    default: null,
+  },
+  {
+    name: 'LETTA_LISTEN_URL',
+    description:
+      'The address at which the machines reach the bridge, usually `https://` of a proxy. `http://` only on this machine, where it need not be set.',
+    default: null,
   },
   {
     name: 'LETTA_SHARED_FS',

@@ -173,8 +173,79 @@ describe('loadConfig', () => {
       'SLACK_APP_TOKEN or SLACK_SIGNING_SECRET',
       'SLACK_ALLOWED_USERS',
       'SLACK_ALLOWED_CHANNELS',
-      'LETTA_API_KEY or LETTA_APP_SERVER_URL',
+      'LETTA_API_KEY, LETTA_APP_SERVER_URL or LETTA_LISTEN',
     ]);
+  });
+
+  describe('for machines that dial the bridge', () => {
+    const token = 'a-token-of-24-characters';
+    const { LETTA_APP_SERVER_URL: _, ...slack } = SOCKET;
+    const LISTEN: Env = { ...slack, LETTA_LISTEN: '127.0.0.1:4600', LETTA_LISTEN_TOKEN: token };
+    const tokens = (text: string | null) => {
+      const { LETTA_LISTEN_TOKEN: __, ...env } = LISTEN;
+      return loadConfig({ ...env, LETTA_LISTEN_TOKENS: 'machines' }, (path) => (path === 'machines' ? text : null));
+    };
+    const wrongTokens = (text: string | null): string => {
+      try {
+        tokens(text);
+      } catch (error) {
+        if (error instanceof ConfigError) return formatProblems(error.problems);
+      }
+      return '';
+    };
+
+    it('listens on an address of its own, or on a path', () => {
+      const own = { mode: 'listen', url: null, tokens: { kind: 'shared', token }, environment: null };
+      expect(loadConfig(LISTEN).letta).toEqual({ ...own, at: { host: '127.0.0.1', port: 4600 } });
+      expect(loadConfig({ ...LISTEN, LETTA_LISTEN: '[::1]:80' }).letta).toMatchObject({
+        at: { host: '::1', port: 80 },
+      });
+      const url = 'https://bridge.example.com/letta';
+      const path = { ...LISTEN, LETTA_LISTEN: '/devices/', PORT: '8080', LETTA_LISTEN_URL: `${url}/` };
+      expect(loadConfig(path).letta).toMatchObject({ at: { path: '/devices' }, url });
+    });
+
+    it('reads one token for each machine from a file', () => {
+      const config = tokens(`# ours\n\nlaptop ${token}1\r\nbuild-box   ${token}2\n`);
+      expect(config.letta).toMatchObject({
+        tokens: {
+          kind: 'named',
+          tokens: new Map([
+            ['laptop', `${token}1`],
+            ['build-box', `${token}2`],
+          ]),
+        },
+      });
+      expect(secretsOf(config)).toEqual(expect.arrayContaining([`${token}1`, `${token}2`]));
+    });
+
+    it('names what is wrong with that file, never a token', () => {
+      expect(wrongTokens(null)).toContain('does not exist');
+      expect(wrongTokens('# nothing\n')).toContain('without any token');
+      expect(wrongTokens('laptop\n')).toContain('line 1 is not a name and a token');
+      expect(wrongTokens('laptop short\n')).toContain('line 1 has a token that is shorter than 24 characters');
+      expect(wrongTokens(`a ${token}\na ${token}2\n`)).toContain('line 2 repeats a name');
+      expect(wrongTokens(`a ${token}\nb ${token}\n`)).toContain('line 2 repeats a token');
+      expect(wrongTokens(`a ${token} more\n`)).not.toContain(token);
+    });
+
+    it('says what is missing, or does not fit', () => {
+      const less = ({ LETTA_LISTEN_TOKEN: __, ...env }: Env) => env;
+      expect(complaint({}, less(LISTEN))).toContain('openssl rand -hex 32');
+      expect(complaint({ LETTA_LISTEN: '0.0.0.0:4600' }, LISTEN)).toContain('LETTA_LISTEN_URL is missing');
+      expect(complaint({ LETTA_LISTEN: '/healthz', PORT: '1' }, LISTEN)).toContain('a path of the bridge itself');
+      for (const wrong of ['4600', 'localhost', 'http://x:1', '127.0.0.1:99999', '//x']) {
+        expect(complaint({ LETTA_LISTEN: wrong }, LISTEN)).toContain('is neither host:port nor a path');
+      }
+      const path = { LETTA_LISTEN: '/devices', LETTA_LISTEN_URL: 'https://x.example' };
+      expect(complaint(path, LISTEN)).toContain('PORT is not set');
+      expect(complaint({ LETTA_LISTEN_URL: 'http://bridge.example' }, LISTEN)).toContain('unencrypted');
+      expect(complaint({ LETTA_LISTEN_TOKENS: 'machines' }, LISTEN)).toContain('are both set');
+      expect(complaint({ LETTA_LISTEN_TOKEN: 'short' }, LISTEN)).toContain('shorter than 24 characters');
+      expect(complaint({ LETTA_RELAY: 'pair' }, LISTEN)).toContain('exclude each other');
+      expect(complaint({ LETTA_API_KEY: 'k' }, LISTEN)).toContain('LETTA_API_KEY and LETTA_LISTEN are both set');
+      expect(complaint({ LETTA_LISTEN_URL: 'https://x.example' }, SOCKET)).toContain('is set without LETTA_LISTEN');
+    });
   });
 
   it('treats an empty value as missing, and trims values', () => {
@@ -241,7 +312,7 @@ describe('loadConfig', () => {
 
   it('never repeats a secret, whatever is wrong with it', () => {
     const secrets = SETTINGS.filter((setting) => 'secret' in setting).map((setting) => setting.name);
-    expect(secrets).toHaveLength(5);
+    expect(secrets).toHaveLength(6);
     fc.assert(
       fc.property(fc.string({ minLength: 6 }), fc.constantFrom(...secrets), (text, name) => {
         const secret = `S3CR3T${text}`;
