@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -21,7 +22,8 @@ const USAGE = `${commandName('sandbox', '[options]')}
   --port N          port of the small Slack and its control API (default: any free one)
   --limits off      no rate limits in the small Slack
   --letta KIND      how the bridge reaches the scripted Letta: app-server (default), single or pair (hosted
-                    relay); or real: your own Letta, as the LETTA_* settings say
+                    relay), device (it dials the bridge); or real: your own Letta, as the LETTA_* settings say;
+                    or listen: a machine of yours that dials this bridge, whose command is printed
   --agent           declare the app as an agent: Slack shows its own status and stop button
   --http            Slack delivers by signed HTTP instead of Socket Mode
 With LETTA_APP_SERVER_URL or LETTA_API_KEY set, the bridge uses that Letta instead of the scripted one; with
@@ -55,6 +57,9 @@ function portOf(name: string, text: string): number {
   return port;
 }
 
+const KINDS = ['app-server', 'single', 'pair', 'device', 'real', 'listen'] as const;
+const isKind = (word: string): word is (typeof KINDS)[number] => KINDS.some((kind) => kind === word);
+
 function readOptions() {
   try {
     const { values } = parseArgs({
@@ -72,9 +77,7 @@ function readOptions() {
       },
     });
     const { letta, limits } = values;
-    if (letta !== 'app-server' && letta !== 'single' && letta !== 'pair' && letta !== 'real') {
-      throw new Error(`--letta ${letta}?`);
-    }
+    if (!isKind(letta)) throw new Error(`--letta ${letta}?`);
     if (letta === 'real' && !process.env.LETTA_APP_SERVER_URL && !process.env.LETTA_API_KEY) {
       throw new Error('--letta real needs your Letta: set LETTA_APP_SERVER_URL or LETTA_API_KEY');
     }
@@ -126,13 +129,21 @@ if (options.help) {
   print(USAGE);
   process.exit(0);
 }
+/** With `--letta listen`: where a machine of yours dials in, unless the environment says it. */
+const listening: Record<string, string> =
+  options.letta === 'listen'
+    ? {
+        LETTA_LISTEN: process.env.LETTA_LISTEN || '127.0.0.1:4600',
+        LETTA_LISTEN_TOKEN: process.env.LETTA_LISTEN_TOKEN || randomBytes(24).toString('hex'),
+      }
+    : {};
 const settings = {
   port: options.port,
   limits: options.limits,
-  letta: options.letta === 'real' ? 'app-server' : options.letta,
+  letta: options.letta === 'real' || options.letta === 'listen' ? 'app-server' : options.letta,
   agent: options.agent,
   delivery: options.http ? 'http' : 'socket',
-  env: bridgeEnv(),
+  env: { ...bridgeEnv(), ...listening },
   log: (line: string) => void process.stderr.write(printable(line)),
 } as const;
 
@@ -149,6 +160,15 @@ async function orExit<T>(starting: Promise<T>): Promise<T> {
   }
 }
 
+function printCommand(): void {
+  const { LETTA_LISTEN: at, LETTA_LISTEN_TOKEN: token } = listening;
+  if (at === undefined || token === undefined) return;
+  const url = process.env.LETTA_LISTEN_URL || `http://${at}`;
+  print('The agent is a machine of yours. Run this on it; the bridge waits for it:\n');
+  print(`  LETTA_BASE_URL=${url} LETTA_API_KEY=${token} IGNORE_SELF_HOSTED_LISTENER_ERROR=1 \\`);
+  print('    letta server --backend local --computer-name sandbox\n');
+}
+
 if (settings.env.SLACK_BOT_TOKEN !== undefined) {
   const { app, letta, close } = await orExit(startInRealSlack(settings));
   const leave = () => void close().finally(() => process.exit(0));
@@ -157,6 +177,7 @@ if (settings.env.SLACK_BOT_TOKEN !== undefined) {
   print(
     `In your workspace ${app.identity.url ?? app.identity.teamId}; Letta: ${letta ? `scripted, ${letta.controlUrl}` : 'yours'}.`,
   );
+  printCommand();
   print('Mention the bot there: @agent say 30 words. Press Ctrl-C to end.');
   await new Promise(() => undefined);
 }
@@ -185,6 +206,7 @@ if (!options.json) {
   print(`Small Slack      http://127.0.0.1:${sandbox.slack.port}/_control/state`);
   print(`Letta            ${sandbox.letta ? `scripted, ${sandbox.letta.controlUrl}` : 'yours'}\n`);
 }
+printCommand();
 if (page) await runInTerminal(sandbox, page);
 else if (scene) {
   const played = await playScene(sandbox, scene);

@@ -15,8 +15,8 @@ export interface SandboxOptions {
   /** Of the small Slack; 0: any free one. */
   port: number;
   limits: 'on' | 'off';
-  /** How the scripted Letta is reached. */
-  letta: 'app-server' | 'single' | 'pair';
+  /** How the scripted Letta is reached; `device`: it dials the bridge. */
+  letta: 'app-server' | 'single' | 'pair' | 'device';
   /** ms between two words of the scripted Letta; default 20, so that one can watch without waiting long. */
   pace?: number;
   /** Whether the app is declared as an agent, as the agent variant of the manifest does; default no. */
@@ -53,7 +53,7 @@ export interface Sandbox {
   close(): Promise<void>;
 }
 
-const TOKEN = 'sandbox-letta-token';
+const TOKEN = 'sandbox-letta-token-of-the-machine';
 /** What cannot be set in the environment. */
 const POLICY = 'reactions: { eyes: "Look at this." }\n';
 
@@ -187,8 +187,9 @@ export async function startInRealSlack(
 async function startLetta(
   options: SandboxOptions,
 ): Promise<{ letta: ScriptedLetta | null; env: Record<string, string> }> {
-  const isReal = options.env.LETTA_APP_SERVER_URL !== undefined || options.env.LETTA_API_KEY !== undefined;
+  const isReal = ['LETTA_APP_SERVER_URL', 'LETTA_API_KEY', 'LETTA_LISTEN'].some((name) => options.env[name]);
   if (isReal) return { letta: null, env: {} };
+  if (options.letta === 'device') return startDevice(options);
   const isHosted = options.letta !== 'app-server';
   const letta = await startScriptedLetta({
     surface: isHosted ? 'hosted' : 'app-server',
@@ -200,6 +201,16 @@ async function startLetta(
     ? { LETTA_API_KEY: TOKEN, LETTA_BASE_URL: letta.url, LETTA_RELAY: options.letta }
     : { LETTA_APP_SERVER_URL: letta.url, LETTA_APP_SERVER_TOKEN: TOKEN };
   return { letta, env };
+}
+
+/** A scripted device that dials the bridge. The port is chosen first, because it stays over restarts of the bridge. */
+async function startDevice({
+  pace = 20,
+}: SandboxOptions): Promise<{ letta: ScriptedLetta; env: Record<string, string> }> {
+  const at = `127.0.0.1:${await freePort()}`;
+  const dials = { url: `http://${at}`, token: TOKEN, name: 'sandbox' };
+  const letta = await startScriptedLetta({ dials, pace });
+  return { letta, env: { LETTA_LISTEN: at, LETTA_LISTEN_TOKEN: TOKEN } };
 }
 
 const manifest = z.object({

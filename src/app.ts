@@ -4,7 +4,9 @@ import { stayAlive } from './clock.ts';
 import type { Config } from './config/config.ts';
 import { type ChannelKinds, describeMissing, kindsThatMatter, missingScopes, scopesRefused } from './doctor/scopes.ts';
 import type { BridgeError } from './errors.ts';
+import type { LettaTarget } from './letta/gateway.ts';
 import { createSocketDialer } from './letta/link/socket.ts';
+import { type Listening, listenForDevices } from './listening.ts';
 import { serveControl } from './ops/control.ts';
 import {
   type Check,
@@ -124,6 +126,8 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       metrics.gauge('queue_depth', waiting);
       metrics.gauge('open_approvals', openApprovals);
       metrics.gauge('live_threads', live);
+      const online = listening?.devices.list().filter(({ isOnline }) => isOnline);
+      if (online) metrics.gauge('devices_online', online.length);
       for (const { name, ok } of checks()) metrics.gauge('ready', ok ? 1 : 0, { part: name });
       return (await world.scrape?.()) ?? { contentType: 'text/plain', text: '' };
     };
@@ -150,19 +154,26 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       if (others > 0) wired?.catchUp?.noteTaken(counted ? countedAt - counted.at : UNCOUNTED_MS);
       counted = { foreign: foreignConnections, at: countedAt };
     };
+    let listening: Listening | null = null;
+    if (config.letta.mode === 'listen') {
+      const onChanged = () => inbound?.noteHomeChange(null);
+      listening = await listenForDevices(config.letta, { choices: store.choices, clock, log, onChanged });
+      closing.push(listening.stop);
+    }
+    const guest = listening?.guest ?? undefined;
     let served: HealthServer | null = null;
     let mode: SlackMode;
     let listenEarly = () => {};
     if (config.slack.mode.kind === 'socket') {
       mode = { socket: { appToken: config.slack.mode.appToken } };
       if (config.port !== null) {
-        served = await serveHealth(health, { port: config.port, clock });
+        served = await serveHealth(health, { port: config.port, clock, guest });
         closing.push(served.stop);
       }
     } else {
       const { signingSecret, port } = config.slack.mode;
       const common = { clock: slackClock, log, onState };
-      const transport = createHttpTransport({ signingSecret, port, routes: routesOf(health), ...common });
+      const transport = createHttpTransport({ signingSecret, port, routes: routesOf(health), guest, ...common });
       mode = { transport };
       closing.push(() => transport.stop());
       // Listen only when the start has to wait for Slack: deliveries during the start are refused, and Slack repeats
@@ -208,7 +219,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       },
       dial: createSocketDialer(clock),
       fetch: globalThis.fetch,
-      target: config.letta,
+      target: targetOf(config, listening),
       agentId: config.agentId,
       policies,
       longAnswers: {
@@ -272,7 +283,8 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     if (store.path !== null) {
       const run = ({ channel, ...waits }: { channel: string } & SelfTestWaits, tell: (step: object) => void) =>
         selfTest.run(channel, waits, tell);
-      const control = await serveControl({ storePath: store.path, checks, selfTest: run, log });
+      const devices = () => ({ url: listening?.publicUrl() ?? '', devices: listening?.devices.list() ?? [] });
+      const control = await serveControl({ storePath: store.path, checks, devices, selfTest: run, log });
       closing.push(() => control?.stop());
     }
     log.info({ team: identity.teamId, bot: identity.botUserId, letta: config.letta.mode }, 'the bridge is up');
@@ -292,6 +304,12 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     await stop();
     throw error;
   }
+}
+
+function targetOf({ letta }: Config, listening: Listening | null): LettaTarget {
+  if (letta.mode !== 'listen') return letta;
+  if (listening === null) throw new Error('nothing listens for devices');
+  return { mode: 'listen', environment: letta.environment, devices: listening.devices };
 }
 
 function routesOf(health: HealthRoutes): Record<string, HttpRoute> {

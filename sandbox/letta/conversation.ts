@@ -117,6 +117,13 @@ export class Conversation implements TurnHost {
     this.showLoop();
   }
 
+  /** Unasked, as a device does that has dialled in again (docs/letta-protocol.md, A device that dials us). */
+  showOpenRequests(): void {
+    for (const [id, { request }] of this.#pending) {
+      this.emitEvent('control_request', { request_id: id, request, ...this.runtime });
+    }
+  }
+
   showDevice(): void {
     this.emitEvent('update_device_status', this.#deviceBody());
   }

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { Agents, type SeedAgent } from './agent.ts';
 import { createAppServer, type Surface, type SurfaceParts } from './app-server.ts';
 import { handleControl, isControl } from './control.ts';
+import { createDevice, type DialOptions } from './device.ts';
 import { type Fault, Faults } from './faults.ts';
 import type { LogEntry } from './frame-log.ts';
 import { createHosted } from './hosted.ts';
@@ -14,6 +15,8 @@ export interface ScriptedLettaOptions {
   /** 0: any free port. */
   readonly port?: number;
   readonly surface?: 'app-server' | 'hosted';
+  /** A device that dials this bridge, instead of a server; the rest of `url` is where `/_control/…` is. */
+  readonly dials?: DialOptions;
   /** Bearer token clients must bring; null: none. */
   readonly token?: string | null;
   /** Hosted only: the device speaks over a pair of sockets, so control frames and deltas are not in order. */
@@ -42,7 +45,10 @@ export interface ScriptedLettaSeed {
 }
 
 export interface ScriptedLetta {
-  /** `ws://127.0.0.1:PORT/ws` for the App Server, `http://127.0.0.1:PORT` for the hosted surface. */
+  /**
+   * `ws://127.0.0.1:PORT/ws` for the App Server, `http://127.0.0.1:PORT` for the hosted surface; where it dials, for a
+   * device.
+   */
   readonly url: string;
   /** Where `/_control/…` is. */
   readonly controlUrl: string;
@@ -84,8 +90,8 @@ function start(options: ScriptedLettaOptions): Running {
   const { seed = {} } = options;
   const pace = options.pace === undefined ? {} : { word: options.pace };
   const timings = { ...RECORDED_TIMINGS, ...pace, ...options.timings };
-  const name = seed.connectionName ?? (hosted ? 'sandbox' : 'host');
-  const world = new World(timings, hosted ? 'relay' : 'app-server', name, seed);
+  const name = seed.connectionName ?? options.dials?.name ?? (hosted ? 'sandbox' : 'host');
+  const world = new World(timings, hosted ? 'relay' : options.dials ? 'bridge' : 'app-server', name, seed);
   for (const [path, content] of Object.entries(seed.files ?? {})) world.machine.write(path, content);
   const agents = new Agents(world, seed.agents ?? [DEFAULT_AGENT]);
   const sockets = new Sockets(options.onFrame);
@@ -94,14 +100,17 @@ function start(options: ScriptedLettaOptions): Running {
   cronTimer.unref();
   world.stopping.addEventListener('abort', () => clearInterval(cronTimer), { once: true });
   const parts: SurfaceParts = { agents, sockets, faults, token: options.token ?? null };
-  const surface: Surface = hosted
-    ? createHosted(parts, {
-        isPaired: options.isPaired ?? false,
-        redeliverMs: options.redeliverMs ?? 5000,
-        graceMs: options.graceMs ?? 3000,
-        ...(seed.deviceId === undefined ? {} : { deviceId: seed.deviceId }),
-      })
-    : createAppServer(parts);
+  const deviceId = seed.deviceId === undefined ? {} : { deviceId: seed.deviceId };
+  const surface: Surface = options.dials
+    ? createDevice(parts, { ...options.dials, ...deviceId, scale: timings.scale })
+    : hosted
+      ? createHosted(parts, {
+          isPaired: options.isPaired ?? false,
+          redeliverMs: options.redeliverMs ?? 5000,
+          graceMs: options.graceMs ?? 3000,
+          ...deviceId,
+        })
+      : createAppServer(parts);
   return { agents, sockets, faults, surface };
 }
 

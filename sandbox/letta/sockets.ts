@@ -51,10 +51,11 @@ export class Sockets {
   }
 
   acceptUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, join: (peer: Peer) => PeerHandlers): void {
-    this.#server.handleUpgrade(request, socket, head, (ws) => this.#addPeer(ws, join));
+    this.#server.handleUpgrade(request, socket, head, (ws) => this.addSocket(ws, join));
   }
 
-  #addPeer(ws: WebSocket, join: (peer: Peer) => PeerHandlers): void {
+  /** An open socket: one that was accepted, or one that was dialled. */
+  addSocket(ws: WebSocket, join: (peer: Peer) => PeerHandlers): void {
     this.#numbers += 1;
     const number = this.#numbers;
     const peer: Peer = {

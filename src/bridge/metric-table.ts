@@ -63,6 +63,7 @@ export const METRICS = [
     help: 'Connections of other processes with this app token; more than 0 means that they receive some of the messages.',
   },
   { name: 'letta_reconnects', kind: 'counter', labels: [], help: 'Connections to Letta that were lost and came back.' },
+  { name: 'devices_online', kind: 'gauge', labels: [], help: 'With `LETTA_LISTEN`: machines that have dialled in.' },
   { name: 'ready', kind: 'gauge', labels: ['part'], help: '1 or 0: slack, letta, store, as in `/readyz`.' },
 ] as const satisfies readonly MetricEntry[];
 

@@ -11,6 +11,7 @@ import { createSlackApi } from '../slack/api/web-api.ts';
 import { accessSentence } from './access-sentence.ts';
 import { checkEvents, type RunningBridge } from './events.ts';
 import { checkLetta } from './letta.ts';
+import type { AskDevices } from './listen.ts';
 import { userOfPort } from './os-user.ts';
 import { type AddFinding, type Finding, fine, type Report, trouble } from './report.ts';
 import {
@@ -70,7 +71,7 @@ export async function runDoctor(parts: DoctorParts): Promise<Report> {
   const running = checkStore(config.store, addFinding);
   const bridge = running === null ? null : runningBridge(running);
   const slack = await checkSlack(parts, config, bridge, addFinding);
-  const letta = await checkLetta(config, parts, addFinding);
+  const letta = await checkLetta(config, parts, addFinding, running && (() => devicesOf(running.path)));
   const { permissions } = config.policy.defaults;
   addFinding(permissions === 'unrestricted' ? trouble('unrestricted') : fine('permissions', permissions));
   if (slack === null) return report(null);
@@ -109,6 +110,14 @@ async function checkSlack(
     await checkEvents({ ...slack, ...parts, config, bot, bridge, channel }, addFinding);
   }
   return { bot, channels };
+}
+
+async function devicesOf(path: string): Promise<Awaited<ReturnType<NonNullable<AskDevices>>>> {
+  let answer: unknown;
+  await askControl(path, 'GET', '/devices', (line) => {
+    answer = line;
+  });
+  return answer as Awaited<ReturnType<NonNullable<AskDevices>>>;
 }
 
 function runningBridge({ holder, path }: { holder: string; path: string }): RunningBridge {

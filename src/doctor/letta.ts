@@ -5,6 +5,7 @@ import { CHOSEN_AGENT } from '../letta/agent-choice.ts';
 import { type Device, type InspectParts, inspectLetta, type LettaReport, TESTED_VERSION } from '../letta/inspect.ts';
 import { CHOSEN_DEVICE } from '../letta/routes/cloud.ts';
 import { readStoredChoices } from '../storage/inspect.ts';
+import { type AskDevices, checkListening } from './listen.ts';
 import { type AddFinding, fine, short, trouble } from './report.ts';
 
 /** Which agent answers and where it works; `null`: not known. */
@@ -18,8 +19,16 @@ const NAMED = 10;
 /**
  * Checks that Letta is reachable and accepts us, then device, version and agents: configured, chosen and bound ones.
  */
-export async function checkLetta(config: Config, parts: InspectParts, addFinding: AddFinding): Promise<LettaFound> {
+export async function checkLetta(
+  config: Config,
+  parts: InspectParts,
+  addFinding: AddFinding,
+  askDevices: AskDevices = null,
+): Promise<LettaFound> {
   const { letta, agentId } = config;
+  if (letta.mode === 'listen') {
+    return { agent: null, device: await checkListening(config, letta, askDevices, addFinding) };
+  }
   const stored = await readStoredChoices(config.store, [CHOSEN_AGENT, CHOSEN_DEVICE, BINDINGS]);
   const chosen = stored.get(CHOSEN_AGENT) ?? null;
   const bound = boundAgents(config, stored.get(BINDINGS) ?? null);

@@ -177,6 +177,12 @@ export const TROUBLES = {
     level: 'fail',
     ...CAUSES.no_device.operator,
   },
+  no_dialled_device: {
+    check: 'letta',
+    level: 'fail',
+    says: 'The {wanted} has not dialled in ({known})',
+    fix: 'Run the command above on it.',
+  },
   device_unknown: {
     check: 'letta',
     level: 'fail',

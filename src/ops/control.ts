@@ -21,6 +21,8 @@ export interface ControlParts {
   /** The store's path. We hold its lock, so an existing socket file is left over from an earlier process. */
   storePath: string;
   checks: () => readonly Check[];
+  /** Devices that dial in, for doctor; left out: none can. */
+  devices?: (() => { url: string; devices: readonly object[] }) | undefined;
   /** Calls `onStep` for each step as it happens. */
   selfTest(
     wanted: { channel: string; eventMs: number; clickMs: number },
@@ -39,7 +41,13 @@ export interface ControlServer {
  * deliveries away from it. The file's mode is the access rule: only the bridge's own user may open it. `null` where the
  * socket cannot be created; the bridge runs without it.
  */
-export async function serveControl({ storePath, checks, selfTest, log }: ControlParts): Promise<ControlServer | null> {
+export async function serveControl({
+  storePath,
+  checks,
+  devices,
+  selfTest,
+  log,
+}: ControlParts): Promise<ControlServer | null> {
   const path = controlPath(storePath);
   if (Buffer.byteLength(path) > PATH_MAX) {
     log.warn({ path }, 'the path of the store is too long for a control socket, so doctor cannot ask this bridge');
@@ -50,6 +58,10 @@ export async function serveControl({ storePath, checks, selfTest, log }: Control
     const [path, query = ''] = (incoming.url ?? '').split('?', 2);
     if (incoming.method === 'GET' && path === '/checks') {
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ checks: checks() }));
+      return;
+    }
+    if (incoming.method === 'GET' && path === '/devices' && devices) {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(devices()));
       return;
     }
     if (incoming.method !== 'POST' || path !== '/self-test') return void response.writeHead(404).end();

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Clock } from '../bridge/ports.ts';
 import { BridgeError } from '../errors.ts';
 
@@ -64,11 +65,13 @@ function sendJson(response: ServerResponse, status: number, body: object, header
   response.end(`${JSON.stringify(body)}\n`);
 }
 
+const pathOf = ({ url = '/' }: IncomingMessage) => url.split('?', 1)[0] ?? '/';
+
 const hasBody = ({ headers }: IncomingMessage) =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 
-/** A monitor needs one or two connections. */
-const CONNECTIONS = 50;
+/** A monitor needs one or two connections; each device behind a guest needs one. */
+const CONNECTIONS = { alone: 50, withGuest: 250 } as const;
 /** Requests are short. Node checks these times only every `connectionsCheckingInterval`. */
 const TIMES = {
   headersTimeout: 5_000,
@@ -82,10 +85,18 @@ const IDLE_MS = 10_000;
 /** How long a client whose body we do not read may take to read the answer. */
 const UNREAD_MS = 500;
 
+/** Another part of the bridge that answers on the same port. */
+export interface HttpGuest {
+  owns(path: string): boolean;
+  handleRequest(request: IncomingMessage, response: ServerResponse): void;
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
+
 export interface HealthOptions {
   port: number;
   host?: string;
   clock: Clock;
+  guest?: HttpGuest | undefined;
 }
 
 export interface HealthServer {
@@ -101,8 +112,10 @@ export interface HealthServer {
  * @throws BridgeError config_invalid when it cannot listen on the port.
  */
 export function serveHealth(routes: HealthRoutes, options: HealthOptions): Promise<HealthServer> {
+  const { guest } = options;
   const server = createServer(TIMES, (request, response) => {
     try {
+      if (guest?.owns(pathOf(request))) return guest.handleRequest(request, response);
       if (hasBody(request)) {
         // No route reads a body: answer at once and do not wait for the rest.
         response.on('finish', () => void options.clock.after(UNREAD_MS, () => request.socket.destroy()));
@@ -116,7 +129,11 @@ export function serveHealth(routes: HealthRoutes, options: HealthOptions): Promi
       else sendJson(response, 500, { ok: false });
     }
   });
-  server.maxConnections = CONNECTIONS;
+  server.on('upgrade', (request, socket, head) => {
+    if (guest?.owns(pathOf(request))) guest.handleUpgrade(request, socket, head);
+    else socket.destroy();
+  });
+  server.maxConnections = guest ? CONNECTIONS.withGuest : CONNECTIONS.alone;
   server.timeout = IDLE_MS;
   return new Promise((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {

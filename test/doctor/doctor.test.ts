@@ -16,7 +16,7 @@ import { openStore } from '../../src/storage/open.ts';
 import { openDatabase } from '../../src/storage/sqlite.ts';
 import { createMemoryLog } from '../support/log.ts';
 import { until } from '../support/until.ts';
-import { MARKED, settingsFor, startWhole, temporaryFolder } from '../support/whole.ts';
+import { LISTENING, MARKED, settingsFor, startWhole, temporaryFolder } from '../support/whole.ts';
 
 const manifest = readManifest();
 const SCOPES = manifest.oauth_config.scopes.bot;
@@ -433,6 +433,25 @@ describe.concurrent('doctor’s look at Letta', () => {
     const cloud = await cloudWard(context);
     const key = await cloud.examine({ env: { LETTA_API_KEY: 'of-yesterday' } });
     expect(named(key, 'letta_unauthorized')?.text).toBe('Letta refuses LETTA_API_KEY');
+  });
+
+  it('names the machines that dial the bridge, and their command', async (context) => {
+    const whole = await startWhole(context, { slack: { scopes: SCOPES }, env: LISTENING });
+    const command = /LETTA_BASE_URL=(\S+) LETTA_API_KEY=(\S+) .* --computer-name NAME/;
+    const before = await examine(whole.env);
+    expect(named(before, 'no_dialled_device')?.text).toBe('The machine has not dialled in (none is known yet)');
+    const [, url = '', token = ''] = command.exec(textOf(before, 'letta').join('\n')) ?? [];
+    const device = await startScriptedLetta({ dials: { url, token, name: 'laptop' }, seed: { deviceId: 'd1' } });
+    context.onTestFinished(() => device.close());
+    await until(
+      () => device.state().online === true,
+      () => JSON.stringify(device.state()),
+    );
+    const after = await examine(whole.env);
+    expect(named(after, 'no_dialled_device')).toBeUndefined();
+    expect(textOf(after, 'letta').join()).toContain('works on laptop (d1), which has dialled in');
+    await whole.app.stop();
+    expect(textOf(await examine(whole.env), 'letta').join()).toContain('laptop (d1, offline');
   });
 
   it('reports a device that is offline, unknown, or one of several', async (context) => {

@@ -38,6 +38,14 @@ export interface WholeOptions {
   clock?: Clock;
 }
 
+/** Settings of a bridge that machines dial, and not an App Server. */
+export const LISTENING = {
+  LETTA_APP_SERVER_URL: '',
+  LETTA_APP_SERVER_TOKEN: '',
+  LETTA_LISTEN: '127.0.0.1:0',
+  LETTA_LISTEN_TOKEN: MARKED.letta.padEnd(32, '-'),
+};
+
 /** The settings of a bridge between this Slack and this Letta, over Socket Mode, with a store of its own. */
 export function settingsFor(slack: SmallSlack, letta: ScriptedLetta, folder: string): Record<string, string> {
   return {

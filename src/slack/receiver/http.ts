@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Clock, Log } from '../../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../../errors.ts';
 import { parseBody } from './http-body.ts';
@@ -24,6 +25,13 @@ const REFUSED_MS = 500;
 
 export type HttpRoute = (request: IncomingMessage, response: ServerResponse) => void;
 
+/** Another part of the bridge that answers on the same port. */
+interface HttpGuest {
+  owns(path: string): boolean;
+  handleRequest(request: IncomingMessage, response: ServerResponse): void;
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
+
 export interface HttpOptions {
   signingSecret: string;
   /** 0: any free port. */
@@ -34,6 +42,7 @@ export interface HttpOptions {
   path?: string | undefined;
   /** Further paths answered on GET: health, metrics. */
   routes?: Readonly<Record<string, HttpRoute>> | undefined;
+  guest?: HttpGuest | undefined;
   clock: Clock;
   log: Log;
   onState?: ((state: TransportState) => void) | undefined;
@@ -53,7 +62,7 @@ export interface HttpTransport extends Transport {
  * receiver acknowledges events before they are stored (docs/slack.md, Hazards: Acks).
  */
 export function createHttpTransport(options: HttpOptions): HttpTransport {
-  const { signingSecret, clock, log, routes = {}, path = '/slack/events' } = options;
+  const { signingSecret, clock, log, routes = {}, path = '/slack/events', guest } = options;
   const state = createStateKeeper(clock.monotonic, options.onState);
   let accept: Accept | null = null;
   let isPaused = false;
@@ -123,7 +132,8 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
   function handleRequest(request: IncomingMessage, response: ServerResponse): void {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
     const route = Object.hasOwn(routes, pathname) ? routes[pathname] : undefined;
-    if (pathname === path && request.method === 'POST') {
+    if (guest?.owns(pathname)) guest.handleRequest(request, response);
+    else if (pathname === path && request.method === 'POST') {
       handleSlackRequest(request, response).catch((error) => {
         // It may not be stored: the error status makes Slack deliver it again (docs/slack.md, HTTP delivery).
         log.warn({ error: asBridgeError(error).message }, 'did not acknowledge a Slack request');
@@ -143,6 +153,11 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
     }
   });
 
+  server.on('upgrade', (request, socket, head) => {
+    const { pathname } = URL.parse(request.url ?? '/', 'http://localhost') ?? { pathname: '/' };
+    if (guest?.owns(pathname)) guest.handleUpgrade(request, socket, head);
+    else socket.destroy();
+  });
   server.maxConnections = CONNECTIONS;
   let listening: Promise<void> | null = null;
   function listen(): Promise<void> {

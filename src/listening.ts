@@ -1,0 +1,42 @@
+import type { Choices, Clock, Log } from './bridge/ports.ts';
+import type { ListenConfig } from './config/letta.ts';
+import { createDevices, type Devices } from './letta/devices/devices.ts';
+import { createDoor, type Door } from './letta/devices/door.ts';
+import { serveDoor } from './letta/devices/serve.ts';
+
+export interface Listening {
+  devices: Devices;
+  /** What answers on the bridge's own port; `null`: the door has a server of its own. */
+  guest: Door | null;
+  /** The address for the machines. @param port the bridge's own port, once it is known */
+  publicUrl(): string;
+  /** Ends the sockets of all devices, which dial again. Stopping twice is fine. */
+  stop(): Promise<void>;
+}
+
+export interface ListeningParts {
+  choices: Choices;
+  clock: Clock;
+  log: Log;
+  /** Called when a device came, went, or is new. */
+  onChanged(): void;
+}
+
+/**
+ * Lets devices dial in, from now on where the door has a server of its own.
+ * @throws BridgeError config_invalid when it cannot listen there.
+ */
+export async function listenForDevices(config: ListenConfig, parts: ListeningParts): Promise<Listening> {
+  const { clock, log } = parts;
+  const { at, url, tokens } = config;
+  const devices = await createDevices(parts);
+  let publicUrl = url ?? '';
+  const path = 'path' in at ? at.path : '';
+  const door = createDoor({ devices, tokens, path, publicUrl: () => publicUrl, clock, log });
+  const listening = { devices, publicUrl: () => publicUrl };
+  if ('path' in at) return { ...listening, guest: door, stop: async () => door.stop() };
+  const server = await serveDoor(door, at);
+  publicUrl = url ?? `http://${at.host.includes(':') ? `[${at.host}]` : at.host}:${server.port}`;
+  log.info({ port: server.port }, 'devices can dial in');
+  return { ...listening, guest: null, stop: server.stop };
+}
