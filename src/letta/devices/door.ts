@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Clock, Log } from '../../bridge/ports.ts';
 import { startHeartbeat } from '../link/heartbeat.ts';
+import { otherNameText, REFUSALS } from '../words/devices.ts';
 import type { DeviceDoor } from './devices.ts';
 import { limitRate } from './rate.ts';
 import { readDial, readRegistration } from './registration.ts';
@@ -51,13 +52,6 @@ const WARNS = { most: 3, ms: 60_000 } as const;
 
 type Refusal = [status: number, message: string];
 
-const UNKNOWN_TOKEN =
-  'This bridge does not know the token in LETTA_API_KEY. Set it to the value of LETTA_LISTEN_TOKEN of the bridge, or to this machine’s line in its LETTA_LISTEN_TOKENS.';
-const TOO_OFTEN = 'This device registers too often. Is Letta Code running twice on this machine?';
-const TOO_MANY = 'Too many devices are connected to this bridge.';
-const NOT_LOCAL =
-  'This bridge has no agents of its own, and agents of Letta’s cloud cannot be used through it. Start Letta Code with --backend local.';
-
 /** Everything here may be called by anybody who reaches the port: only who brings a token gets as far as a body. */
 export function createDoor(options: DoorOptions): Door {
   const { devices, tokens, clock, log } = options;
@@ -82,14 +76,14 @@ export function createDoor(options: DoorOptions): Door {
 
   const register = async (request: IncomingMessage, response: ServerResponse, bearer: Bearer) => {
     const body = await readBody(request);
-    if (body === null) return refuse(request, response, [413, 'The registration is too large.']);
+    if (body === null) return refuse(request, response, [413, REFUSALS.tooLarge]);
     const device = readRegistration(body);
     if ('refusal' in device) return refuse(request, response, [400, device.refusal]);
     const wrongName = nameRefusal(bearer, device.name);
     if (wrongName) return refuse(request, response, wrongName);
     const identity = identityOf(bearer, device.deviceId);
-    if (!mayRegister(identity)) return refuse(request, response, [429, TOO_OFTEN]);
-    if (!devices.hasRoomFor(identity)) return refuse(request, response, [503, TOO_MANY]);
+    if (!mayRegister(identity)) return refuse(request, response, [429, REFUSALS.tooOften]);
+    if (!devices.hasRoomFor(identity)) return refuse(request, response, [503, REFUSALS.tooMany]);
     devices.noteRegistration({ id: identity, name: device.name, version: device.version });
     const connectionId = leaseOf(bearer, device.deviceId);
     // Without any `supports…` field the device opens one socket.
@@ -101,19 +95,19 @@ export function createDoor(options: DoorOptions): Door {
 
   /** Why this socket may not be opened; else whose it is. */
   const judgeUpgrade = (request: IncomingMessage): Refusal | { id: string; name: string } => {
-    if (isStopped) return [503, 'The bridge is stopping.'];
+    if (isStopped) return [503, REFUSALS.stopping];
     const bearer = findBearer(tokens, request.headers.authorization);
-    if (bearer === null) return [401, UNKNOWN_TOKEN];
+    if (bearer === null) return [401, REFUSALS.unknownToken];
     const { pathname, searchParams } = addressOf(request);
     const dial = readDial(searchParams);
     const lease = SOCKET.exec(pathname)?.[1];
     // A device whose lease is not ours any more registers anew after a while.
-    if (dial === null || lease !== leaseOf(bearer, dial.deviceId)) return [404, 'There is no such device.'];
+    if (dial === null || lease !== leaseOf(bearer, dial.deviceId)) return [404, REFUSALS.noLease];
     const wrongName = nameRefusal(bearer, dial.name);
     if (wrongName) return wrongName;
     const id = identityOf(bearer, dial.deviceId);
-    if (!mayDial(id)) return [503, TOO_OFTEN];
-    if (!devices.hasRoomFor(id)) return [503, TOO_MANY];
+    if (!mayDial(id)) return [503, REFUSALS.tooOften];
+    if (!devices.hasRoomFor(id)) return [503, REFUSALS.tooMany];
     return { id, name: dial.name };
   };
 
@@ -153,12 +147,12 @@ export function createDoor(options: DoorOptions): Door {
     handleRequest(request, response) {
       const { pathname } = addressOf(request);
       const bearer = findBearer(tokens, request.headers.authorization);
-      if (bearer === null) return refuse(request, response, [401, UNKNOWN_TOKEN]);
-      if (isStopped) return refuse(request, response, [503, 'The bridge is stopping.']);
+      if (bearer === null) return refuse(request, response, [401, REFUSALS.unknownToken]);
+      if (isStopped) return refuse(request, response, [503, REFUSALS.stopping]);
       if (request.method === 'POST' && pathname.endsWith(REGISTER)) {
         register(request, response, bearer).catch(() => request.socket.destroy());
-      } else if (/\/v1\/(agents|conversations)\b/.test(pathname)) refuse(request, response, [404, NOT_LOCAL]);
-      else refuse(request, response, [404, 'Not found.']);
+      } else if (/\/v1\/(agents|conversations)\b/.test(pathname)) refuse(request, response, [404, REFUSALS.notLocal]);
+      else refuse(request, response, [404, REFUSALS.notFound]);
     },
     handleUpgrade(request, socket, head) {
       socket.on('error', () => socket.destroy());
@@ -184,7 +178,7 @@ export function createDoor(options: DoorOptions): Door {
 /** A token of its own admits one name only, so that no machine takes the place of another. */
 function nameRefusal({ name }: Bearer, given: string): Refusal | null {
   if (name === null || name === given) return null;
-  return [403, `This token is for the machine named ${name}. Start Letta Code with --computer-name ${name}`];
+  return [403, otherNameText(name)];
 }
 
 const CLOSES_WITHIN_MS = 2_000;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { oldProtocolText, REFUSALS } from '../words/devices.ts';
 
 /** What a device tells of itself when it registers. Its texts are foreign. */
 export interface Registration {
@@ -30,23 +31,17 @@ export function readRegistration(body: string): Registration | { refusal: string
   try {
     json = JSON.parse(body);
   } catch {
-    return { refusal: NO_REGISTRATION };
+    return { refusal: REFUSALS.noRegistration };
   }
   const parsed = schema.safeParse(json);
-  if (!parsed.success) return { refusal: NO_REGISTRATION };
+  if (!parsed.success) return { refusal: REFUSALS.noRegistration };
   const { deviceId, connectionName, metadata } = parsed.data;
   const version = metadata?.lettaCodeVersion ?? null;
   if (metadata?.environmentMessageProtocol !== PROTOCOL) {
-    const which = version === null ? 'This version of Letta Code' : `Letta Code ${version}`;
-    return {
-      refusal: `${which} does not speak the protocol of this bridge (${PROTOCOL}). Update it: npm install --global @letta-ai/letta-code`,
-    };
+    return { refusal: oldProtocolText(version, PROTOCOL) };
   }
   return { deviceId, name: connectionName || deviceId, version };
 }
-
-const NO_REGISTRATION =
-  'This is not how Letta Code registers a device. Start it with: letta server --backend local --computer-name NAME';
 
 /** Device id and name of the socket's address, which Letta Code adds to the one it was given. */
 export function readDial(query: URLSearchParams): Pick<Registration, 'deviceId' | 'name'> | null {
