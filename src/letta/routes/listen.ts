@@ -102,6 +102,8 @@ export function createListenRoute(options: ListenRouteOptions): Route {
     isOrdered: true,
     // The device has one socket, whoever asks.
     hasOwnLinkForFiles: false,
+    // It has no other client than this bridge.
+    sharesTools: false,
     syncAfterMs: null,
     watchReturn: (runtime, onBack) =>
       devices.watch((deviceId) => {
