@@ -68,6 +68,7 @@ const PURE = [
   'bridge/commands/table.ts',
   'bridge/files/base64-way.ts',
   'bridge/files/kinds.ts',
+  'bridge/files/slots.ts',
   'bridge/ids.ts',
   'bridge/inbound.ts',
   'bridge/intake/relevance.ts',

@@ -126,7 +126,7 @@ describe('manifest.yml', () => {
     const { bot_optional: optional } = manifest.oauth_config.scopes;
     expect([...granted, ...optional].sort()).toEqual([...needed].sort());
     // Whoever installs the app may leave these out.
-    expect(optional).toEqual(['reactions:read', 'users:read.email']);
+    expect(optional).toEqual(['reactions:read', 'reactions:write', 'users:read.email']);
     expect(granted).toEqual([...new Set(granted)].sort());
   });
 

@@ -1,5 +1,6 @@
 import type { Policy } from '../bridge/access/policy.ts';
 import { type ChannelId, isDirect } from '../bridge/ids.ts';
+import type { ToolName } from '../bridge/tools/catalogue.ts';
 import { BridgeError } from '../errors.ts';
 import { inspectChannel } from '../slack/api/inspect.ts';
 import type { SlackApi } from '../slack/api/slack-api.ts';
@@ -39,8 +40,8 @@ export const SCOPES: Readonly<Record<string, Scope>> = {
   'channels:read': { without: 'the bridge cannot read the names of public channels', breaks: everywhere },
   'chat:write': { without: 'the bot cannot post', breaks: always },
   commands: { without: '/agent does not work (!help and the other ! commands do)' },
-  'files:read': { without: 'the agent gets no files, pictures or recordings that people send' },
-  'files:write': { without: 'long answers are posted in parts, never as a file' },
+  'files:read': { without: 'the agent gets no files, pictures or recordings (its tool slack_read_file, too)' },
+  'files:write': { without: 'long answers are posted in parts, and the agent uploads no files (slack_upload_file)' },
   'groups:history': { without: 'the bot does not see messages in private channels', breaks: channelsOf('private') },
   'groups:read': { without: 'the bridge cannot read the names of private channels', breaks: everywhere },
   'im:history': { without: 'the bot does not see direct messages', breaks: directMessages },
@@ -66,6 +67,13 @@ export function missingOptional(scopes: readonly string[], policy: Policy): stri
     !scopes.includes(name) && wanted(policy) ? [name] : [],
   );
 }
+
+/** Tools of the agent that need a scope which the bridge itself can do without. */
+export const TOOL_SCOPES: Readonly<Record<string, readonly ToolName[]>> = {
+  'files:read': ['slack_read_file'],
+  'files:write': ['slack_upload_file'],
+  'reactions:write': ['slack_react'],
+};
 
 export interface MissingScopes {
   /** Without these the bridge cannot work under this policy. */

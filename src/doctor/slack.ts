@@ -17,7 +17,7 @@ import { createHttpTransport } from '../slack/receiver/http.ts';
 import { createSocketTransport } from '../slack/receiver/socket.ts';
 import type { Accept, Transport } from '../slack/receiver/transport.ts';
 import { type AddFinding, fine, trouble } from './report.ts';
-import { describeMissing, missingOptional } from './scopes.ts';
+import { describeMissing, missingOptional, TOOL_SCOPES } from './scopes.ts';
 
 export interface SlackParts {
   config: Config;
@@ -86,6 +86,11 @@ export function checkScopes(
   const optional = missingOptional(scopes, config.policy);
   if (optional.length > 0) {
     addFinding(trouble('scopes_wanted', { scopes: optional.join(', '), without: describeMissing(optional) }));
+  }
+  const limited = Object.keys(TOOL_SCOPES).filter((scope) => !scopes.includes(scope));
+  if (limited.length > 0) {
+    const tools = [...new Set(limited.flatMap((scope) => TOOL_SCOPES[scope] ?? []))].join(', ');
+    addFinding(trouble('tools_limited', { scopes: limited.join(', '), tools }));
   }
   if (missing.length === 0) addFinding(fine('scopes', `all ${bot.length} that the bridge needs`));
   if (extra.length > 0) addFinding(trouble('scopes_extra', { scopes: extra.join(', ') }));

@@ -72,6 +72,12 @@ export const TROUBLES = {
     says: 'The bot token lacks {scopes}: {without}',
     fix: 'Add it under OAuth & Permissions, Bot Token Scopes (or paste manifest.yml under App Manifest), then click Reinstall to Workspace; or remove it from the policy file.',
   },
+  tools_limited: {
+    check: 'scopes',
+    level: 'warn',
+    says: 'Without {scopes} these tools of the agent do not work: {tools}',
+    fix: 'Add it under OAuth & Permissions, Bot Token Scopes, then click Reinstall to Workspace; or leave it: the agent is told that it cannot use them.',
+  },
   scopes_extra: {
     check: 'scopes',
     level: 'warn',

@@ -19,7 +19,7 @@ import { until } from '../support/until.ts';
 import { LISTENING, MARKED, settingsFor, startWhole, temporaryFolder } from '../support/whole.ts';
 
 const manifest = readManifest();
-const SCOPES = manifest.oauth_config.scopes.bot;
+const SCOPES = [...manifest.oauth_config.scopes.bot, 'reactions:write'];
 const CHANNEL = 'C01GEN';
 /** What the stories below have shown. */
 const shown = new Set<TroubleName>();
@@ -307,6 +307,15 @@ describe.concurrent('doctor’s look at Slack', () => {
     writeFileSync(POLICY, 'reactions: { eyes: Look at this. }\n');
     const report = await examine({ env: { POLICY } });
     expect(named(report, 'scopes_wanted')?.text).toContain('lacks reactions:read: the reactions that the policy names');
+    expect(exitCode(report)).toBe(0);
+  });
+
+  it('names the tools that a missing scope takes from the agent', async (context) => {
+    const { examine } = await ward(context, { scopes: SCOPES.filter((scope) => scope !== 'reactions:write') });
+    const report = await examine();
+    expect(named(report, 'tools_limited')?.text).toBe(
+      'Without reactions:write these tools of the agent do not work: slack_react',
+    );
     expect(exitCode(report)).toBe(0);
   });
 

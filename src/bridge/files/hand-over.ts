@@ -7,7 +7,7 @@ import { FILE_LIMITS, type FileNote, FileRefused } from '../turn/file-notes.ts';
 import type { ImagePart } from '../turn/input-content.ts';
 import { within } from '../within.ts';
 import { decodeCommand, PIECE_BYTES, piecePath } from './base64-way.ts';
-import { deviceName, imageType, safeWord, textOf } from './kinds.ts';
+import { deviceName, imageType, isWholePicture, safeWord, textOf } from './kinds.ts';
 import { Slots } from './slots.ts';
 
 export interface HandOverParts {
@@ -29,6 +29,8 @@ export interface Machine {
   id: string;
   /** Files of one conversation lie together. */
   conversation: string;
+  /** Whether a picture that is not whole would do harm: it is put on the machine like any file. */
+  takesWholePicturesOnly?: true;
 }
 
 /** What became of the files of a turn. */
@@ -189,7 +191,8 @@ export class FileHandOver {
   ): Promise<FileNote> {
     const { work } = place;
     const type = content.isWhole ? imageType(head) : null;
-    if (type !== null && work.hasRoomFor(head.length)) {
+    const isUsable = type !== null && (!place.takesWholePicturesOnly || isWholePicture(type, head));
+    if (isUsable && work.hasRoomFor(head.length)) {
       const number = work.addImage(type, head);
       return { file, how: 'image', number, bytes: head.length };
     }

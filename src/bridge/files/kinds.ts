@@ -20,6 +20,34 @@ export function imageType(bytes: Uint8Array): string | null {
   return isSvg(ascii(bytes, 0, 1_000)) ? 'image/svg+xml' : null;
 }
 
+/**
+ * Whether a picture has the end that its type has, and a size: one that was cut off fails the turn that it is returned to
+ * (docs/letta-protocol.md, External tools). It says nothing of what is in between.
+ */
+export function isWholePicture(type: string, bytes: Uint8Array): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const { length } = bytes;
+  switch (type) {
+    case 'image/png':
+      return (
+        length >= 57 &&
+        ascii(bytes, 12, 16) === 'IHDR' &&
+        view.getUint32(16) > 0 &&
+        view.getUint32(20) > 0 &&
+        ascii(bytes, length - 8, length - 4) === 'IEND'
+      );
+    case 'image/jpeg':
+      return length > 100 && bytes.lastIndexOf(0xd9) > length - 64 && bytes[bytes.lastIndexOf(0xd9) - 1] === 0xff;
+    case 'image/gif':
+      return length > 26 && view.getUint16(6, true) > 0 && view.getUint16(8, true) > 0 && bytes.lastIndexOf(0x3b) > 26;
+    case 'image/webp':
+      return length > 20 && view.getUint32(4, true) + 8 <= length;
+    // What the others end with is not fixed, so the agent gets them as files.
+    default:
+      return false;
+  }
+}
+
 /** Whether the root element is `svg`: comments, an XML declaration and a document type may come first. */
 function isSvg(head: string): boolean {
   const rest = head.replace(/^\s*(?:ï»¿)?\s*/, '');

@@ -1,7 +1,7 @@
 import { SlackError } from './slack-api.ts';
 
 /** Sends a file's bytes to the URL that `files.getUploadURLExternal` gave. Rejects with a SlackError. */
-export type Uploader = (url: string, bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
+export type Uploader = (url: string, bytes: Uint8Array<ArrayBuffer>, signal?: AbortSignal) => Promise<void>;
 
 export interface UploaderOptions {
   /** Base of the Web API. Its host is allowed, too, because a test Slack takes uploads on its own host. */
@@ -12,6 +12,8 @@ export interface UploaderOptions {
 
 const METHOD = 'upload_url';
 const TIMEOUT_MS = 60_000;
+/** Bytes for which a second is added to the time. */
+const BYTES_PER_SECOND = 256 * 1024;
 const SLACK_HOST = /(?:^|\.)slack(?:-gov)?\.com$/;
 
 /**
@@ -20,8 +22,9 @@ const SLACK_HOST = /(?:^|\.)slack(?:-gov)?\.com$/;
  */
 export function createUploader({ slackApiUrl, fetch, timeoutMs = TIMEOUT_MS }: UploaderOptions): Uploader {
   const own = new URL(slackApiUrl);
-  return async (url, bytes) => {
+  return async (url, bytes, signal) => {
     if (!isSlackUrl(url, own)) throw new SlackError(METHOD, 'refused', 'unexpected_upload_url');
+    const late = AbortSignal.timeout(timeoutMs + Math.ceil(bytes.length / BYTES_PER_SECOND) * 1_000);
     let response: Response;
     try {
       response = await fetch(url, {
@@ -29,10 +32,11 @@ export function createUploader({ slackApiUrl, fetch, timeoutMs = TIMEOUT_MS }: U
         headers: { 'content-type': 'application/octet-stream' },
         body: bytes,
         redirect: 'error',
-        signal: AbortSignal.timeout(timeoutMs),
+        signal: AbortSignal.any([late, ...(signal ? [signal] : [])]),
       });
       await response.body?.cancel();
     } catch {
+      signal?.throwIfAborted();
       // Without the cause, which may contain the URL.
       throw new SlackError(METHOD, 'unknown', 'request_failed');
     }

@@ -65,6 +65,7 @@ const IDEMPOTENT = new Set([
   'conversations.members',
   'conversations.open',
   'files.info',
+  'reactions.add',
   'team.info',
   'usergroups.list',
   'usergroups.users.list',

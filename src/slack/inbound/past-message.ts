@@ -3,7 +3,7 @@ import type { ChannelKind } from '../../bridge/inbound.ts';
 import type { PastMessage } from '../../bridge/ports.ts';
 import type { OwnKind } from '../../bridge/record/thread-record.ts';
 import { oneLine } from '../../bridge/text/one-line.ts';
-import { METADATA_TYPE } from '../outbox/post-metadata.ts';
+import { METADATA_TYPE, TOOL_PART } from '../outbox/post-metadata.ts';
 import { contentSpans } from './content.ts';
 import { normalizeEvent, type SlackIdentity } from './normalize.ts';
 
@@ -62,6 +62,7 @@ export function readPastMessage(
 
 function ownKindOf({ metadata }: Pick<z.infer<typeof head>, 'metadata'>): OwnKind {
   const posted = metadata?.event_type === METADATA_TYPE ? metadata.event_payload : null;
+  if (posted?.part === TOOL_PART) return 'answer';
   if (!posted?.turn.startsWith('turn-')) return 'notice';
   return posted.part.startsWith('card-') ? 'card' : 'answer';
 }

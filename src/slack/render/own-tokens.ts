@@ -1,3 +1,4 @@
+import type { UserId } from '../../bridge/ids.ts';
 import { parseMarkdown, walk } from './ast.ts';
 
 /**
@@ -22,14 +23,43 @@ export interface HeldTokens {
  * neither what people typed escaped (`&lt;!subteam^S1&gt;`) nor anything in code.
  */
 export function holdTokens(markdown: string): HeldTokens {
+  return hold(markdown, OWN_TOKEN, (token) => token);
+}
+
+const MENTION = /<@([UW][A-Z0-9]{2,31})(?:\|[^<>|\n]{0,80})?>/g;
+/** Mentions that a text keeps; further ones become names. */
+const MENTIONS = 20;
+
+/**
+ * As {@link holdTokens}, for a text of the agent: keeps mentions of people whom it may notify, nothing else.
+ * @returns also whom it mentions
+ */
+export function holdMentions(
+  markdown: string,
+  mayMention: (user: UserId) => boolean,
+): HeldTokens & { users: UserId[] } {
+  const users: UserId[] = [];
+  const held = hold(markdown, MENTION, (token) => {
+    const user = token.replace(/^<@|[|>].*$/g, '');
+    if (users.length >= MENTIONS || !mayMention(user)) return null;
+    users.push(user);
+    // Without a label, which says what the agent likes.
+    return `<@${user}>`;
+  });
+  return { ...held, users };
+}
+
+function hold(markdown: string, pattern: RegExp, keep: (token: string) => string | null): HeldTokens {
   const tokens: string[] = [];
   const clean = markdown.replace(PLACEHOLDERS, '\uFFFD');
   const code = clean.includes('<') && /`|~~~| {4}|\t/.test(clean) ? findCode(clean) : [];
   let next = 0;
-  const text = clean.replace(OWN_TOKEN, (token, at: number) => {
+  const text = clean.replace(pattern, (token, ...rest) => {
+    const at = rest.find((each) => typeof each === 'number') ?? 0;
     while ((code[next]?.end ?? Number.POSITIVE_INFINITY) <= at) next += 1;
-    if ((code[next]?.start ?? Number.POSITIVE_INFINITY) <= at || tokens.length >= MOST) return token;
-    return String.fromCodePoint(FIRST + tokens.push(token) - 1);
+    const isCode = (code[next]?.start ?? Number.POSITIVE_INFINITY) <= at;
+    const kept = isCode || tokens.length >= MOST ? null : keep(token);
+    return kept === null ? token : String.fromCodePoint(FIRST + tokens.push(kept) - 1);
   });
   return {
     text,

@@ -179,9 +179,9 @@ export function createStage(options: StageOptions = {}) {
   function createUpload(): Uploader {
     const mine = life;
     const never = new Promise<never>(() => {});
-    return async (...upload) => {
+    return async (url, bytes) => {
       if (mine !== life) return never;
-      await slack.upload(...upload);
+      await slack.upload(url, bytes);
       if (mine !== life) return never;
     };
   }

@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest';
+import { countCalls, HOME, toolStage } from './stage.ts';
+
+describe('a message that the agent posts elsewhere', () => {
+  it('needs a card that names the channel', async () => {
+    const stage = await toolStage();
+    const call = stage.callOf('slack_post_message', { channel: '#eng', text: 'hi' });
+    const plan = await stage.handlerOf('slack_post_message').prepare(call);
+    expect(plan).toMatchObject({ may: 'ask', facts: ['In #eng (C02ENG)'] });
+  });
+
+  it('in a channel that the policy lists: needs none', async () => {
+    const stage = await toolStage();
+    const rights = { ...stage.rights, postUnasked: ['C02ENG'] };
+    const { plan, result } = await stage.use('slack_post_message', { channel: 'C02ENG', text: '**hi**' }, { rights });
+    expect(plan.may).toBe('run');
+    const [message] = stage.slack.control.messages('C02ENG');
+    expect(message?.blocks).toMatchObject([{ type: 'markdown', text: '**hi**' }]);
+    expect(result?.posted).toEqual({ channel: 'C02ENG', ts: message?.ts, threadTs: null });
+  });
+
+  it('as a reply there: is in that thread', async () => {
+    const stage = await toolStage();
+    const { ts } = await stage.slack.control.message({ channel: 'C02ENG', user: 'U02BOB', text: 'root' });
+    const { result } = await stage.use('slack_post_message', { channel: 'C02ENG', text: 'hi', thread_ts: ts });
+    expect(result?.posted).toMatchObject({ threadTs: ts });
+    expect(stage.slack.control.messages('C02ENG', { thread_ts: ts })).toHaveLength(2);
+  });
+
+  it('below a root that is gone: taken back, and told', async () => {
+    const stage = await toolStage();
+    const { ts } = await stage.slack.control.message({ channel: 'C02ENG', user: 'U02BOB', text: 'root' });
+    await stage.slack.control.deleteMessage({ channel: 'C02ENG', messageTs: ts });
+    const { result } = await stage.use('slack_post_message', { channel: 'C02ENG', text: 'hi', thread_ts: ts });
+    expect(result).toMatchObject({ isError: true });
+    expect(stage.slack.control.messages('C02ENG').filter(({ deleted }) => !deleted)).toEqual([]);
+  });
+
+  it('in its own thread: needs no card, and belongs to it anyway', async () => {
+    const stage = await toolStage();
+    const { plan, result } = await stage.use('slack_post_message', {
+      ...{ channel: HOME, thread_ts: stage.root, text: 'look, <@U01ALICE>' },
+    });
+    expect(plan.may).toBe('run');
+    expect(result?.posted).toBeUndefined();
+    expect(stage.slack.control.messages(HOME, { thread_ts: stage.root })[1]?.pings).toEqual(['U01ALICE']);
+  });
+
+  it.each([
+    ['a public channel without the bot', { channel: 'C03OUT' }, 'bot is not a member'],
+    ['a direct message of another person', { channel: 'D02BOB' }, 'knows no channel'],
+    ['a person', { channel: 'U02BOB' }, 'knows no channel'],
+    ['a channel that is not there', { channel: '#nope' }, 'knows no channel'],
+    ['a thread that is no time stamp', { channel: 'C02ENG', thread_ts: 'now' }, 'Give a time stamp'],
+    ['more than one message', { channel: 'C02ENG', text: 'word '.repeat(3_000) }, 'too long'],
+    ['nothing to see', { channel: 'C02ENG', text: '<!-- -->' }, ''],
+  ])('to %s: refused', async (_name, input, words) => {
+    const stage = await toolStage();
+    const { plan, text } = await stage.use('slack_post_message', { text: 'hi', ...input });
+    if (words !== '') expect([plan.may, text]).toEqual(['no', expect.stringContaining(words)]);
+    expect(stage.slack.control.messages('D02BOB')).toEqual([]);
+  });
+
+  it('where the requester is not a member: refused, without saying that it exists', async () => {
+    const stage = await toolStage();
+    await stage.slack.control.member({ channel: 'C02ENG', user: 'U01ALICE', joined: false });
+    const { plan, text } = await stage.use('slack_post_message', { channel: '#eng', text: 'hi' });
+    expect([plan.may, text]).toEqual(['no', expect.stringContaining('knows no channel #eng')]);
+  });
+
+  it('where the policy does not let the agent work: refused', async () => {
+    const stage = await toolStage();
+    const rights = { ...stage.rights, at: () => ({ mayWork: false, mayReadMessages: true }) };
+    expect((await stage.use('slack_post_message', { channel: '#eng', text: 'hi' }, { rights })).plan.may).toBe('no');
+  });
+
+  it('in a channel that was archived: refused', async () => {
+    const stage = await toolStage();
+    await stage.slack.control.archive({ channel: 'C02ENG' });
+    expect((await stage.use('slack_post_message', { channel: 'C02ENG', text: 'hi' })).text).toContain('archived');
+  });
+
+  it('whose confirmation was lost: found, and posted once', async () => {
+    const stage = await toolStage();
+    await stage.slack.control.faults({ method: 'chat.postMessage', kind: 'reset_after' });
+    const { result } = await stage.use('slack_post_message', { channel: 'C02ENG', text: 'hi' });
+    const messages = stage.slack.control.messages('C02ENG');
+    expect(messages).toHaveLength(1);
+    expect(result?.posted).toMatchObject({ ts: messages[0]?.ts });
+  });
+
+  it('that Slack never got: told as unknown, and not repeated', async () => {
+    const stage = await toolStage();
+    await stage.slack.control.faults({ method: 'chat.postMessage', kind: 'reset_before' });
+    const { result } = await stage.use('slack_post_message', { channel: 'C02ENG', text: 'hi' });
+    expect(result?.isError).toBe(true);
+    expect(countCalls(stage.slack, 'chat.postMessage')).toBe(1);
+  });
+
+  it('while Slack limits posts: posted when it may', async () => {
+    const stage = await toolStage();
+    await stage.slack.control.faults({ method: 'chat.postMessage', kind: 'ratelimited', retryAfter: 2 });
+    expect((await stage.use('slack_post_message', { channel: 'C02ENG', text: 'hi' })).result?.isError).toBeUndefined();
+    expect(stage.slack.control.messages('C02ENG')).toHaveLength(1);
+  });
+
+  it('after a restart in the middle: found by its key', async () => {
+    const stage = await toolStage();
+    const handler = stage.handlerOf('slack_post_message');
+    const { call, result } = await stage.use('slack_post_message', { channel: 'C02ENG', text: 'hi' });
+    expect(await handler.recall?.(call)).toMatchObject({ posted: result?.posted });
+    expect(await handler.recall?.({ ...call, key: 'tool-other' })).toMatchObject({ isError: true });
+  });
+});
