@@ -74,7 +74,7 @@ const SCOPES: Readonly<Record<string, string>> = {
 };
 
 /** What the model is told of a failure of Slack's. */
-export function slackWords({ method, failure, error, retryAfterMs }: SlackError): string {
+function slackWords({ method, failure, error, retryAfterMs }: SlackError): string {
   if (failure === 'limited') return FAILURE_WORDS.limited(Math.ceil((retryAfterMs ?? RETRY_AFTER_MS) / 1000));
   if (failure === 'unknown') return FAILURE_WORDS.unknown;
   if (error === 'missing_scope') return FAILURE_WORDS.noScope(SCOPES[method] ?? 'that it needs');

@@ -14,7 +14,6 @@ import type { GiveFile } from '../../../src/slack/tools/read-file.ts';
 import { createSlackTools } from '../../../src/slack/tools/tools.ts';
 import { createMemoryLog } from '../../support/log.ts';
 
-const TEAM = 'T01SANDBOX';
 const ALICE = 'U01ALICE';
 export const HOME = 'C01GEN';
 /** Waits of minutes take milliseconds. */
@@ -107,9 +106,7 @@ export async function toolStage({ slack: options, give }: StageOptions = {}) {
   return { slack, root, files, device, use, callOf, handlerOf, rights: usualRights, team, bot, workspace };
 }
 
-export type ToolStage = Awaited<ReturnType<typeof toolStage>>;
-
-export function textOf(result: ToolResult | null): string {
+function textOf(result: ToolResult | null): string {
   return (result?.parts ?? []).map((part) => (part.type === 'text' ? part.text : `<${part.mediaType}>`)).join('\n');
 }
 
@@ -117,5 +114,3 @@ export function textOf(result: ToolResult | null): string {
 export function countCalls(slack: SmallSlack, method: string): number {
   return slack.control.log({ type: 'call', method }).length;
 }
-
-export { ALICE, TEAM };
