@@ -362,6 +362,7 @@ describe('the boundaries of src/ and sandbox/', () => {
       'slack/outbox/lookup.ts',
       'slack/outbox/publication.ts',
       'slack/receiver/http.ts',
+      'slack/tools/post-message.ts',
       'slack/api/slack-time.ts',
     ]);
     const wrong = sources

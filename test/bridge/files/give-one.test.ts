@@ -50,7 +50,7 @@ describe('a file that the agent asks for', () => {
     expect(handed).toEqual([]);
   });
 
-  it('a picture that was cut off: put on its machine, because it would fail the turn', async () => {
+  it('a picture without its end: put on its machine', async () => {
     const { note, images, written } = await give(PNG.subarray(0, 40), 'a.png');
     expect([note.how, images]).toEqual(['file', []]);
     expect([...written.keys()]).toHaveLength(1);

@@ -61,14 +61,14 @@ describe('a message that the agent posts elsewhere', () => {
     expect(stage.slack.control.messages('D02BOB')).toEqual([]);
   });
 
-  it('where the requester is not a member: refused, without saying that it exists', async () => {
+  it('to a channel without the requester: refused like an unknown one', async () => {
     const stage = await toolStage();
     await stage.slack.control.member({ channel: 'C02ENG', user: 'U01ALICE', joined: false });
     const { plan, text } = await stage.use('slack_post_message', { channel: '#eng', text: 'hi' });
     expect([plan.may, text]).toEqual(['no', expect.stringContaining('knows no channel #eng')]);
   });
 
-  it('where the policy does not let the agent work: refused', async () => {
+  it('to a channel that the policy closes: refused', async () => {
     const stage = await toolStage();
     const rights = { ...stage.rights, at: () => ({ mayWork: false, mayReadMessages: true }) };
     expect((await stage.use('slack_post_message', { channel: '#eng', text: 'hi' }, { rights })).plan.may).toBe('no');
@@ -80,7 +80,7 @@ describe('a message that the agent posts elsewhere', () => {
     expect((await stage.use('slack_post_message', { channel: 'C02ENG', text: 'hi' })).text).toContain('archived');
   });
 
-  it('whose confirmation was lost: found, and posted once', async () => {
+  it('after a lost confirmation: found, and posted once', async () => {
     const stage = await toolStage();
     await stage.slack.control.faults({ method: 'chat.postMessage', kind: 'reset_after' });
     const { result } = await stage.use('slack_post_message', { channel: 'C02ENG', text: 'hi' });
@@ -89,7 +89,7 @@ describe('a message that the agent posts elsewhere', () => {
     expect(result?.posted).toMatchObject({ ts: messages[0]?.ts });
   });
 
-  it('that Slack never got: told as unknown, and not repeated', async () => {
+  it('lost before Slack got it: told as unknown, not repeated', async () => {
     const stage = await toolStage();
     await stage.slack.control.faults({ method: 'chat.postMessage', kind: 'reset_before' });
     const { result } = await stage.use('slack_post_message', { channel: 'C02ENG', text: 'hi' });

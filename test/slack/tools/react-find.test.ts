@@ -41,7 +41,7 @@ describe('a reaction of the agent', () => {
     expect(stage.slack.control.messages(HOME)[0]?.reactions).toEqual({ eyes: [stage.bot] });
   });
 
-  it('whose confirmation was lost: made once', async () => {
+  it('after a lost confirmation: made once', async () => {
     const stage = await toolStage();
     await stage.slack.control.faults({ method: 'reactions.add', kind: 'reset_after' });
     expect((await stage.use('slack_react', { emoji: 'eyes' })).result?.isError).toBeUndefined();
@@ -62,7 +62,7 @@ describe('a reaction of the agent', () => {
 });
 
 describe('people whom the agent looks for', () => {
-  it('are found by any part of a name, with what is known of them', async () => {
+  it('are found by any part of a name', async () => {
     const stage = await toolStage();
     const { text } = await stage.use('slack_find_people', { query: 'MOREAU' });
     expect(text).toContain('U01ALICE "alice"');
@@ -75,7 +75,7 @@ describe('people whom the agent looks for', () => {
     expect((await stage.use('slack_find_people', { query: '@oncall' })).text).toContain('S01ONCALL "On call" (group');
   });
 
-  it('who left are not found', async () => {
+  it('with a deactivated account are not found', async () => {
     const stage = await toolStage();
     await stage.slack.control.user({ user: 'U03CARA', deleted: true });
     expect((await stage.use('slack_find_people', { query: 'cara' })).text).toContain('No one here is called "cara"');

@@ -107,7 +107,7 @@ describe('the messages of a thread that the agent reads', () => {
     expect(await handler.run(call, plan)).toMatchObject({ isError: true });
   });
 
-  it('where the policy hides what is not for the agent: not shown', async () => {
+  it('hidden by the policy: not shown', async () => {
     const stage = await toolStage();
     const rights = { ...stage.rights, at: () => ({ mayWork: true, mayReadMessages: false }) };
     expect((await stage.use('slack_read_thread', {}, { rights })).plan.may).toBe('no');

@@ -90,7 +90,7 @@ describe('a file that the agent uploads', () => {
     expect(text).toContain(words);
   });
 
-  it('on a machine that says it is too large: refused with what to do', async () => {
+  it('too large for its machine: refused with what to do', async () => {
     const stage = await toolStage();
     const device = { ...stage.device, readBytes: async () => ({ refused: 'too_large' as const, most: 6_291_456 }) };
     const { text } = await stage.use('slack_upload_file', { path: 'a.zip' }, { device });
@@ -103,7 +103,7 @@ describe('a file that the agent uploads', () => {
     expect((await stage.use('slack_upload_file', { path: 'a.txt' })).text).toContain('files:write');
   });
 
-  it('whose confirmation was lost: found, and shared once', async () => {
+  it('after a lost confirmation: found, and shared once', async () => {
     const stage = await toolStage();
     stage.files.set('/work/app/a.txt', Buffer.from('x'));
     await stage.slack.control.faults({ method: 'files.completeUploadExternal', kind: 'reset_after' });
@@ -114,7 +114,7 @@ describe('a file that the agent uploads', () => {
     expect(await uploads(stage)).toHaveLength(1);
   });
 
-  it('that Slack never got: told as unknown, and not repeated', async () => {
+  it('lost before Slack got it: told as unknown, not repeated', async () => {
     const stage = await toolStage();
     stage.files.set('/work/app/a.txt', Buffer.from('x'));
     await stage.slack.control.faults({ method: 'files.completeUploadExternal', kind: 'reset_before' });
