@@ -282,9 +282,9 @@ export const mutations: readonly Mutation[] = [
   mutation(
     'a message found late is offered, not run',
     /taken unasked/,
-    'src/bridge/intake/queue.ts',
-    'return staleAfterMs !== undefined && ageOf(item, clock.now() - aheadMs) > staleAfterMs;',
-    'return staleAfterMs !== undefined && ageOf(item, clock.now() - aheadMs) < 0;',
+    'src/bridge/record/inbox-change.ts',
+    'return staleAfterMs !== null && ageOf(item, now - clockAheadMs) > staleAfterMs;',
+    'return staleAfterMs !== null && ageOf(item, now - clockAheadMs) < 0;',
   ),
   mutation(
     'a message that waited too long is offered, not run',

@@ -12,15 +12,8 @@ import {
 } from '../inbound.ts';
 import type { Person } from '../person.ts';
 import type { Clock, Threads } from '../ports.ts';
-import { toInboxItem } from '../record/inbox.ts';
-import {
-  editMessage,
-  isContextOnly,
-  type MessageState,
-  stateOfMessage,
-  withdrawMessage,
-} from '../record/message-state.ts';
-import { findReaction, forgetReaction } from '../record/reacted.ts';
+import { isContextOnly, type MessageState, stateOfMessage } from '../record/message-state.ts';
+import { findReaction } from '../record/reacted.ts';
 import type { ReactionMark, ThreadRecord } from '../record/thread-record.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import { isBlankText, noNames, spansText } from '../turn/prompt.ts';
@@ -131,23 +124,14 @@ export class RevisionDesk {
     message: InboundMessage,
     asked: { person: Person; place: Place },
   ): Promise<RevisionOutcome> {
-    const { workers, clock } = this.#parts;
-    await workers.store(key, (record) => record && withdrawMessage(record, message.key, clock.now()));
+    await this.#parts.workers.store(key, { do: 'withdraw', key: message.key });
     return asRevisionOutcome(await this.#unseen.runCommand(command, message, asked));
   }
 
   async #storeEdit(key: ThreadKey, message: InboundMessage): Promise<RevisionOutcome> {
-    const { workers, clock } = this.#parts;
-    const now = clock.now();
-    let hasChanged = false;
     try {
-      await workers.store(key, (record) => {
-        const next = record && editMessage(record, toInboxItem(message, now), now);
-        hasChanged = next !== record;
-        return hasChanged ? next : null;
-      });
-      if (!hasChanged) return ignored('ran_already');
-      return { outcome: 'changed' };
+      const { isChanged } = await this.#parts.workers.store(key, { do: 'edit', message });
+      return isChanged ? { outcome: 'changed' } : ignored('ran_already');
     } catch (error) {
       const { code, notice } = asBridgeError(error);
       if (code !== 'record_too_large') throw error;
@@ -170,28 +154,19 @@ export class RevisionDesk {
     return this.#withdrawMessage(key, deleted.key);
   }
 
-  async #withdrawMessage(key: ThreadKey, message: MessageKey): Promise<RevisionOutcome> {
-    const { workers, clock } = this.#parts;
-    let wasWaiting = false;
-    await workers.store(key, (now) => {
-      wasWaiting = now !== null && WAITS.has(stateOfMessage(now, message));
-      return wasWaiting && now ? withdrawMessage(now, message, clock.now()) : null;
-    });
-    if (!wasWaiting) return ignored('ran_already');
-    return { outcome: 'withdrawn' };
+  async #withdrawMessage(key: ThreadKey, message: MessageKey, mark?: ReactionMark): Promise<RevisionOutcome> {
+    const { isChanged } = await this.#parts.workers.store(key, { do: 'withdraw', key: message, mark });
+    return isChanged ? { outcome: 'withdrawn' } : ignored('ran_already');
   }
 
   /** A reaction that was taken back asks nothing, if it can still be withdrawn. */
   async takeBackReaction(key: ThreadKey, mark: ReactionMark, place: InboundMessage): Promise<RevisionOutcome> {
-    const { threads, workers } = this.#parts;
-    const record = await threads.load(key);
+    const record = await this.#parts.threads.load(key);
     const item = record && findReaction(record, mark);
     if (!record || !item) return ignored('not_waiting');
     if (stateOfMessage(record, item.key) === 'running')
       return this.#offerStop(record, { ...place, user: mark.user }, HEARD.takenBackRuns);
-    const outcome = await this.#withdrawMessage(key, item.key);
-    if (outcome.outcome === 'withdrawn') await workers.store(key, (now) => now && forgetReaction(now, mark));
-    return outcome;
+    return this.#withdrawMessage(key, item.key, mark);
   }
 
   /** Offers the author a Stop button instead of stopping the turn, because others may wait for its answer. */

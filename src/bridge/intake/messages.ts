@@ -18,9 +18,9 @@ import {
 } from '../inbound.ts';
 import type { Person } from '../person.ts';
 import type { Log, Threads } from '../ports.ts';
-import { hasSeen, newRecord, noteMention } from '../record/inbox.ts';
+import { hasSeen } from '../record/inbox.ts';
 import { isContextOnly, type MessageState, stateOfMessage } from '../record/message-state.ts';
-import { markSeen, wasBeforeThread } from '../record/offers.ts';
+import { wasBeforeThread } from '../record/offers.ts';
 import { needsLetta, type ReactionMark, type ThreadRecord } from '../record/thread-record.ts';
 import type { Typed } from '../thread/core/clicks.ts';
 import { isBlankText, noNames, spansText } from '../turn/prompt.ts';
@@ -222,16 +222,12 @@ export class MessageIntake {
 
   /** Makes the author who mentioned the bot for help a participant, because help says that their replies count. */
   async #addParticipant(key: ThreadKey, message: InboundMessage): Promise<void> {
-    const { workers, clock, log, onSpoken } = this.#parts;
-    const { user, channelKind, mentionsBot } = message;
+    const { workers, log, onSpoken } = this.#parts;
+    const { channelKind, mentionsBot } = message;
     // In direct messages every message counts anyway.
     if (channelKind === 'im' || !mentionsBot) return;
-    const now = clock.now();
     try {
-      await workers.store(key, (known) => {
-        const record = known ?? newRecord(key, addressOf(message), user, now);
-        return noteMention(markSeen(record, message.key, now), user);
-      });
+      await workers.store(key, { do: 'join', message });
     } catch (error) {
       log.warn({ message: message.key, err: error }, 'could not remember who asked for help');
     }
@@ -365,9 +361,9 @@ export class MessageIntake {
 
   /** Marks the message as handled, so that catch-up skips it. A failing disk is only logged: the message took effect. */
   async #rememberHandled(key: ThreadKey, message: InboundMessage): Promise<void> {
-    const { workers, clock, log, handled } = this.#parts;
+    const { workers, log, handled } = this.#parts;
     try {
-      const record = await workers.store(key, (known) => known && markSeen(known, message.key, clock.now()));
+      const { record } = await workers.store(key, { do: 'see', key: message.key });
       if (record === null) await handled?.storeKey(message.key);
     } catch (error) {
       log.warn({ message: message.key, err: error }, 'could not remember that a command was handled');

@@ -1,14 +1,10 @@
 import { BoundedMap } from '../../bounded-map.ts';
 import type { TurnLimits as Bounds, Policy } from '../access/policy.ts';
 import { type ChannelId, parseThreadKey, type ThreadKey, type UserId } from '../ids.ts';
+import type { Admission } from '../record/inbox-change.ts';
 import { moment } from '../text/moment.ts';
 import type { BusyThread } from '../thread/workers.ts';
 import { atOnceReachedText, rateReachedText } from '../words/messages.ts';
-
-export type TurnPermit =
-  | { isGranted: true }
-  /** `reason` is for the log; `notice` is one line of our Markdown that says when to send the message again. */
-  | { isGranted: false; reason: string; notice: string };
 
 const KEPT = 2_000;
 /** A thread that was let in and has not begun its turn after this long is not counted any more. */
@@ -37,7 +33,7 @@ export class TurnLimits {
     busy: () => readonly BusyThread[],
     now: number,
     wall: number = now,
-  ): TurnPermit {
+  ): Admission {
     const { limits } = policy;
     const { channel } = parseThreadKey(thread);
     const verdict =
@@ -61,13 +57,13 @@ export class TurnLimits {
     }
   }
 
-  #checkRate(key: string, { rate }: Bounds, whose: 'user' | 'channel', now: number, wall: number): TurnPermit | null {
+  #checkRate(key: string, { rate }: Bounds, whose: 'user' | 'channel', now: number, wall: number): Admission | null {
     if (!rate) return null;
     const recent = this.#recentTurns(key, rate.perMs, now);
     const first = recent[recent.length - rate.turns];
     if (first === undefined) return null;
     const again = moment(wall + first + rate.perMs - now);
-    return { isGranted: false, reason: `${whose}_rate`, notice: rateReachedText(whose, rate, again) };
+    return { isGranted: false, reason: `${whose}_rate`, notice: rateReachedText(whose, rate, again), isPrivate: true };
   }
 
   #checkAtOnce(
@@ -77,7 +73,7 @@ export class TurnLimits {
     limits: Policy['limits'],
     busy: () => readonly BusyThread[],
     now: number,
-  ): TurnPermit | null {
+  ): Admission | null {
     if (limits.user.atOnce === null && limits.channel.atOnce === null) return null;
     const others = this.#listBusy(busy(), now).filter(({ key }) => key !== thread);
     const mine = others.filter(({ users }) => users.includes(user)).length;
@@ -88,7 +84,7 @@ export class TurnLimits {
     ] as const) {
       const most = limits[whose].atOnce;
       if (most === null || count < most) continue;
-      return { isGranted: false, reason: `${whose}_at_once`, notice: atOnceReachedText(whose, most) };
+      return { isGranted: false, reason: `${whose}_at_once`, notice: atOnceReachedText(whose, most), isPrivate: true };
     }
     return null;
   }

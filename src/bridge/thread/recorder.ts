@@ -24,13 +24,12 @@ export class StepRecorder {
   }
 
   /** @param before the thread before the step */
-  addStep(before: Thread, event: ThreadEvent, noted: RecordedContext, { thread, effects }: Work): void {
+  addStep(before: Thread, event: ThreadEvent, noted: RecordedContext, { effects }: Work): void {
     const { policy } = noted;
     const isNewPolicy = policy !== this.#policy;
     if (policy) this.#policy = policy;
     const context = isNewPolicy ? noted : { ...noted, policy: undefined };
-    const known = event.type === 'store' ? ({ type: 'stored', record: thread.record } as const) : event;
-    this.#add(before, { event: known, context, effects });
+    this.#add(before, { event, context, effects });
   }
 
   /** @param record as it is on disk; `undefined`: the steps since the last store do not count */

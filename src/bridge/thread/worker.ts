@@ -19,12 +19,14 @@ import type {
   Threads,
   UserGroups,
 } from '../ports.ts';
+import type { ChangeContext, InboxChange } from '../record/inbox-change.ts';
 import { tasksOf } from '../record/tasks.ts';
 import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
 import type { ClickAnswer, Typed } from './core/clicks.ts';
 import type { AskEvent, Command, ThreadEvent } from './core/events.ts';
+import type { Stored } from './core/inbox.ts';
 import { step } from './core/step.ts';
-import { type Change, type Config, isOver } from './core/thread.ts';
+import { type Config, isOver } from './core/thread.ts';
 import {
   openRequests,
   overviewOf,
@@ -204,12 +206,13 @@ export class ThreadWorker {
   // ---- what people ask of it -------------------------------------------------------------------
 
   /**
-   * Stores a message, or a change of one, and then does what is due. Resolves with the stored record; rejects when the
-   * disk fails, so that the caller can try again.
+   * Stores a message, or a change of one, and then does what is due. Rejects when the disk fails, so that the caller can
+   * try again.
+   * @param admit whether one more message may wait; left out: it may
    */
-  async store(change: Change): Promise<ThreadRecord | null> {
-    await this.#ask({ type: 'store', change });
-    return this.#state.thread.record;
+  async store(change: InboxChange, admit?: ChangeContext['admit']): Promise<Stored> {
+    const stored = (await this.#ask({ type: 'store', change }, admit)) as Stored;
+    return { ...stored, record: this.#state.thread.record };
   }
 
   /** Handles a click of somebody who may write here. Resolves when its effect is on disk. */
@@ -243,8 +246,8 @@ export class ThreadWorker {
     this.#mailbox.post(() => void this.#handle({ type: 'wake' }));
   }
 
-  #ask(event: AskEvent): Promise<unknown> {
-    const answer = this.#mailbox.ask(() => this.#handle(event, true), { hurries: true });
+  #ask(event: AskEvent, admit?: ChangeContext['admit']): Promise<unknown> {
+    const answer = this.#mailbox.ask(() => this.#handle(event, true, admit), { hurries: true });
     this.wake();
     return answer;
   }
@@ -252,10 +255,11 @@ export class ThreadWorker {
   // ---- steps -----------------------------------------------------------------------------------
 
   /** @param isAsked somebody waits: if the step fails, nothing of it counts */
-  #handle(event: ThreadEvent, isAsked = false): unknown {
+  #handle(event: ThreadEvent, isAsked = false, admit?: ChangeContext['admit']): unknown {
     const { thread } = this.#state;
-    const noting = this.#recorder?.note(this.#context());
-    const work = this.#state.begin(noting?.context ?? this.#context());
+    const context = this.#context(admit);
+    const noting = this.#recorder?.note(context);
+    const work = this.#state.begin(noting?.context ?? context);
     try {
       step(work, event);
     } catch (error) {
@@ -274,7 +278,7 @@ export class ThreadWorker {
     for (const effect of work.effects) this.#mailbox.after(() => this.#performer.perform(effect));
   }
 
-  #context(): Context {
+  #context(admit: ChangeContext['admit'] = () => ({ isGranted: true })): Context {
     const { clock, policies, killSwitch, random } = this.#parts;
     return {
       ...this.#config,
@@ -287,6 +291,7 @@ export class ThreadWorker {
       isLinkLost: this.#performer.isLinkLost,
       isLast: this.#mailbox.empty,
       countAlongside: this.#alongside,
+      admit,
       notifyAfterMs: (requester) => this.#parts.notifyAfterMs?.(requester) ?? NOTIFY_AFTER_MS,
       id: () => random.id(),
     };

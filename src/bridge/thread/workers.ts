@@ -1,8 +1,12 @@
 import type { ThreadKey, UserId } from '../ids.ts';
 import type { Clock } from '../ports.ts';
+import type { ChangeContext, InboxChange } from '../record/inbox-change.ts';
 import type { ThreadRecord } from '../record/thread-record.ts';
+import type { Stored } from './core/inbox.ts';
 import type { ThreadOverview } from './core/view.ts';
 import { ThreadWorker, type WorkerParts } from './worker.ts';
+
+export type { Stored } from './core/inbox.ts';
 
 /** A thread with an open turn, background tasks or queued messages. */
 export interface BusyThread {
@@ -157,13 +161,9 @@ export class ThreadWorkers {
     return [...this.#workers].flatMap(([key, worker]) => (worker.requester === user ? [key] : []));
   }
 
-  /**
-   * Changes the thread's record as a mail of its worker, which then advances the thread. Resolves with the stored
-   * record; rejects when the disk fails.
-   * @param change as `Threads.update` wants it
-   */
-  store(key: ThreadKey, change: (record: ThreadRecord | null) => ThreadRecord | null): Promise<ThreadRecord | null> {
-    return this.get(key).store(change);
+  /** Stores a message, or a change of one, and then does what is due. Rejects when the disk fails. */
+  store(key: ThreadKey, change: InboxChange, admit?: ChangeContext['admit']): Promise<Stored> {
+    return this.get(key).store(change, admit);
   }
 
   /**

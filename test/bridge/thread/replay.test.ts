@@ -84,6 +84,19 @@ const stories: Record<string, (middle: Middle) => Promise<void>> = {
     await click(middle, 'stop');
     middle.connection.end('cancelled');
   },
+  'messages, one too many, edited and deleted': async (middle) => {
+    for (const text of ['and count them', 'and weigh them', 'and sort them']) await middle.write(text);
+    const [first] = middle.record().inbox;
+    if (!first) throw new Error('nothing waits');
+    const about = { team: TEAM, channel: 'C01GEN', channelKind: 'channel', ts: first.ts, threadTs: ROOT } as const;
+    const by = { key: first.key, user: first.user, userTeam: null, external: false } as const;
+    const message = { ...about, ...by, spans: [{ kind: 'text', text: 'and count all' } as const], files: [] };
+    const edited = { kind: 'edited', message: { ...message, mentionsBot: false }, mentionedBefore: false } as const;
+    await middle.intake.handleRevision({ ...edited, hasAddedFiles: false });
+    await middle.intake.handleRevision({ kind: 'deleted', ...about, ...by, mentionsBot: false });
+    await middle.clock.settle();
+    middle.connection.end();
+  },
   'a lost link, and the history tells the end': async (middle) => {
     middle.connection.say('Half of ');
     middle.connection.emit({ type: 'lost', reason: 'closed' });
@@ -114,10 +127,11 @@ describe('a recording, taken again step by step', () => {
   for (const [name, story] of Object.entries(stories)) {
     it(`of ${name}: the same states and effects`, async () => {
       const recordings = new MemoryRecordings();
-      const middle = await createRunning({ recordings } satisfies MiddleOptions);
+      const middle = await createRunning({ recordings, queue: { perThread: 2, total: 99 } } satisfies MiddleOptions);
       await story(middle);
       await middle.clock.advance(60_000);
       expect(recordings.lines.length).toBeGreaterThan(10);
+      expect(recordings.lines.map(({ line }) => line).join('\n')).toContain('"type":"store","change":{"do":"place"');
       const { differs, phases } = replay(recordings.lines);
       expect(differs).toEqual([]);
       for (const phase of phases) seen.add(phase);

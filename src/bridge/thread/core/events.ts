@@ -7,10 +7,10 @@ import type { InboundAction, InboundSubmission } from '../../inbound.ts';
 import type { Person } from '../../person.ts';
 import type { Delivery, HeldUp } from '../../ports.ts';
 import type { FileOutcome } from '../../record/handed-over.ts';
+import type { InboxChange } from '../../record/inbox-change.ts';
 import type { InboxItem, OpenTurn, PostRecord } from '../../record/thread-record.ts';
 import type { TurnState } from '../../turn/fold.ts';
 import type { InputContent } from '../../turn/input-content.ts';
-import type { Change } from './thread.ts';
 
 /** Timers of the open turn: they end with it. */
 export type TurnTimer =
@@ -45,8 +45,8 @@ export type Command =
 
 /** What people and intake ask of the thread; each is answered, and on disk by then. */
 export type AskEvent =
-  /** A message, an edit, a deletion: intake's change of the record. */
-  | { type: 'store'; change: Change }
+  /** A message, an edit, a deletion. */
+  | { type: 'store'; change: InboxChange }
   | { type: 'click'; action: InboundAction; person: Person }
   | { type: 'submission'; submission: InboundSubmission; person: Person }
   | { type: 'command'; command: Command }

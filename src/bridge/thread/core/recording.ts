@@ -1,5 +1,6 @@
 import type { Policy } from '../../access/policy.ts';
-import type { ThreadRecord } from '../../record/thread-record.ts';
+import type { Admission } from '../../record/inbox-change.ts';
+import type { InboxItem, ThreadRecord } from '../../record/thread-record.ts';
 import { redact } from '../../text/redact.ts';
 import type { Effect } from './effects.ts';
 import type { ThreadEvent } from './events.ts';
@@ -14,32 +15,30 @@ import type { Context, Work } from './work.ts';
 
 /** What a step was given besides the thread and the event, and what it drew from the world. */
 export interface RecordedContext
-  extends Omit<Context, keyof Config | 'policy' | 'id' | 'countAlongside' | 'notifyAfterMs'> {
+  extends Omit<Context, keyof Config | 'policy' | 'id' | 'countAlongside' | 'admit' | 'notifyAfterMs'> {
   /** Left out: as in the line before. */
   policy?: Policy | undefined;
   ids: string[];
   alongside: number[];
+  admitted: Admission[];
   notifyAfter: number[];
 }
 
 export type Line =
   /** All that is known of the thread; what comes next happens to this. */
   | { begins: Thread; config: Config; policy: Policy }
-  /** `effects`: what the step wanted done. A change of intake's is recorded as the record that it made. */
-  | {
-      event: ThreadEvent | { type: 'stored'; record: ThreadRecord | null };
-      context: RecordedContext;
-      effects: Effect[];
-    }
+  /** `effects`: what the step wanted done. */
+  | { event: ThreadEvent; context: RecordedContext; effects: Effect[] }
   /** The record as the disk has it; `dropped`: the disk failed, so the steps since the last store do not count. */
   | { stored: ThreadRecord | null }
   | { dropped: true };
 
 /** The context with what a step draws from it noted down. */
 export function notingContext(context: Context, config: Config): { context: Context; noted: RecordedContext } {
-  const { id: _, countAlongside: __, notifyAfterMs: ___, policy, ...rest } = context;
+  const { id: _, countAlongside: __, notifyAfterMs: ___, admit: ____, policy, ...rest } = context;
   const plain = Object.fromEntries(Object.entries(rest).filter(([name]) => !(name in config)));
-  const noted = { ...(plain as Omit<typeof rest, keyof Config>), policy, ids: [], alongside: [], notifyAfter: [] };
+  const drawn = { ids: [], alongside: [], admitted: [], notifyAfter: [] };
+  const noted = { ...(plain as Omit<typeof rest, keyof Config>), policy, ...drawn };
   const note =
     <In extends unknown[], Out>(list: Out[], ask: (...given: In) => Out) =>
     (...given: In): Out => {
@@ -52,6 +51,7 @@ export function notingContext(context: Context, config: Config): { context: Cont
       ...context,
       id: note<[], string>(noted.ids, () => context.id()),
       countAlongside: note(noted.alongside, (place: string) => context.countAlongside(place)),
+      admit: note(noted.admitted, (item: InboxItem, begins: boolean) => context.admit(item, begins)),
       notifyAfterMs: note(noted.notifyAfter, (user: string) => context.notifyAfterMs(user)),
     },
     noted,
@@ -114,23 +114,24 @@ export function replayLine(replay: Replay | null, line: Line): Replayed {
   const policy = noted.policy ?? replay.policy;
   const context = contextOf(noted, policy, replay.config);
   const work: Work = { thread: replay.thread, changes: [], effects: [], context, isDue: false, answer: undefined };
-  step(work, event.type === 'stored' ? { type: 'store', change: () => event.record } : event);
+  step(work, event);
   const before = work.changes.length > 0 ? replay.before : work.thread;
   return { replay: { ...replay, thread: work.thread, before, policy }, effects: work.effects };
 }
 
 function contextOf(
-  { ids, alongside, notifyAfter, ...noted }: RecordedContext,
+  { ids, alongside, admitted, notifyAfter, ...noted }: RecordedContext,
   policy: Policy,
   config: Config,
 ): Context {
-  const [left, counts, times] = [[...ids], [...alongside], [...notifyAfter]];
+  const [left, counts, admissions, times] = [[...ids], [...alongside], [...admitted], [...notifyAfter]];
   return {
     ...config,
     ...noted,
     policy,
     id: () => left.shift() ?? 'more-ids-than-recorded'.padEnd(32, '0'),
     countAlongside: () => counts.shift() ?? 0,
+    admit: () => admissions.shift() ?? { isGranted: true },
     notifyAfterMs: () => times.shift() ?? 0,
   };
 }
@@ -139,7 +140,7 @@ function contextOf(
 
 /** Fields whose strings the bridge, Slack or Letta made up: they stay. All other strings are dropped. */
 const STAYS =
-  /^(?:type|do|timer|kind|state|phase|status|outcome|why|decision|via|behavior|verdict|offer|action|display|step|trying|loop|mode|origin|by|for|from|user|requester|starter|giver|participants|channel|team|threadTs|root|upTo|also|seal|active|stopReason|code|version|wanted|grants|asks|only|stoppedBy|mutedBy|part|posts|ids|listen|verbosity|permissions|channelKind|level|runs|openApprovals|passed|moved|botUser|admins|users|bots|groups)$/;
+  /^(?:type|do|timer|as|kind|state|phase|status|outcome|why|decision|via|behavior|verdict|offer|action|display|step|trying|loop|mode|origin|by|for|from|user|requester|starter|giver|participants|channel|team|threadTs|root|upTo|also|seal|active|stopReason|code|version|wanted|grants|asks|only|stoppedBy|mutedBy|part|posts|ids|listen|verbosity|permissions|channelKind|level|runs|openApprovals|passed|moved|botUser|admins|users|bots|groups)$/;
 /** Fields of which nothing stays, whatever it looks like: what the agent, a device or a person put together freely. */
 const CLOSED = /^(?:input|updatedInput|output|args|diffs|suggestions|questions|texts|choices|details|fields|names)$/;
 

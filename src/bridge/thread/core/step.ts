@@ -8,6 +8,7 @@ import { onAnswered, onUnanswered } from './decide.ts';
 import type { ThreadEvent } from './events.ts';
 import { forgetHeld, onConnection, onGap, onTasksUntold, onVerdict, release } from './hear.ts';
 import { onHeldUp, onTold } from './held-up.ts';
+import { storeChange } from './inbox.ts';
 import { onPrepared, onSent, onUnprepared, onUnsent, sendInput } from './input.ts';
 import { noteLatePosts, onLateShown, showLateEnds } from './late.ts';
 import { connect, RETRY_MS, settle } from './link.ts';
@@ -29,19 +30,7 @@ import { abortAgain, abortLater, endSilent, lookAtSilence, onAborted, stop } fro
 import { askAgent, onTasksAsked, pursueTasks } from './tasks.ts';
 import { isOver } from './thread.ts';
 import { followTurn, turnIds } from './turn.ts';
-import {
-  change,
-  due,
-  emit,
-  openTurn,
-  setLink,
-  startTimer,
-  stopTimer,
-  touch,
-  upLink,
-  type Work,
-  write,
-} from './work.ts';
+import { change, due, emit, openTurn, setLink, startTimer, stopTimer, upLink, type Work } from './work.ts';
 
 /** How long a thread without work keeps its link to Letta. */
 const REST_AFTER_MS = 5 * 60_000;
@@ -78,12 +67,9 @@ function handle(work: Work, event: ThreadEvent) {
     case 'timer':
       return onTimer(work, event);
     // people
-    case 'store': {
-      const queued = work.thread.record?.inbox.length ?? 0;
-      write(work, event.change);
-      if (work.thread.record?.inbox.length !== queued) touch(work);
+    case 'store':
+      work.answer = storeChange(work, event.change);
       return;
-    }
     case 'click':
       work.answer = click(work, event.action, event.person);
       return;

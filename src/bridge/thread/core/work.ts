@@ -1,6 +1,7 @@
 import type { Paused } from '../../access/kill-switch.ts';
 import { type PlaceSettings, type Policy, settingsOf } from '../../access/policy.ts';
 import type { UserId } from '../../ids.ts';
+import type { ChangeContext } from '../../record/inbox-change.ts';
 import type { ApprovalRecord, OpenTurn, ThreadRecord } from '../../record/thread-record.ts';
 import type { Activity } from '../../view/turn.ts';
 import type { Effect } from './effects.ts';
@@ -24,6 +25,8 @@ export interface Context extends Config {
   readonly isLast: boolean;
   /** In how many other threads the agent changes things in this place. */
   countAlongside(workplace: string): number;
+  /** Whether one more message may wait. */
+  admit: ChangeContext['admit'];
   /** The end is a message of its own if its requester was last seen this many ms before; 0: never. */
   notifyAfterMs(requester: UserId): number;
   /** At least 128 random bits, letters and digits only. */
