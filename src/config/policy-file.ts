@@ -9,6 +9,7 @@ import {
 } from '../bridge/access/policy.ts';
 import { problemOfRule } from '../bridge/approvals/auto-approval/rules.ts';
 import { emojiName } from '../bridge/text/emoji-name.ts';
+import { isToolName, TOOL_NAMES, type ToolName } from '../bridge/tools/catalogue.ts';
 import * as check from './checks.ts';
 
 /** The contents of a policy file; parts that the file leaves out are left out here. */
@@ -81,6 +82,32 @@ const reactions = z
       context.addIssue({ code: 'custom', message: `has more than ${MOST_REACTIONS} emoji → Remove the others.` });
     return Object.fromEntries(read);
   });
+const toolName = z.custom<ToolName>(
+  (name) => typeof name === 'string' && isToolName(name),
+  `is not a tool of the bridge → Use ${TOOL_NAMES.join(', ')}, or off for none.`,
+);
+const tools = z
+  .preprocess(
+    // YAML reads `off` as a word or as false.
+    (value) => (value === 'off' || value === false ? [] : value),
+    list(z.string().transform((value) => value.split(',').flatMap((name) => name.trim() || []))).pipe(
+      z.array(toolName),
+    ),
+  )
+  .transform((names) => TOOL_NAMES.filter((name) => names.includes(name)));
+const channelId = z
+  .string('is not a channel id → Use channel ids (C…).')
+  .regex(
+    /^[CG][A-Z0-9]+$/,
+    'is not a channel id → Use channel ids (C…; in Slack: at the bottom of the channel details).',
+  );
+const personId = z
+  .string('is not a user id → Use user ids (U…).')
+  .regex(/^[UW][A-Z0-9]+$/, 'is not a user id → Use user ids (U…).');
+const mayMention = z.union(
+  [z.enum(['requester', 'thread']), z.array(personId)],
+  'must be requester, thread or a list of user ids → Use requester if you are not sure.',
+);
 
 const behaviour = {
   listen: z
@@ -97,6 +124,9 @@ const behaviour = {
   subagents: z.enum(['allow', 'admins'], 'is neither allow nor admins → Write allow or admins.').optional(),
   auto_approve: rules.optional(),
   reactions: reactions.optional(),
+  tools: tools.optional(),
+  post_unasked: z.array(channelId, 'is not a list of channels → Write it like [C0123ABCD].').optional(),
+  may_mention: mayMention.optional(),
 };
 
 const behaviourObject = z.object(behaviour);
@@ -323,6 +353,7 @@ function readChannels(
 function settingsIn(read: z.output<typeof behaviourObject>): Partial<PlaceSettings> {
   const { listen, context, verbosity, show_reasoning, permissions, approvers } = read;
   const { self_approval, subagents, auto_approve, reactions } = read;
+  const { tools: names, post_unasked, may_mention } = read;
   return {
     ...(listen && { listen }),
     ...(context && { context }),
@@ -334,6 +365,9 @@ function settingsIn(read: z.output<typeof behaviourObject>): Partial<PlaceSettin
     ...(subagents && { subagents: subagents === 'allow' }),
     ...(auto_approve && { autoApprove: auto_approve }),
     ...(reactions && { reactions }),
+    ...(names && { tools: names }),
+    ...(post_unasked && { postUnasked: post_unasked }),
+    ...(may_mention && { mayMention: may_mention }),
   };
 }
 

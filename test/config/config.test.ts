@@ -154,6 +154,9 @@ describe('loadConfig', () => {
       subagents: false,
       autoApprove: [],
       reactions: {},
+      tools: closedPolicy.defaults.tools,
+      postUnasked: [],
+      mayMention: 'requester',
       binding: null,
     });
     expect(policy.admins).toEqual({ ids: ['U03CARA'], groups: [] });

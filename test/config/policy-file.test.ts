@@ -26,6 +26,40 @@ function problemsOf(text: string | null, env: Record<string, string> = ENV): str
   return [];
 }
 
+describe('tools in a policy file', () => {
+  const base = 'users: members\nchannels:\n  C01GEN: { tools: off }\n  C02ENG: ';
+  const settings = (more: string) => settingsOf(policyOf(`${base}${more}`), 'C02ENG');
+
+  it('are the ones that stay in the thread where none are named', () => {
+    expect(settings('{}').tools).toContain('slack_react');
+    expect(settings('{}').tools).not.toContain('slack_post_message');
+    expect(settings('{}')).toMatchObject({ postUnasked: [], mayMention: 'requester' });
+    expect(settingsOf(policyOf(`${base}{}`), 'C01GEN').tools).toEqual([]);
+  });
+
+  it('are those that a channel names, with what they may do', () => {
+    const named = '{ tools: [slack_post_message, slack_react], post_unasked: [C03DEP], may_mention: [U04ANN] }';
+    expect(settings(named)).toMatchObject({
+      tools: ['slack_react', 'slack_post_message'],
+      postUnasked: ['C03DEP'],
+      mayMention: ['U04ANN'],
+    });
+    expect(settings('{ tools: slack_react, may_mention: thread }')).toMatchObject({
+      tools: ['slack_react'],
+      mayMention: 'thread',
+    });
+  });
+
+  it.each([
+    ['{ tools: [slack_dance] }', /tools.* is not a tool of the bridge/],
+    ['{ post_unasked: [deploys] }', /post_unasked.* is not a channel id/],
+    ['{ may_mention: everyone }', /may_mention.* must be requester, thread or a list of user ids/],
+    ['{ may_mention: [S01GROUP] }', /may_mention.* is not a user id/],
+  ])('are refused as %s', (text, problem) => {
+    expect(problemsOf(`${base}${text}`).join()).toMatch(problem);
+  });
+});
+
 describe('a policy file', () => {
   it('says what reactions ask, under one name for each emoji', () => {
     const text = 'users: [members]\nchannels:\n  C01GEN:\n  C02ENG: { reactions: {} }\n';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { pingsOf } from '../../sandbox/slack/text/pings.ts';
-import type { MayMention } from '../../src/bridge/tools/tool.ts';
+import type { MayMention } from '../../src/bridge/tools/may-mention.ts';
 import { readPermalink } from '../../src/slack/tools/permalinks.ts';
 import { mayMention, renderComment, renderMessage } from '../../src/slack/tools/texts.ts';
 import { toolStage } from '../slack/tools/stage.ts';

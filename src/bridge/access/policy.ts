@@ -1,6 +1,8 @@
 import type { PermissionMode } from '../agent-event.ts';
 import { type ChannelId, isDirect, type UserId } from '../ids.ts';
 import type { ChannelKind } from '../inbound.ts';
+import { DEFAULT_TOOLS, type ToolName } from '../tools/catalogue.ts';
+import type { MayMention } from '../tools/may-mention.ts';
 import { USUAL_PROMPTS } from '../words/prompts.ts';
 
 /** Id of a Slack user group, `S…`. */
@@ -61,6 +63,12 @@ export interface PlaceSettings {
   autoApprove: readonly string[];
   /** What a reaction asks the agent about the message, by the emoji's name (`emojiName`). */
   reactions: Readonly<Record<string, string>>;
+  /** The tools of the bridge that the agent has there. */
+  tools: readonly ToolName[];
+  /** Channels in which a tool posts without asking anybody. */
+  postUnasked: readonly ChannelId[];
+  /** Whom the texts of tools may ping. */
+  mayMention: MayMention;
   binding: Binding | null;
 }
 
@@ -144,6 +152,9 @@ export const closedPolicy: Policy = {
     subagents: false,
     autoApprove: [],
     reactions: {},
+    tools: DEFAULT_TOOLS,
+    postUnasked: [],
+    mayMention: 'requester',
     binding: null,
   },
   places: new Map(),

@@ -2,10 +2,8 @@ import type { ChannelId, TeamId, UserId } from '../ids.ts';
 import type { ChannelKind, ThreadAddress } from '../inbound.ts';
 import type { AgentConnection } from '../ports.ts';
 import type { ToolInput, ToolName } from './catalogue.ts';
+import type { MayMention } from './may-mention.ts';
 import type { ToolResult } from './result.ts';
-
-/** Whom texts of tools may ping: the turn's requester, everybody who takes part in the thread, or these people. */
-export type MayMention = 'requester' | 'thread' | readonly UserId[];
 
 /** What the policy of the place allows tools there, at the moment of the call. */
 export interface ToolRights {
