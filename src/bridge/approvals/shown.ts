@@ -3,6 +3,7 @@ import { INVISIBLE, INVISIBLE_SHOWN } from '../text/invisible.ts';
 import { sizeOf } from '../text/json.ts';
 import { printFields } from '../text/print-input.ts';
 import { hideSecrets } from '../text/secrets/hide.ts';
+import { PLAN_TOOL } from '../turn/steps.ts';
 import {
   CARD_NOTES,
   deeperThanText,
@@ -73,8 +74,6 @@ const ACCOUNT = 300;
 const PLACE = 200;
 /** The longest tool name that a card's head shows whole. */
 const TOOL_NAME = 80;
-/** The tool by which the agent asks for consent to its plan. */
-const PLAN_TOOL = 'ExitPlanMode';
 const SUBJECTS = ['command', 'cmd', 'file_path', 'path', 'notebook_path', 'url'];
 
 const known = new WeakMap<ApprovalRequest, Map<string, ShownRequest>>();

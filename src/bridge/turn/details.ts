@@ -3,7 +3,15 @@ import type { DetailsRef, ThreadRecord } from '../record/thread-record.ts';
 import { printFields } from '../text/print-input.ts';
 import { redact, redactField } from '../text/redact.ts';
 import type { TurnState } from './fold.ts';
-import { type DetailsStep, type Thought, type ToolCall, type TurnDetails, withoutMiddle } from './steps.ts';
+import {
+  type DetailsStep,
+  PLAN_KEPT,
+  PLAN_TOOL,
+  type Thought,
+  type ToolCall,
+  type TurnDetails,
+  withoutMiddle,
+} from './steps.ts';
 
 /** How many turns of a thread keep their details. */
 const TURNS_KEPT = 20;
@@ -56,11 +64,18 @@ function inOrder({ tools, thoughts }: TurnState): Step[] {
   return [...steps, ...(thoughts ?? []).slice(next).map((thought) => ({ thought }))];
 }
 
+/** A plan is printed with a mark before each line, so it may be longer than it was kept. */
 function readable(step: Step): DetailsStep {
   if ('error' in step) return { kind: 'error', text: short(step.error) };
   if ('thought' in step) return { kind: 'thought', text: short(step.thought.text) };
   const { tool, input, output, status } = step.call;
-  return { kind: 'call', tool, input: withoutMiddle(inputText(input), TEXT_KEPT), output: short(output), status };
+  return {
+    kind: 'call',
+    tool,
+    input: withoutMiddle(inputText(input), tool === PLAN_TOOL ? 2 * PLAN_KEPT : TEXT_KEPT),
+    output: short(output),
+    status,
+  };
 }
 
 function nameOnly(step: Step): DetailsStep {

@@ -28,6 +28,11 @@ const FIELDS_KEPT = 40;
 const CALLS_KEPT = 200;
 const THOUGHTS_KEPT = 100;
 
+/** The tool by which the agent asks for consent to its plan. */
+export const PLAN_TOOL = 'ExitPlanMode';
+/** UTF-16 units of a plan: people look up later what they agreed to. */
+export const PLAN_KEPT = 20_000;
+
 /** Tools that only read: several calls in a row are shown as one line. Names as in the toolsets of Letta Code. */
 const LOOKING_AROUND = new Set(
   'read glob grep ls list_dir list_directory read_file read_many_files view search_file_content todowrite todoread'
@@ -43,7 +48,7 @@ export function addCall(calls: readonly ToolCall[], call: ToolCall): ToolCall[] 
   const old = calls.length - CALLS_KEPT;
   const before = calls[old];
   const kept = before ? calls.with(old, { ...before, input: {}, output: '' }) : calls;
-  return [...kept, { ...call, input: shortenInput(call.input) }];
+  return [...kept, { ...call, input: shortenInput(call.tool, call.input) }];
 }
 
 /** @param tool its name; given, an unknown call is added */
@@ -57,7 +62,7 @@ export function changeCall(
   const known = calls[at];
   const short = {
     ...change,
-    ...(change.input && { input: shortenInput(change.input) }),
+    ...(change.input && { input: shortenInput(known?.tool ?? tool, change.input) }),
     ...(change.output !== undefined && { output: withoutMiddle(change.output) }),
   };
   if (known) return calls.with(at, { ...known, ...short });
@@ -95,13 +100,18 @@ export function withoutMiddle(text: string, max = TEXT_KEPT): string {
   return `${head}\n… ${text.length - head.length - tail.length} characters left out …\n${tail}`;
 }
 
-function shortenInput(input: Record<string, unknown>): Record<string, unknown> {
+function shortenInput(tool: string | undefined, input: Record<string, unknown>): Record<string, unknown> {
   const fields = Object.entries(input).slice(0, FIELDS_KEPT);
-  return Object.fromEntries(fields.map(([name, value]) => [name, shortenValue(value)]));
+  return Object.fromEntries(
+    fields.map(([name, value]) => {
+      const isPlan = tool === PLAN_TOOL && name === 'plan';
+      return [name, shortenValue(value, isPlan ? PLAN_KEPT : TEXT_KEPT)];
+    }),
+  );
 }
 
-function shortenValue(value: unknown): unknown {
-  if (typeof value === 'string') return withoutMiddle(value);
+function shortenValue(value: unknown, max: number): unknown {
+  if (typeof value === 'string') return withoutMiddle(value, max);
   if (typeof value !== 'object' || value === null) return value;
   const json = jsonText(value);
   return json.length <= TEXT_KEPT ? value : withoutMiddle(json);

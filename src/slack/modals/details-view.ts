@@ -5,6 +5,7 @@ import { CALLBACK_IDS, makeDetailsPageId } from '../render/action-ids.ts';
 import { actions, button, clip, context, plain, preformatted, richLine, richText, section } from '../render/blocks.ts';
 import { neutralizePlain } from '../render/neutralize.ts';
 import { DETAILS, listHeadText, pageText, stepsNotKeptText } from '../words/dialogs.ts';
+import { piecesOf } from './pieces.ts';
 
 /**
  * Steps on one page. Even if every text has its greatest length, a page stays far below a view's 250 KB and 100 blocks
@@ -88,7 +89,7 @@ function stepBlock(step: DetailsStep, number: number): KnownBlock {
   const outcome = status === 'failed' ? ' · failed' : status === 'ok' ? '' : ' · no result';
   return richText(
     richLine(`${number}. ${MARKS[status]} ${makeVisible(tool, 200)}${outcome}`, { bold: true }),
-    ...(input === '' ? [] : [preformatted(makeVisible(input, TEXT_MAX))]),
+    ...(input === '' ? [] : piecesOf(input, TEXT_MAX)).map((piece) => preformatted(makeVisible(piece, TEXT_MAX))),
     ...(output === '' ? [] : [richLine(DETAILS.result), preformatted(makeVisible(output, TEXT_MAX))]),
   );
 }

@@ -5,6 +5,7 @@ import { button, context, plain, preformatted, richText } from '../render/blocks
 import { neutralizePlain } from '../render/neutralize.ts';
 import { FULL } from '../words/dialogs.ts';
 import { modalText, modalTitle } from './modal-text.ts';
+import { piecesOf } from './pieces.ts';
 
 /** Characters in one code box. We chose it, because Slack publishes no limit for `rich_text`. */
 const PIECE = 3_000;
@@ -55,7 +56,7 @@ type ModalToken = Extract<ModalRequest, { kind: 'view_full' }>['token'];
 function pagesOf(text: string): string[][] {
   const pages: string[][] = [[]];
   let bytes = 0;
-  for (const piece of piecesOf(text === '' ? '(empty)' : text)) {
+  for (const piece of piecesOf(text === '' ? '(empty)' : text, PIECE)) {
     const size = Buffer.byteLength(JSON.stringify(piece)) + 120;
     const page = pages.at(-1) ?? [];
     if (page.length > 0 && (page.length === PAGE_PIECES || bytes + size > PAGE_BYTES)) {
@@ -67,19 +68,4 @@ function pagesOf(text: string): string[][] {
     }
   }
   return pages;
-}
-
-/** Cuts after a line end if one is near, and never inside a character. */
-function piecesOf(text: string): string[] {
-  const pieces: string[] = [];
-  let at = 0;
-  while (text.length - at > PIECE) {
-    const newline = text.lastIndexOf('\n', at + PIECE - 1);
-    const high = text.charCodeAt(at + PIECE - 1);
-    const whole = high >= 0xd800 && high <= 0xdbff ? at + PIECE - 1 : at + PIECE;
-    const end = newline >= at + PIECE / 2 ? newline + 1 : whole;
-    pieces.push(text.slice(at, end));
-    at = end;
-  }
-  return [...pieces, text.slice(at)];
 }

@@ -2,6 +2,7 @@ import type { Button, KnownBlock } from '@slack/types';
 import { shortId } from '../../bridge/approvals/short-id.ts';
 import { countsOf, type ShownRequest } from '../../bridge/approvals/shown.ts';
 import type { Token } from '../../bridge/ids.ts';
+import { PLAN_TOOL } from '../../bridge/turn/steps.ts';
 import type { ApprovalCard } from '../../bridge/view/turn.ts';
 import { noDiffText, ownWordsText } from '../../bridge/words/requests.ts';
 import {
@@ -12,6 +13,7 @@ import {
   editedByText,
   expiresText,
   MAY_START,
+  restInDetailsText,
   typedText,
 } from '../words/cards.ts';
 import { ACTION_IDS, type MoreAction } from './action-ids.ts';
@@ -28,7 +30,7 @@ import {
   richTextLine,
   section,
 } from './blocks.ts';
-import { type CardHead, cardHead, PLAN_TOOL } from './card-heads.ts';
+import { type CardHead, cardHead } from './card-heads.ts';
 import { decisionLine } from './decision-line.ts';
 import { LIMITS } from './limits.ts';
 import { type MoreOption, moreMenu, stopOption } from './more-menu.ts';
@@ -50,7 +52,7 @@ export interface RenderedCard {
 export function approvalCard(card: ApprovalCard): RenderedCard {
   const { shown, tool, title } = card;
   const decided = decisionLine(card.state, card);
-  if (decided) return { blocks: [decided.block], words: decided.words, mentions: '' };
+  if (decided) return { blocks: [decided.block, ...agreedPlan(card)], words: decided.words, mentions: '' };
 
   const asks = mentionsOf(card.asks);
   const head = cardHead(tool, shown);
@@ -66,6 +68,13 @@ export function approvalCard(card: ApprovalCard): RenderedCard {
   ];
   const typed = typedWords(card.token, shown.isPartlyShown || isForNobody(card) ? ['deny'] : ['approve', 'deny']);
   return { blocks, words, mentions: asks, typed };
+}
+
+/** A plan that people agreed to stays in the thread, as it was on the card. */
+function agreedPlan({ state, shown }: ApprovalCard): KnownBlock[] {
+  if (state.state !== 'decided' || state.decision !== 'approved' || !shown || shown.plan === null) return [];
+  const { text, more } = clipSource(shown.plan, shown.isClipped ? LIMITS.cardInput : Number.POSITIVE_INFINITY);
+  return [planBlock(text, more > 0), ...(more > 0 ? [context(plain(restInDetailsText(more)))] : [])];
 }
 
 /** The commands that decide the request where there are no buttons. */

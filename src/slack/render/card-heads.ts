@@ -36,9 +36,6 @@ const TOOL_NAME = 80;
 const text = (words: string): RichTextElement => ({ type: 'text', text: words });
 const bold = (words: string): RichTextElement => ({ type: 'text', text: words, style: { bold: true } });
 
-/** The tool by which the agent asks for consent to its plan. */
-export const PLAN_TOOL = 'ExitPlanMode';
-
 /** Whether the tool runs a command, so that the command alone says what it does. */
 export function isCommand(tool: string): boolean {
   return tool === 'Bash' || tool === 'exec_command';

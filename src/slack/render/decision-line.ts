@@ -1,8 +1,9 @@
 import type { RichTextBlock, RichTextElement } from '@slack/types';
 import type { ApprovalState } from '../../bridge/record/thread-record.ts';
+import { PLAN_TOOL } from '../../bridge/turn/steps.ts';
 import { CLOSED, DECIDED, PLAN } from '../words/cards.ts';
 import { richMentions, richTextLine, richWords } from './blocks.ts';
-import { isCommand, PLAN_TOOL } from './card-heads.ts';
+import { isCommand } from './card-heads.ts';
 
 /** What is decided: the tool, and its command, path or question in one line. */
 export interface Decided {

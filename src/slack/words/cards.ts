@@ -97,6 +97,11 @@ export function expiresText(time: string, then: string): string {
   return `⏳ Expires ${time} (then ${then})`;
 }
 
+/** Of a plan that is decided. */
+export function restInDetailsText(hidden: number): string {
+  return `${hidden} more characters: Details shows all of it.`;
+}
+
 export function clippedText(hidden: number): string {
   return `${hidden} more characters: “Review and approve” shows all of it.`;
 }

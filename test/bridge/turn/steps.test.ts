@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { AgentEvent } from '../../../src/bridge/agent-event.ts';
+import { makeTurnId } from '../../../src/bridge/ids.ts';
+import { detailsOf } from '../../../src/bridge/turn/details.ts';
 import { emptyTurn, foldTurn, type TurnState, turnText } from '../../../src/bridge/turn/fold.ts';
-import { withoutMiddle } from '../../../src/bridge/turn/steps.ts';
+import { PLAN_TOOL, withoutMiddle } from '../../../src/bridge/turn/steps.ts';
 import { turnView } from '../../../src/bridge/view/turn.ts';
 import { openTurn } from '../../support/records.ts';
 
@@ -49,6 +51,19 @@ describe('the activity line', () => {
     const secret = `ghp_${'a1'.repeat(20)}`;
     const state = folded([called('1', 'Bash', { command: `${'x'.repeat(110)} ${secret}` })]);
     expect(JSON.stringify(activity(state))).not.toContain('a1');
+  });
+});
+
+describe('the plan that the agent asks consent to', () => {
+  const plan = Array.from({ length: 700 }, (_, n) => `- step ${n} of it`).join('\n');
+  const detailsFor = (tool: string, input: Record<string, unknown>) =>
+    detailsOf(folded([called('1', tool, input), ended('1')]), makeTurnId('t'), 0)?.steps[0];
+
+  it('is whole in Details, unlike other inputs', () => {
+    expect(detailsFor(PLAN_TOOL, { plan })).toMatchObject({ input: expect.stringMatching(/step 0 .*step 699 /s) });
+    expect(JSON.stringify(detailsFor(PLAN_TOOL, { plan }))).not.toContain('characters left out');
+    expect(JSON.stringify(detailsFor('Write', { content: plan }))).toContain('characters left out');
+    expect(JSON.stringify(detailsFor(PLAN_TOOL, { plan: plan.repeat(2) }))).toContain('characters left out');
   });
 });
 

@@ -43,6 +43,16 @@ describe('the Details modal', () => {
     );
   });
 
+  it('shows a long input whole, in several boxes', () => {
+    const input = Array.from({ length: 600 }, (_, n) => `line ${n} of the plan`).join('\n');
+    const view = page(of([{ kind: 'call', tool: 'ExitPlanMode', input, output: '', status: 'ok' }]), 0);
+    validateView(view, 'modal');
+    const [{ elements = [] } = {}] = view.blocks as { elements?: { type: string; elements: { text: string }[] }[] }[];
+    const boxes = elements.filter(({ type }) => type === 'rich_text_preformatted');
+    expect(boxes.length).toBeGreaterThan(3);
+    expect(boxes.map((box) => box.elements.map(({ text }) => text).join('')).join('')).toBe(input);
+  });
+
   it('links neighbouring pages only, and clamps an impossible page number', () => {
     const details = of(Array.from({ length: 25 }, (_, n) => step(n)));
     expect(pagesOf(details, 0)).toEqual([1]);

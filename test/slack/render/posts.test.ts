@@ -7,6 +7,7 @@ import { shownRequest } from '../../../src/bridge/approvals/shown.ts';
 import { makeToken, makeTurnId } from '../../../src/bridge/ids.ts';
 import type { ApprovalState, Ending } from '../../../src/bridge/record/thread-record.ts';
 import { moment } from '../../../src/bridge/text/moment.ts';
+import { PLAN_TOOL } from '../../../src/bridge/turn/steps.ts';
 import type { Activity, ApprovalCard, Card, QuestionCard, TurnView, ViewItem } from '../../../src/bridge/view/turn.ts';
 import { RESUMING } from '../../../src/bridge/words/activity.ts';
 import { parseActionId, parseMenuValue, parseMoreValue } from '../../../src/slack/render/action-ids.ts';
@@ -467,6 +468,37 @@ describe('an approval card', () => {
       ['Edit command', { name: 'edit_command', token }],
       ['Stop', { name: 'stop', token: stop }],
     ]);
+  });
+
+  describe('of a plan', () => {
+    const planned = (plan: string, state: ApprovalCard['state'] = { state: 'open' }) => {
+      const request = { requestId: 'r', callId: null, tool: PLAN_TOOL, input: { plan }, diffs: [], suggestions: [] };
+      const card = { tool: PLAN_TOOL, title: 'Plan', shown: shownRequest({ ...request, questions: null }), state };
+      return renderPosts(view([approval(card)], live()))[0];
+    };
+    const decided = (decision: 'approved' | 'denied') =>
+      ({ state: 'decided', decision, by: 'U01ALICE', name: 'Alice', at: 1, words: null, via: 'click' }) as const;
+    const plan = '## Steps\n\n1. Read **it**\n2. Change it';
+
+    it('shows it as Markdown, to be approved or sent back', () => {
+      expect(types(planned(plan))).toContain('markdown');
+      expect(all(planned(plan))).toContain('## Steps\\n\\n1. Read **it**');
+      expect(buttons(planned(plan)).map(({ text }) => text.text)).toEqual(
+        expect.arrayContaining(['Approve plan', 'Ask for changes…']),
+      );
+    });
+
+    it('agreed to: stays in the thread; sent back: does not', () => {
+      expect(all(planned(plan, decided('approved')))).toContain('## Steps');
+      expect(all(planned(plan, decided('denied')))).not.toContain('## Steps');
+    });
+
+    it('too long for a card: says where all of it is', () => {
+      const long = `${plan}\n\n${'- one more step\n'.repeat(1_000)}`;
+      expect(buttons(planned(long))[0]?.text.text).toBe('Review and approve');
+      expect(all(planned(long))).toMatch(/\d+ more characters: “Review and approve” shows all of it/);
+      expect(all(planned(long, decided('approved')))).toMatch(/\d+ more characters: Details shows all of it/);
+    });
   });
 
   it('tells screen readers what each button does to which command', () => {
