@@ -188,8 +188,17 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
 
 const ANSWERS = 60;
 
-/** The first message of the turn that has words. */
+/** What turns answer, by their messages: looking for secrets takes long, and a view is made for each piece of text. */
+const answers = new WeakMap<OpenTurn['items'], { answers?: string }>();
+
 function answersOf({ items }: OpenTurn): { answers?: string } {
+  const known = answers.get(items) ?? findAnswered(items);
+  answers.set(items, known);
+  return known;
+}
+
+/** The first message of the turn that has words. */
+function findAnswered(items: OpenTurn['items']): { answers?: string } {
   for (const { spans } of items) {
     // Names are not known here.
     const words = spans.map((span) => (span.kind === 'text' ? span.text : '…')).join('');

@@ -18,14 +18,14 @@ const LONG = 2_000;
  * for each turn: a text that grows is read only until it is readable.
  */
 export function createSubstance(): (view: TurnView) => Substance {
-  let known: { item: number; head: string } | null = null;
+  let known: { item: number; length: number } | null = null;
   return ({ items, live, todo }) => {
     const item = items.length - 1;
     const last = items[item];
     const markdown = last?.kind === 'text' ? last.markdown : '';
-    if (known?.item === item && markdown.startsWith(known.head)) return 'readable';
+    if (known?.item === item && markdown.length >= known.length) return 'readable';
     const text = substanceOfText(markdown);
-    if (text === 'readable') known = { item, head: markdown };
+    if (text === 'readable') known = { item, length: markdown.length };
     // The agent's own list can be read, too.
     if (todo !== undefined) return 'readable';
     return text ?? (live?.activity.kind === 'waiting_for_letta' ? 'waiting' : 'activity');
