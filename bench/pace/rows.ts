@@ -19,6 +19,8 @@ export async function paceRows(): Promise<Row[]> {
     ...(await burstRows()),
     ...(await firstWordsRows(1)),
     ...(await firstWordsRows(20)),
+    ...(await endTogetherRows(20)),
+    ...(await refusedRows()),
   ];
 }
 
@@ -82,6 +84,37 @@ async function firstWordsRows(count: number): Promise<Row[]> {
     row(id('429s'), limited, 'calls', 0),
     row(id('readable_text_p95'), percentile(delays, 0.95), 'ms', FIRST_TEXT_MS),
   ];
+}
+
+/** Threads that write for a minute and end within a second, when the window of edits is used up. */
+async function endTogetherRows(count: number): Promise<Row[]> {
+  const id = (figure: string) => `last_words_${count}_end_together_${figure}`;
+  const turns = channels(count).map((channel, n) => {
+    return { channel, at: 0, thinks: 2_000 + (n * 1_000) / count, writes: 60_000 };
+  });
+  const play = await playVirtually({ turns, wordGap: GAP_MS.together, latencyMs: LATENCY_MS, rest: 200_000 });
+  const delays = play.traces.map((trace) => finalDelay(trace, play.end));
+  return [
+    row(id('429s'), limitedIn(play), 'calls', 0),
+    row(id('final_median'), percentile(delays, 0.5), 'ms'),
+    row(id('final_worst'), Math.max(...delays), 'ms', 1_500),
+  ];
+}
+
+/** Slack refuses all edits for 40 s, from some moment in or at the end of an answer of 30 s. */
+async function refusedRows(): Promise<Row[]> {
+  const delays: number[] = [];
+  for (const from of [3_000, 15_000, 30_000, 31_900]) {
+    const play = await playVirtually({
+      turns: [{ channel: 'C0', at: 0, thinks: 2_000, writes: 30_000 }],
+      wordGap: GAP_MS.alone,
+      latencyMs: LATENCY_MS,
+      refuses: { method: 'chat.update', from, until: from + 40_000 },
+      rest: 200_000,
+    });
+    delays.push(...play.traces.map((trace) => finalDelay(trace, play.end)));
+  }
+  return [row('last_words_edits_refused_for_40_s_final_worst', Math.max(...delays), 'ms', 2_000)];
 }
 
 /** How long words wait until they can be seen. */

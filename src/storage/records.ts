@@ -151,7 +151,8 @@ const grant = z.strictObject({
 
 const yes = z.literal(true).optional();
 const refuses = z.enum(['edit', 'delete']).optional();
-const posts = z.array(z.strictObject({ part: text, ts: text, hash: text, live: yes, ends: yes, refuses }));
+const seam = z.number().int().nonnegative().optional();
+const posts = z.array(z.strictObject({ part: text, ts: text, hash: text, live: yes, ends: yes, refuses, seam }));
 
 const said = z.array(z.strictObject({ runId: text, messageId: text, text }));
 

@@ -112,6 +112,11 @@ export interface PostRecord {
    * `delete`: it can only be marked as replaced.
    */
   refuses?: 'edit' | 'delete' | undefined;
+  /**
+   * How much of its text, in characters, this message and those before it showed when the turn had ended and the message
+   * could not be edited for a while: the rest is in the next message.
+   */
+  seam?: number | undefined;
 }
 
 export interface OpenTurn {

@@ -1,6 +1,7 @@
 import { compareTs, type SlackTs } from '../../bridge/ids.ts';
 import type { Clock, Log } from '../../bridge/ports.ts';
 import type { PostRecord } from '../../bridge/record/thread-record.ts';
+import type { Seams } from '../render/post.ts';
 import { applyCall, type PlannedCall, UNKNOWN, withUnknownContent } from './plan.ts';
 
 /** The messages that Slack has, in reading order. A change is stored before its promise resolves. */
@@ -13,6 +14,10 @@ export interface Ledger {
   forgetPost(record: PostRecord): Promise<void>;
   /** Notes that Slack no longer lets us edit, or delete, the message. */
   saveRefusal(record: PostRecord, what: 'edit' | 'delete'): Promise<void>;
+  /** Notes how much of the text the message shows: the rest is posted below it, before it is edited. */
+  saveSeam(record: PostRecord, seam: number): Promise<void>;
+  /** Where texts go on in a new message. */
+  readonly seams: Seams;
   /** Marks a message as one that must not be changed any more, whatever it says. */
   keepAsIs(record: PostRecord): Promise<void>;
   /** Whether the thread is gone: its root was deleted before it had a reply. */
@@ -95,6 +100,14 @@ export function createLedger({ posts: stored, savePosts, onFirstPost, clock, log
     saveCall: (call, ts) => replacePosts(applyCall(posts, call, ts)),
     forgetPost: (record) => replacePosts(posts.filter(({ ts }) => ts !== record.ts)),
     saveRefusal: (record, what) => replacePost(record, { ...record, refuses: what }),
+    saveSeam: (record, seam) => replacePost(record, { ...record, seam }),
+    get seams() {
+      const marked = posts.filter(({ seam }) => seam !== undefined);
+      const byItem = Map.groupBy(marked, ({ part }) => Number(part.split('.')[0]));
+      return new Map(
+        [...byItem].map(([item, records]) => [item, records.map(({ seam = 0 }) => seam).sort((a, b) => a - b)]),
+      );
+    },
     keepAsIs: ({ live: _, ...record }) => replacePost(record, { ...record, hash: KEPT_AS_IS }),
     get isThreadGone() {
       return gone;

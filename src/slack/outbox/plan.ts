@@ -48,6 +48,7 @@ function kindOf(hash: string): SlackPost['kind'] | null {
  * - Text, or a note, is not posted while text above it must still be edited. A card is, because people wait for it.
  * - Messages that are no longer needed (a retry dropped their text) are reused for text or deleted. A card or a note
  *   always gets a new message, because edits do not notify (docs/slack.md, Editing).
+ * - Once a turn is over and an edit would wait (`isBelow`), new posts do not wait for edits: those only tidy up.
  * - A card keeps its message, because people may be about to click it. If no message is left above it, text goes below.
  * - A post that is only to be edited, and has no message, is left out.
  * - With `isTextUnknown` the wanted posts lack what was said before a restart. Messages that may show that text stay,
@@ -58,6 +59,7 @@ export function planCalls(
   posted: readonly PostRecord[],
   wanted: readonly SlackPost[],
   isTextUnknown = false,
+  isBelow = false,
 ): PlannedCall[] {
   const free = posted.filter((record) => !isUneditable(record)).sort((a, b) => compareTs(a.ts, b.ts));
   const first = deletionsOfUneditable(posted);
@@ -95,7 +97,7 @@ export function planCalls(
   }
   if (unposted) {
     const post: PlannedCall = { kind: 'post', post: unposted };
-    if (unposted.kind === 'card') return [...first, post, ...updates];
+    if (unposted.kind === 'card' || isBelow) return [...first, post, ...updates];
     return [...first, ...(updates.length === 0 ? [post] : updates)];
   }
   const mayReturn = ({ part, ts }: PostRecord) => compareTs(ts, lowestCard) < 0 || !part.startsWith('+');
@@ -182,8 +184,13 @@ export function applyCall(posted: readonly PostRecord[], call: PlannedCall, ts: 
   const rest = call.kind === 'post' ? [...posted] : posted.filter((record) => record.ts !== call.record.ts);
   if (call.kind === 'delete') return rest;
   const { part, live, ends } = call.post;
-  const refuses = call.kind === 'update' ? call.record.refuses : undefined;
-  const marks = { ...(live && { live }), ...(ends && { ends }), ...(refuses && { refuses }) };
+  const { refuses, seam } = call.kind === 'update' ? call.record : {};
+  const marks = {
+    ...(live && { live }),
+    ...(ends && { ends }),
+    ...(refuses && { refuses }),
+    ...(seam !== undefined && { seam }),
+  };
   const record: PostRecord = { part, ts, hash: contentHash(call.post), ...marks };
   return [...rest, record].sort((a, b) => compareTs(a.ts, b.ts));
 }

@@ -5,16 +5,18 @@ import type { Clock, Delivery, HeldUp, Log, Metrics, Random } from '../../bridge
 import type { PostRecord } from '../../bridge/record/thread-record.ts';
 import { SlackError } from '../api/slack-api.ts';
 import type { Uploader } from '../api/uploader.ts';
-import type { PostFile, SlackPost } from '../render/post.ts';
+import type { PostFile, Seams, SlackPost } from '../render/post.ts';
 import type { Ask, Urgency } from './budget.ts';
-import { slackCall } from './calls.ts';
+import { lookCall, readLook, slackCall } from './calls.ts';
 import type { Content } from './content.ts';
 import { firstPostAt, type SignOfLife } from './first-post.ts';
 import { createForms, type Fallback, type PlanLatch } from './forms.ts';
 import { type Obstacle, watchHeldUp } from './held-up.ts';
+import { createShownTexts, LAST_WORDS_MS, planLastWords } from './last-words.ts';
 import { createLedger, isCard } from './ledger.ts';
 import { createLookup } from './lookup.ts';
 import type { LoopTurns } from './loop-turns.ts';
+import { awaitPost } from './lost-answer.ts';
 import { contentHash, deletionsOfUneditable, type PlannedCall, planCalls } from './plan.ts';
 import { type Closed, closedBy, refusalOf } from './refusal.ts';
 import type { Job, Rank, Scheduler, Wish } from './scheduler.ts';
@@ -110,6 +112,15 @@ const LOSSES = 3;
 /** After so many deletions by people, deleted messages are no longer posted again. */
 const DELETIONS = 5;
 
+interface Rendered {
+  content: Content;
+  /** As the renderer made them, before any simpler form. */
+  raw: SlackPost[];
+  posts: SlackPost[];
+}
+
+const NO_SEAMS: Seams = new Map();
+
 export function createPublication(parts: PublicationParts, options: PublicationOptions): Publication {
   const { scheduler, clock, random, loopTurns } = parts;
   const { owner } = options;
@@ -122,7 +133,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   const outcome = Promise.withResolvers<Delivery>();
 
   let wanted: Content | null = null;
-  let rendered: { content: Content; raw: SlackPost[]; posts: SlackPost[] } | null = null;
+  let rendered: Rendered | null = null;
   /** Since when a part of `wanted` waits to be shown; `null`: all of it is shown. */
   let waitingSince: number | null = null;
   /** Since when content waits that came while a call for older content had no answer. */
@@ -144,6 +155,10 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   let shownText: 'none' | 'words' | 'readable' = 'none';
   /** By ts: when the last post or edit of each message of the ledger was begun. */
   const lastChanges = new Map<SlackTs, number>();
+  const shownTexts = createShownTexts();
+  /** Since when the final content is wanted, and whether its rest is posted although edits above it wait. */
+  let finalSince = 0;
+  let isBelow = false;
   /** Whether the text goes on in a new message, so that it need not wait for the pace of edits. */
   let isPostNext = false;
   let vanishedCount = 0;
@@ -224,8 +239,9 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     const { isThreadGone } = ledger;
     const calls = isThreadGone
       ? deletionsOfUneditable(ledger.posts)
-      : planCalls(ledger.posts, posts, content.isTextUnknown);
+      : planCalls(ledger.posts, posts, content.isTextUnknown, isBelow);
     const times = calls.map((call) => allowedAt(call, content));
+    if (!isThreadGone && goBelow(rendered, calls, times)) return;
     const call = calls.find((_, index) => (times[index] ?? 0) <= clock.monotonic());
     if (!isThreadGone && unseenCards().length === 0 && !calls.some(isOfCard)) shownCards = content.cards;
     if (call) startWork(() => performCall(call, content));
@@ -238,11 +254,38 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     }
   }
 
+  /**
+   * If the end of the turn would wait too long for an edit, lets it be posted below. False: there is nothing to do about
+   * that.
+   */
+  function goBelow({ content, raw }: Rendered, calls: readonly PlannedCall[], times: readonly number[]): boolean {
+    const at = times[calls.findIndex(({ kind }) => kind === 'update')];
+    if (!content.isFinal || content.isTextUnknown || at === undefined) return false;
+    if (at <= Math.max(clock.monotonic(), finalSince + LAST_WORDS_MS)) return false;
+    const step = planLastWords(calls, raw, content.hasLastWords === true, shownTexts);
+    if (step === null || (step.kind === 'below' && isBelow)) return false;
+    isBelow = true;
+    if (step.kind === 'below') {
+      makeNextCall();
+      return true;
+    }
+    const { record, seam } = step;
+    startWork(async () => {
+      if (step.kind === 'seam') await ledger.saveSeam(record, seam);
+      else await ledger.saveRefusal(record, 'edit');
+      rendered = null;
+    });
+    return true;
+  }
+
+  /** A text that begins after a restart has other lengths. */
+  const seamsFor = (content: Content) => (content.isTextUnknown ? NO_SEAMS : ledger.seams);
+
   /** Renders a part ahead. False: the event loop must have a turn first; newer content may then replace this one. */
   function prepareContent(content: Content): boolean {
     const before = loopTurns.letters.left;
     try {
-      return content.prepare?.(uploads.isPossible, loopTurns.letters) ?? true;
+      return content.prepare?.(uploads.isPossible, loopTurns.letters, seamsFor(content)) ?? true;
     } catch {
       // `renderContent` will throw the same error, and log it.
       return true;
@@ -257,7 +300,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     if (content.isFinal) forms.resetLive();
     newerSince = null;
     try {
-      const raw = content.render(uploads.isPossible);
+      const raw = content.render(uploads.isPossible, seamsFor(content));
       rendered = { content, raw, posts: forms.applyForms(raw) };
       return true;
     } catch (error) {
@@ -329,7 +372,9 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     let answerChannel: unknown;
     try {
       const client = wants.urgency === 'must' ? 'control' : 'live';
-      const answer = await scheduler.call(wants, slackCall(address, owner, call), client);
+      const answering = scheduler.call(wants, slackCall(address, owner, call), client);
+      const look = () => findPost(call);
+      const answer = await (call.kind === 'post' ? awaitPost({ clock, answer: answering, look }) : answering);
       ts = call.kind === 'post' ? tsOf(answer.ts) : call.record.ts;
       answerChannel = answer.channel;
       isAstray = call.kind === 'post' && address.threadTs !== null && isTopLevel(answer.message);
@@ -349,6 +394,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     }
     if (call.kind === 'delete') lastChanges.delete(ts);
     else lastChanges.set(ts, begunAt);
+    shownTexts.noteCall(call, ts, call.kind !== 'delete' && rendered?.raw.includes(call.post) === true);
     await ledger.saveCall(call, ts);
     if (call.kind === 'post') learnChannel(answerChannel);
     isPostNext = false;
@@ -356,6 +402,25 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     const [next] = planCalls(ledger.posts, rendered.posts, content.isTextUnknown);
     isPostNext = next?.kind === 'post';
     if (!lookup.isDue && next === undefined) noteAllShown();
+  }
+
+  /** Looks whether Slack has a message that is being posted. */
+  async function findPost(call: PlannedCall): Promise<SlackTs | null> {
+    if (call.kind !== 'post' || isOver || isPerson(address.channel)) return null;
+    const after = ledger.posts.at(-1)?.ts ?? address.threadTs;
+    if (after === null) return null;
+    const look = lookCall(address, after, null);
+    const wants = makeAsk(look.method, 'must');
+    if (scheduler.whenAllowed(wants) > clock.monotonic()) return null;
+    try {
+      const { found } = readLook(await scheduler.call(wants, look, 'live'), owner);
+      const isNew = ({ part, ts }: PostRecord) =>
+        part === call.post.part && !ledger.posts.some((known) => known.ts === ts);
+      return found.find(isNew)?.ts ?? null;
+    } catch (error) {
+      if (!(error instanceof SlackError)) log.error({ err: error }, 'could not look for a post');
+      return null;
+    }
   }
 
   /**
@@ -402,7 +467,10 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     if (failure !== 'limited') log.warn({ method, failure, error: word, details }, 'a Slack call failed');
     const refusal = refusalOf(error);
     if (refusal === 'later') {
-      if (failure === 'unknown' && call.kind === 'update') ledger.markDoubtful(call.record);
+      if (failure === 'unknown' && call.kind === 'update') {
+        ledger.markDoubtful(call.record);
+        shownTexts.forget(call.record.ts);
+      }
       if (failure === 'unknown' && call.kind === 'post') lookup.request();
       tryLater(error);
     } else if (refusal === 'closed') handleRefusal(word, closedBy(error) ?? 'thread');
@@ -566,7 +634,10 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     wanted = content;
     if (waitingSince === null) waitingSince = clock.monotonic();
     else if (isBusy) newerSince ??= clock.monotonic();
-    if (content.isFinal) failingSince = null;
+    if (content.isFinal) {
+      failingSince = null;
+      finalSince = clock.monotonic();
+    }
     if (lastRefusal !== null || findObstacle() !== null) heldUp?.start();
     const better = before === null || urgent || rankOf(content) < before;
     if (better || unheld) blockedUntil = 0;

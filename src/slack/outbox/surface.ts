@@ -9,7 +9,7 @@ import type { Uploader } from '../api/uploader.ts';
 import { actions } from '../render/blocks.ts';
 import { tailOfferPosts, writeTail } from '../render/offer.ts';
 import { openButton, permalink } from '../render/permalink.ts';
-import type { SlackPost } from '../render/post.ts';
+import type { Seams, SlackPost } from '../render/post.ts';
 import type { Substance } from '../render/readable.ts';
 import type { Content } from './content.ts';
 import type { Fallback } from './forms.ts';
@@ -22,9 +22,9 @@ import { createStatusLine, type StatusLatch, type StatusLine } from './status.ts
 import { createWhispers } from './whisper.ts';
 
 export interface TurnRenderer {
-  (view: TurnView, files: boolean): SlackPost[];
+  (view: TurnView, files: boolean, seams: Seams): SlackPost[];
   /** Renders a part ahead while there are letters; false: more is left to do. */
-  prepare?(view: TurnView, mayUseFiles: boolean, letters: Letters): boolean;
+  prepare?(view: TurnView, mayUseFiles: boolean, letters: Letters, seams: Seams): boolean;
   /** How much the newest message of a live view would show. */
   substanceOf(view: TurnView): Substance;
   /** What the status line says meanwhile: "is thinking…". */
@@ -62,6 +62,7 @@ const GIVE_UP_NOTICE_MS = 10 * 60_000;
 /** Most notices at once; further ones are dropped, because so many mean that something is wrong. */
 const MAX_NOTICES = 200;
 const CLOSED: Delivery = { delivered: false, reason: 'closed' };
+const NO_SEAMS: Seams = new Map();
 const UNKNOWN_END: Ending = { outcome: 'done', by: null, line: null, tools: 0, durationMs: 0 };
 
 export interface SlackSurface extends Surface {
@@ -289,10 +290,10 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       const url = open === undefined ? null : permalink(open, options.workspace ?? null);
       const content = noticeContent(text, (markdown) => [
         ...addOpenButton(renderNotice(markdown), url).map((post, index) => ({ ...post, part: `tell.${index}` })),
-        ...(words === null ? [] : render(words, false)),
+        ...(words === null ? [] : render(words, false, NO_SEAMS)),
       ]);
       const prepare: Content['prepare'] = (_, letters) =>
-        words === null || (render.prepare?.(words, false, letters) ?? true);
+        words === null || (render.prepare?.(words, false, letters, NO_SEAMS) ?? true);
       const owner = copy === null ? undefined : `copy-${copy.turn}`;
       return deliverNotice({ team, channel: user, threadTs: null }, { ...content, prepare }, { owner });
     },
@@ -320,8 +321,8 @@ function contentOf(view: TurnView, render: TurnRenderer, isFinal: boolean, owedS
   let substance: Content['substance'] | null = null;
   let hasText: boolean | null = null;
   return {
-    prepare: (files, letters) => render.prepare?.(view, files, letters) ?? true,
-    render: (files) => render(view, files),
+    prepare: (files, letters, seams) => render.prepare?.(view, files, letters, seams) ?? true,
+    render: (files, seams) => render(view, files, seams),
     lastResort: () => plainView(view),
     cards: cards.join('\n'),
     isTextUnknown: view.textUnknown === true,
@@ -336,6 +337,7 @@ function contentOf(view: TurnView, render: TurnRenderer, isFinal: boolean, owedS
       return substance;
     },
     isFinal,
+    hasLastWords: isFinal && (view.offer !== undefined || view.ending?.outcome !== 'done' || view.ending.line !== null),
     owedSince,
   };
 }

@@ -28,7 +28,7 @@ export interface Place {
   numbers: { first: number | null; following: number | null; followsAt: number };
 }
 
-const plainCut = (at: number, columns = 0): Cut => ({ at, suffix: '', prefix: '', columns });
+export const plainCut = (at: number, columns = 0): Cut => ({ at, suffix: '', prefix: '', columns });
 
 /** Chooses the best place to end a part, from all the text that fits into it. */
 export function chooseCut(place: Place): Cut {
@@ -65,7 +65,7 @@ function cutAmong(node: Nodes, ancestors: readonly Nodes[], place: Place): Cut |
  * The numbers with which lists go on after a cut before a child.
  * @param inside the ancestors of the child
  */
-function numbersAt(
+export function numbersAt(
   node: Nodes,
   index: number,
   inside: readonly Nodes[],
@@ -79,14 +79,14 @@ function numbersAt(
 }
 
 /** The number of the item after the innermost one that is cut. */
-function followingNumber(inside: readonly Nodes[], place: Place): Pick<Cut, 'following'> {
+export function followingNumber(inside: readonly Nodes[], place: Place): Pick<Cut, 'following'> {
   const at = inside.findLastIndex(({ type }) => type === 'listItem');
   const [list, item] = [inside[at - 1], inside[at]];
   if (list?.type !== 'list' || !list.isOrdered || item?.type !== 'listItem') return {};
   return { following: numberOf(list, list.children.indexOf(item) + 1, place) };
 }
 
-function numberOf(list: List, index: number, place: Place): number {
+export function numberOf(list: List, index: number, place: Place): number {
   return (continuedNumber(list, place) ?? list.first ?? 1) + index;
 }
 
@@ -115,12 +115,16 @@ function cutInside(node: Nodes, ancestors: readonly Nodes[], place: Place): Cut 
   }
 }
 
-/** @param row the row before which it is cut; left out: the last one */
-function cutTable(
+/**
+ * @param row the row before which it is cut; left out: the last one
+ * @param end where it is cut instead, at the start of a row that is not there yet
+ */
+export function cutTable(
   node: Table,
   ancestors: readonly Nodes[],
   place: Place,
   row: TableRow | undefined = node.children.at(-1),
+  end: number | null = null,
 ): Cut | null {
   const { parsed, from, limits } = place;
   const [, first] = node.children;
@@ -128,9 +132,9 @@ function cutTable(
   const columns = columnsAt(node, ancestors);
   const start = blockStart(parsed, node);
   const body = lineStart(parsed.text, startOf(first));
-  const at = lineStart(parsed.text, startOf(row));
+  const at = end ?? lineStart(parsed.text, startOf(row));
   // The first row cannot be left to the next part, or no progress would be made: it is cut like words.
-  if (row === first || at <= from) return null;
+  if (at <= body || at <= from) return null;
   const quote = containerPrefix(parsed.text, startOf(node)).trimStart();
   const header = parsed.text.slice(startOf(node), body);
   const repeated = `${quote}${stripColumns(header, columns)}`;
@@ -138,7 +142,7 @@ function cutTable(
   return { at, suffix: '', prefix, columns, ...followingNumber(ancestors, place) };
 }
 
-function cutCode(node: Extract<Nodes, { type: 'code' }>, ancestors: readonly Nodes[], place: Place): Cut | null {
+export function cutCode(node: Extract<Nodes, { type: 'code' }>, ancestors: readonly Nodes[], place: Place): Cut | null {
   const { parsed, from, limits } = place;
   const { text } = parsed;
   const columns = columnsAt(node, ancestors);
@@ -165,7 +169,7 @@ function cutCode(node: Extract<Nodes, { type: 'code' }>, ancestors: readonly Nod
 const ATOMS = new Set(['link', 'linkReference', 'image', 'imageReference', 'inlineCode']);
 const MARKS = new Set(['emphasis', 'strong', 'delete']);
 
-function cutParagraph(node: Nodes, ancestors: readonly Nodes[], place: Place): Cut | null {
+export function cutParagraph(node: Nodes, ancestors: readonly Nodes[], place: Place, choose = chooseWord): Cut | null {
   const { from, parsed } = place;
   const atoms: Range[] = [];
   const marks: Nodes[] = [];
@@ -179,8 +183,11 @@ function cutParagraph(node: Nodes, ancestors: readonly Nodes[], place: Place): C
   const half = /(?:!?\[[^[\]]{0,300}(?:\]\([^()\s]{0,500})?|(?<!`)`[^`\n]{1,300})$/.exec(parsed.text.slice(-800));
   if (half) atoms.push({ start: parsed.text.length - half[0].length, end: parsed.text.length + 1 });
   const range = { start: Math.max(from, startOf(node)), end: parsed.text.length };
-  return range.end > range.start ? cutWords(range, atoms, marks, place, ancestors, node) : null;
+  return range.end > range.start ? cutWords(range, atoms, marks, place, ancestors, node, choose) : null;
 }
+
+/** Words may be parted after these. */
+export const SPACES = /[\s。！？；，、：」』）।၊။។]/u;
 
 function cutWords(
   range: Range,
@@ -189,20 +196,10 @@ function cutWords(
   place: Place,
   ancestors: readonly Nodes[] = [],
   node: Nodes | null = null,
+  choose = chooseWord,
 ): Cut {
   const { text } = place.parsed;
-  const isFree = (at: number) => !atoms.some(({ start, end }) => start < at && at < end);
-  const middle = range.start + (range.end - range.start) * HALF;
-  const isLate = (at: number) => at > middle && isFree(at);
-  const isAny = (at: number) => at > middle;
-  const at =
-    findLastPlace(text, range, /\n/, isLate) ??
-    findLastPlace(text, range, /[\s。！？；，、：」』）।၊။។]/u, isLate) ??
-    wordEnd(text, range, isLate) ??
-    (isFree(range.end)
-      ? null
-      : (findLastPlace(text, range, /\s/, isFree) ?? findLastPlace(text, range, /\s/, isAny))) ??
-    Math.max(range.start + 1, dropHalfCharacterAt(text, range.end));
+  const at = choose(text, range, atoms);
   const isAtLine = text.charAt(at - 1) === '\n';
   const columns = node ? columnsAt(node, ancestors) : 0;
   const around = marks.filter((mark) => startOf(mark) < at && at < endOf(mark));
@@ -221,13 +218,30 @@ function cutWords(
   return { at, suffix: open.toReversed().join(''), prefix, columns, ...followingNumber(ancestors, place) };
 }
 
+/** The best place between two words, near the end of the range. */
+function chooseWord(text: string, range: Range, atoms: readonly Range[]): number {
+  const isFree = (at: number) => !atoms.some(({ start, end }) => start < at && at < end);
+  const middle = range.start + (range.end - range.start) * HALF;
+  const isLate = (at: number) => at > middle && isFree(at);
+  const isAny = (at: number) => at > middle;
+  return (
+    findLastPlace(text, range, /\n/, isLate) ??
+    findLastPlace(text, range, SPACES, isLate) ??
+    wordEnd(text, range, isLate) ??
+    (isFree(range.end)
+      ? null
+      : (findLastPlace(text, range, /\s/, isFree) ?? findLastPlace(text, range, /\s/, isAny))) ??
+    Math.max(range.start + 1, dropHalfCharacterAt(text, range.end))
+  );
+}
+
 /** Closes the known marks, so that only further open marks are found. */
 function withMarksClosed(text: string, marks: readonly string[]): string {
   return marks.length === 0 ? text : `${text.trimEnd()}${marks.toReversed().join('')}`;
 }
 
 /** The offset after the last match in the range for which `isAllowed` holds. */
-function findLastPlace(
+export function findLastPlace(
   text: string,
   { start, end }: Range,
   what: RegExp,
@@ -263,12 +277,12 @@ function dropHalfCharacterAt(text: string, at: number): number {
   return unit >= 0xd800 && unit <= 0xdbff ? at - 1 : at;
 }
 
-function blockStart({ text }: Parsed, node: Nodes): number {
+export function blockStart({ text }: Parsed, node: Nodes): number {
   return lineStart(text, startOf(node));
 }
 
 /** How many columns lists indent the block. Lists inside a quote do not count, because the quote keeps its marks. */
-function columnsAt(node: Nodes, ancestors: readonly Nodes[]): number {
+export function columnsAt(node: Nodes, ancestors: readonly Nodes[]): number {
   const chain = [...ancestors, node];
   const quote = chain.findIndex(({ type }) => type === 'blockquote');
   const lists = (quote < 0 ? chain.slice(0, -1) : chain.slice(0, quote)).filter(({ type }) => type === 'listItem');

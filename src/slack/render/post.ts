@@ -14,6 +14,8 @@ export interface SlackPost {
   blocks: KnownBlock[];
   /** The source of its Markdown block, from which simpler forms are made. */
   source?: TextPart;
+  /** The length of the item's text up to the end of what this message shows of it. */
+  upTo?: number;
   /** A file that is uploaded below all posts, once they are there. */
   file?: PostFile;
   /** Of a card: do not edit its message, and if it has none, do not post one yet. */
@@ -37,6 +39,9 @@ export interface SlackPost {
   /** Set on the post that says how the turn ended. */
   ends?: true;
 }
+
+/** By item of the view: the lengths of its text at which messages end although there was room, ascending. */
+export type Seams = ReadonlyMap<number, readonly number[]>;
 
 /** A file that holds the rest of a long text. */
 export interface PostFile {

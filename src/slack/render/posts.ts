@@ -8,7 +8,7 @@ import { CARD } from '../words/cards.ts';
 import { approvalCard } from './approval-blocks.ts';
 import { clip, context, plain } from './blocks.ts';
 import { LIMITS, type RenderLimits } from './limits.ts';
-import type { SlackPost } from './post.ts';
+import type { Seams, SlackPost } from './post.ts';
 import { questionCard } from './question-blocks.ts';
 import { createSubstance, type Substance, substanceOfText } from './readable.ts';
 import { dropTerminalCodes, type NameOf } from './slack-markup.ts';
@@ -21,6 +21,8 @@ export interface RenderOptions {
   limits?: RenderLimits | undefined;
   /** The most messages for the text of one turn; the rest becomes a file. */
   maxMessages?: number | undefined;
+  /** By item: where its text goes on in a new message ({@link TextItem.seams}). */
+  seams?: Seams | undefined;
   /** Names of people, for ids in the agent's text. */
   nameOf?: NameOf | undefined;
 }
@@ -31,21 +33,26 @@ export interface RenderOptions {
  */
 export function createRenderer(options: RenderOptions = {}): Renderer {
   const memo: RenderMemo = new Map();
-  const optionsFor = (mayUseFiles: boolean) => (mayUseFiles ? options : { ...options, maxMessages: MANY });
-  const render = (view: TurnView, mayUseFiles = true) => renderPosts(view, memo, optionsFor(mayUseFiles));
-  const prepare = (view: TurnView, mayUseFiles: boolean, letters: Letters) =>
-    renderTexts(view, memo, optionsFor(mayUseFiles), letters) !== null;
+  const optionsFor = (mayUseFiles: boolean, seams: Seams) => ({
+    ...options,
+    ...(!mayUseFiles && { maxMessages: MANY }),
+    seams,
+  });
+  const render = (view: TurnView, mayUseFiles = true, seams = NO_SEAMS) =>
+    renderPosts(view, memo, optionsFor(mayUseFiles, seams));
+  const prepare = (view: TurnView, mayUseFiles: boolean, letters: Letters, seams = NO_SEAMS) =>
+    renderTexts(view, memo, optionsFor(mayUseFiles, seams), letters) !== null;
   const statusOf = ({ live }: TurnView) => activityWords(live?.activity ?? { kind: 'starting' }).status;
   return Object.assign(render, { prepare, substanceOf: createSubstance(), statusOf });
 }
 
 export interface Renderer {
-  (view: TurnView, files?: boolean): SlackPost[];
+  (view: TurnView, files?: boolean, seams?: Seams): SlackPost[];
   /**
    * Renders the view's texts ahead, message by message, until `letters` is used up. True: all are rendered, so `render`
    * will be quick.
    */
-  prepare(view: TurnView, mayUseFiles: boolean, letters: Letters): boolean;
+  prepare(view: TurnView, mayUseFiles: boolean, letters: Letters, seams?: Seams): boolean;
   /** How much the newest message of a live view would show. */
   substanceOf(view: TurnView): Substance;
   /** What Slack's line below the thread says meanwhile. */
@@ -53,6 +60,7 @@ export interface Renderer {
 }
 
 const MANY = Number.POSITIVE_INFINITY;
+const NO_SEAMS: Seams = new Map();
 
 /**
  * The messages that show a view, in reading order. The last one, the tail, says what the turn is doing; a note may
@@ -76,17 +84,14 @@ export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), option
     posts.push(...(texts?.get(index) ?? []));
   });
   if (waiting !== null) return addNotes(view.textUnknown ? posts.map(markAsAfterRestart) : posts, view);
-  const tail = posts.at(-1);
-  if (tail?.kind === 'text' && tail.part.startsWith(`${last}.`)) posts.pop();
+  const lowest = posts.at(-1);
+  const text = lowest?.kind === 'text' && lowest.part.startsWith(`${last}.`) ? lowest : null;
+  // Its text is shown whole where it cannot be edited for now, so the rest is posted below it.
+  const isApart = text?.upTo !== undefined && options.seams?.get(last)?.includes(text.upTo) === true;
+  if (text && !isApart) posts.pop();
   const number = view.items[last]?.kind === 'text' ? last : last + 1;
-  posts.push(
-    tailPost(
-      view,
-      tail?.kind === 'text' && tail.part.startsWith(`${last}.`) ? tail : null,
-      `${number}.0`,
-      options.nameOf,
-    ),
-  );
+  const bare = isApart ? `${last}.${Number(text.part.split('.')[1]) + 1}` : `${number}.0`;
+  posts.push(tailPost(view, isApart ? null : text, bare, options.nameOf));
   const named = view.textUnknown ? posts.map(markAsAfterRestart) : posts;
   return [...addNotes(named, view), ...notePosts(view)];
 }
@@ -119,7 +124,7 @@ function statusBefore({ items, textUnknown }: TurnView, index: number): SlackPos
 function renderTexts(
   view: TurnView,
   memo: RenderMemo,
-  { limits = LIMITS, maxMessages = MANY, nameOf }: RenderOptions,
+  { limits = LIMITS, maxMessages = MANY, seams, nameOf }: RenderOptions,
   letters: Letters | null,
 ): Map<number, SlackPost[]> | null {
   const last = view.items.length - 1;
@@ -132,7 +137,8 @@ function renderTexts(
     // Each text gets at least one message: people wait for text below a card.
     const most = Math.max(1, maxMessages - messages);
     const markdown = dropTerminalCodes(item.markdown);
-    const text = { text: markdown, index, isGrowing, isTurnOver: view.live === null, most, nameOf };
+    const isTurnOver = view.live === null;
+    const text = { text: markdown, index, isGrowing, isTurnOver, most, seams: seams?.get(index), nameOf };
     const shown = textPosts(text, memo, limits, letters);
     if (shown === null) return null;
     messages += shown.length;

@@ -1,9 +1,10 @@
 import { parseMarkdown } from './ast.ts';
-import { chooseCut, cutLongTable } from './cut.ts';
+import { type Cut, chooseCut, cutLongTable, type Place } from './cut.ts';
 import { dedent } from './dedent.ts';
 import type { MarkdownLimits } from './limits.ts';
 import { type Measured, measure, splitsCharacter, windowEnd } from './measure.ts';
 import { type SplitState, splitStart, type TextPart } from './part.ts';
+import { chooseSeam } from './seam.ts';
 
 /**
  * Closes the part that begins at `state`; `null`: the text is too short to tell where. The result depends only on the
@@ -14,19 +15,50 @@ export function closePart(
   state: SplitState,
   limits: MarkdownLimits,
   measured: Measured = measure(text, state, limits),
-): { part: TextPart; next: SplitState; decidedBy: number } | null {
+): ClosedPart | null {
   const end = measured.longTableAt ?? windowEnd(text, state, measured);
   if (end >= text.length) return null;
+  const isLongTable = measured.longTableAt !== null;
+  return cutAt(text, state, limits, { end, decidedBy: end + 1 }, (place) => {
+    return (isLongTable ? cutLongTable(place) : null) ?? chooseCut(place);
+  });
+}
+
+/**
+ * Closes the part that begins at `state` although there would be room, because people see the text up to `seam` in its
+ * message already: the rest goes into the next one. `null`: nothing of it would be left in this part.
+ */
+export function closePartAt(text: string, state: SplitState, limits: MarkdownLimits, seam: number): ClosedPart | null {
+  const next = text.charAt(seam);
+  return cutAt(text, state, limits, { end: seam, decidedBy: seam + 1, isSeam: true }, (place) =>
+    chooseSeam(place, next),
+  );
+}
+
+interface ClosedPart {
+  part: TextPart;
+  next: SplitState;
+  decidedBy: number;
+}
+
+function cutAt(
+  text: string,
+  state: SplitState,
+  limits: MarkdownLimits,
+  { end, decidedBy, isSeam = false }: { end: number; decidedBy: number; isSeam?: boolean },
+  choose: (place: Place) => Cut | null,
+): ClosedPart | null {
   const source = text.slice(state.length, end);
   const shown = dedent(source, state.dedent);
   const doc = state.prefix + shown.text;
   // Marks at the end may be half of a longer run, so they go into the next part.
-  const whole = doc.replace(/[*_~`]{1,10}$/, '');
+  const whole = isSeam ? doc : doc.replace(/[*_~`]{1,10}$/, '');
   const parsed = parseMarkdown(whole.length > state.prefix.length ? whole : doc);
   const from = state.prefix.length;
   const numbers = { first: state.first, following: state.following, followsAt: from + shown.endsAtText };
   const place = { parsed, from, limits, numbers };
-  const cut = (measured.longTableAt === null ? null : cutLongTable(place)) ?? chooseCut(place);
+  const cut = choose(place);
+  if (cut === null) return null;
   let at = shown.toSource(cut.at - from);
   if (at <= 0) at = source.length;
   if (splitsCharacter(source, at)) at -= 1;
@@ -43,7 +75,7 @@ export function closePart(
       first: cut.first ?? null,
       following: cut.following ?? (still === 0 ? null : following),
     },
-    decidedBy: end + 1,
+    decidedBy,
   };
 }
 

@@ -10,7 +10,7 @@ import { type SplitState, splitStart, type TextPart } from './part.ts';
 import type { PostFile, SlackPost } from './post.ts';
 import { saysSomething } from './readable.ts';
 import type { NameOf } from './slack-markup.ts';
-import { closePart, markdownOf, openPart } from './split.ts';
+import { closePart, closePartAt, markdownOf, openPart } from './split.ts';
 import { summary } from './summary.ts';
 
 interface ClosedPart {
@@ -23,6 +23,8 @@ interface ClosedPart {
   definitions: Definitions;
   /** How many link definitions the post was rendered with. */
   known: number;
+  /** The seam at which it was closed; `null`: it was full. */
+  seam: number | null;
 }
 
 interface OpenText {
@@ -36,6 +38,8 @@ interface OpenText {
 
 export interface TextMemo {
   text: string;
+  /** {@link TextItem.seams} with which it was rendered. */
+  seams: string;
   closed: ClosedPart[];
   open: OpenText | null;
 }
@@ -56,6 +60,11 @@ export interface TextItem {
   isTurnOver: boolean;
   /** The most messages; the rest goes into a file. */
   most: number;
+  /**
+   * Up to where earlier messages showed it when the rest had to go into a new one, although there was room: lengths of
+   * the text, ascending.
+   */
+  seams?: readonly number[] | undefined;
   nameOf?: NameOf | undefined;
 }
 
@@ -83,23 +92,28 @@ export function textPosts(
   letters: Letters | null = null,
 ): SlackPost[] | null {
   const { text, index, isGrowing, most, nameOf } = item;
-  const known = reuseMemo(text, memo.get(index));
+  const seams = item.seams ?? [];
+  const seamKey = seams.join(' ');
+  const known = reuseMemo(text, seamKey, memo.get(index));
   let state = known.closed.at(-1)?.next ?? splitStart;
   let measured = measure(text, state, limits, known.open?.measured);
   let settled = known.open?.settled ?? nothingSettled;
   while (known.closed.length < most) {
     if (letters !== null && letters.left <= 0 && measured.at < text.length) {
-      memo.set(index, { text, closed: known.closed, open: null });
+      memo.set(index, { text, seams: seamKey, closed: known.closed, open: null });
       return null;
     }
-    const closed = closePart(text, state, limits, measured);
+    const seam = nextSeam(seams, known.closed, text, measured);
+    const shown = seam === null ? null : closePartAt(text, state, limits, seam);
+    const closed = shown ?? closePart(text, state, limits, measured);
     if (!closed) break;
     if (letters !== null) letters.left -= closed.part.source.length;
     const definitions = definitionsOf(known.closed);
     const rendered = renderMarkdown(closed.part, false, limits.markdown, { definitions, nameOf });
-    const post = textPost(`${index}.${known.closed.length}`, rendered, closed.part);
     const { next, decidedBy } = closed;
-    known.closed.push({ post, next, decidedBy, definitions: rendered.definitions, known: definitions.size });
+    const post = { ...textPost(`${index}.${known.closed.length}`, rendered, closed.part), upTo: next.length };
+    const rest = { definitions: rendered.definitions, known: definitions.size, seam: shown ? seam : null };
+    known.closed.push({ post, next, decidedBy, ...rest });
     state = closed.next;
     measured = measure(text, state, limits);
     settled = nothingSettled;
@@ -107,12 +121,12 @@ export function textPosts(
   const open = openPart(text, state);
   const isFull = known.closed.length >= most;
   if (!isGrowing && !linkAcrossParts(known.closed, isFull ? null : open, item, limits, letters)) {
-    memo.set(index, { text, closed: known.closed, open: null });
+    memo.set(index, { text, seams: seamKey, closed: known.closed, open: null });
     return null;
   }
   const posts = known.closed.slice(0, most).map(({ post }) => post);
   if (isFull) {
-    memo.set(index, { text, closed: known.closed, open: null });
+    memo.set(index, { text, seams: seamKey, closed: known.closed, open: null });
     return addFileNote(withoutEmpty(posts), item, known.closed);
   }
   const beyond = { definitions: definitionsOf(known.closed), nameOf };
@@ -121,7 +135,12 @@ export function textPosts(
   let rendered = known.open?.rendered ?? NOTHING;
   if (letters !== null && !isSame && open.source !== '') {
     if (letters.left <= 0) {
-      memo.set(index, { text, closed: known.closed, open: known.open?.from === state.length ? known.open : null });
+      memo.set(index, {
+        text,
+        seams: seamKey,
+        closed: known.closed,
+        open: known.open?.from === state.length ? known.open : null,
+      });
       return null;
     }
     letters.left -= Math.max(100, open.source.length - (isGrowing ? settled.doc.length : 0));
@@ -129,10 +148,23 @@ export function textPosts(
   if (!isSame && isGrowing) ({ rendered, settled } = renderGrowing(open, settled, limits.markdown, beyond));
   else if (!isSame) rendered = renderMarkdown(open, false, limits.markdown, beyond);
   const openText = { text: open.source, isGrowing, from: state.length, rendered, measured, settled };
-  memo.set(index, { text, closed: known.closed, open: openText });
+  memo.set(index, { text, seams: seamKey, closed: known.closed, open: openText });
   // Half-written markup (`##`, an open fence) is not shown before it has words.
   const isMarkup = isGrowing && !saysSomething(rendered.summary);
-  return withoutEmpty([...posts, textPost(`${index}.${known.closed.length}`, isMarkup ? NOTHING : rendered, open)]);
+  const post = textPost(`${index}.${known.closed.length}`, isMarkup ? NOTHING : rendered, open);
+  return withoutEmpty([...posts, { ...post, upTo: text.length }]);
+}
+
+/** The next seam in the part that is to be closed; `null`: there is none, or the part is full before. */
+function nextSeam(
+  seams: readonly number[],
+  closed: readonly ClosedPart[],
+  text: string,
+  { at }: Measured,
+): number | null {
+  if (seams.length === 0) return null;
+  const from = closed.reduce((end, { next, seam }) => Math.max(end, next.length, seam ?? 0), 0);
+  return seams.find((seam) => seam > from && seam < text.length && seam <= at) ?? null;
 }
 
 function definitionsOf(closed: readonly ClosedPart[]): Definitions {
@@ -162,7 +194,8 @@ function linkAcrossParts(
     if (letters !== null && letters.left <= 0) return false;
     if (letters !== null) letters.left -= source.source.length;
     const rendered = renderMarkdown(source, false, limits.markdown, { definitions, nameOf });
-    closed[index] = { ...part, post: textPost(part.post.part, rendered, source), known: definitions.size };
+    const post = { ...textPost(part.post.part, rendered, source), upTo: part.next.length };
+    closed[index] = { ...part, post, known: definitions.size };
   }
   return true;
 }
@@ -172,11 +205,11 @@ const mayDefine = (text: string) => text.includes(']:');
 const withoutEmpty = (posts: SlackPost[]) => posts.filter((post) => post.blocks.length > 0);
 
 /** The part of an earlier rendering that still holds: all of it if text was only added. */
-function reuseMemo(text: string, memo: TextMemo | undefined): TextMemo {
-  if (!memo) return { text, closed: [], open: null };
+function reuseMemo(text: string, seams: string, memo: TextMemo | undefined): TextMemo {
+  if (memo?.seams !== seams) return { text, seams, closed: [], open: null };
   if (text.startsWith(memo.text)) return memo;
   const keep = memo.closed.findIndex(({ decidedBy }) => !text.startsWith(memo.text.slice(0, decidedBy)));
-  return { text, closed: keep < 0 ? memo.closed : memo.closed.slice(0, keep), open: null };
+  return { text, seams, closed: keep < 0 ? memo.closed : memo.closed.slice(0, keep), open: null };
 }
 
 function textPost(part: string, rendered: RenderedMarkdown, source: TextPart): SlackPost {

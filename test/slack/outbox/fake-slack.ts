@@ -23,10 +23,14 @@ export interface FakeCall {
   outcome: string;
 }
 
-/** What goes wrong with one call. `before`, `after`: no answer, before or after the call had its effect. */
+/**
+ * What goes wrong with one call. `before`, `after`: no answer, before or after the call had its effect. `silent`: it had
+ * its effect, and the caller waits for the answer so long, in vain.
+ */
 export type Fault =
   | { kind: 'limited'; retryAfterMs: number | null }
   | { kind: 'refused'; error: string }
+  | { kind: 'silent'; ms: number }
   | { kind: 'before' | 'after' };
 
 export interface FakeSlack extends SlackApi {
@@ -214,6 +218,8 @@ export function createFakeSlack(clock: Clock): FakeSlack {
         if (fault?.kind === 'refused') throw new SlackError(method, 'refused', fault.error);
         if (fault?.kind === 'before') throw new SlackError(method, 'unknown', 'ECONNRESET');
         const answer = applyCall(method, args);
+        if (fault?.kind === 'silent') await sleep(fault.ms);
+        if (fault?.kind === 'silent') throw new SlackError(method, 'unknown', 'timeout');
         if (fault?.kind === 'after') throw new SlackError(method, 'unknown', 'ECONNRESET');
         await sleep(latency / 2);
         call.outcome = 'ok';

@@ -7,7 +7,7 @@ import { createMemoryMetrics } from '../../../src/ops/metrics.ts';
 import type { SlackApi } from '../../../src/slack/api/slack-api.ts';
 import type { Uploader } from '../../../src/slack/api/uploader.ts';
 import { createSurface } from '../../../src/slack/outbox/surface.ts';
-import type { SlackPost } from '../../../src/slack/render/post.ts';
+import type { Seams, SlackPost } from '../../../src/slack/render/post.ts';
 import { createFakeClock } from '../../support/clock.ts';
 import { createFakeSlack } from './fake-slack.ts';
 
@@ -20,8 +20,18 @@ function textPost(part: string, text: string, live: boolean): SlackPost {
   return { part, kind: 'text', blocks: [{ type: 'markdown', text }], text: 'Answer', live };
 }
 
+/** The ends of the parts of a text: at each seam, and when a part is full. */
+function partEnds(length: number, seams: readonly number[]): number[] {
+  const ends: number[] = [];
+  for (let from = 0; from < length; from = ends.at(-1) ?? length) {
+    const seam = seams.find((at) => at > from) ?? length;
+    ends.push(Math.min(from + PART_MAX, seam, length));
+  }
+  return ends;
+}
+
 /** Renders texts in parts of 40 characters and whole cards; while the turn runs, adds what it does. */
-function renderTiny(view: TurnView): SlackPost[] {
+function renderTiny(view: TurnView, _files: boolean, seams: Seams): SlackPost[] {
   const posts: SlackPost[] = [];
   const doing = view.live ? `[${view.live.activity.kind}]` : '';
   view.items.forEach((item, index) => {
@@ -31,19 +41,20 @@ function renderTiny(view: TurnView): SlackPost[] {
       return;
     }
     const last = index === view.items.length - 1;
-    const count = Math.ceil(item.markdown.length / PART_MAX);
-    for (let n = 0; n < count; n += 1) {
-      const live = view.live !== null && last && n === count - 1;
-      const text = item.markdown.slice(n * PART_MAX, (n + 1) * PART_MAX);
-      posts.push(textPost(`${index}.${n}`, live ? text + doing : text, live));
-    }
+    const ends = partEnds(item.markdown.length, seams.get(index) ?? []);
+    ends.forEach((end, n) => {
+      const live = view.live !== null && last && n === ends.length - 1;
+      const text = item.markdown.slice(ends[n - 1] ?? 0, end);
+      const source = { source: text, prefix: '', suffix: '', dedent: 0, first: null, following: null };
+      posts.push({ ...textPost(`${index}.${n}`, live ? text + doing : text, live), source, upTo: end });
+    });
   });
   if (view.live && view.items.at(-1)?.kind !== 'text') posts.push(textPost(`${view.items.length}.0`, doing, true));
   if (view.ending?.notify) {
     const text = `told ${view.ending.notify}`;
     posts.push({ part: 'end.0', kind: 'note', blocks: [{ type: 'markdown', text }], text, live: false });
   }
-  if (view.ending?.line) posts.push(textPost(`${view.items.length}.0`, view.ending.line, false));
+  if (view.ending?.line) posts.push({ ...textPost(`${view.items.length}.0`, view.ending.line, false), ends: true });
   return posts;
 }
 
@@ -110,7 +121,7 @@ export function card(token: string, state: 'open' | 'decided' = 'open'): ViewIte
 }
 
 export interface StageOptions {
-  render?: (view: TurnView, files: boolean) => SlackPost[];
+  render?: (view: TurnView, files: boolean, seams: Seams) => SlackPost[];
   /** How much a text shows; left out: enough to be posted at once. */
   substance?: (markdown: string) => 'words' | 'readable';
   /** Whether files can be uploaded. */
@@ -137,9 +148,9 @@ export function createStage(options: StageOptions = {}) {
     createSurface({
       api: endWithLife(slack),
       createRenderer: () => {
-        const counted = (view: TurnView, files: boolean) => {
+        const counted = (view: TurnView, files: boolean, seams: Seams) => {
           rendered += 1;
-          return render(view, files);
+          return render(view, files, seams);
         };
         return Object.assign(counted, { substanceOf, statusOf });
       },

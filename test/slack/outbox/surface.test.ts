@@ -986,6 +986,37 @@ describe('a final text', () => {
     expect(look?.args).toMatchObject({ include_all_metadata: true, ts: thread });
   });
 
+  test('and live text go on when the answer to a post is lost', async () => {
+    const stage = createStage();
+    stage.slack.fault = (method) => (method === 'chat.postMessage' ? { kind: 'silent', ms: 10_000 } : null);
+    const turn = stage.turn();
+    turn.show({ items: [text('a')] });
+    await stage.clock.advance(1_800);
+    turn.show({ items: [text('ab')] });
+    await stage.clock.advance(600);
+    expect(shownIn(stage)).toEqual(['ab[thinking]']);
+    stage.slack.fault = () => null;
+    turn.finish({ items: [text('abc')] });
+    await stage.clock.advance(500);
+    expect(shownIn(stage)).toEqual(['abc']);
+    await stage.clock.advance(30_000);
+    expect(shownIn(stage)).toEqual(['abc']);
+    expect(stage.slack.callsOf('chat.postMessage')).toHaveLength(1);
+    expect(stage.slack.complaints).toEqual([]);
+  });
+
+  test('wait for a post of which Slack has nothing, so that none is doubled', async () => {
+    const stage = createStage();
+    stage.slack.latency = (method) => (method === 'chat.postMessage' ? 12_000 : 100);
+    const turn = stage.turn();
+    turn.show({ items: [text('a')] });
+    await stage.clock.advance(3_000);
+    turn.finish({ items: [text('ab')] });
+    await stage.clock.advance(20_000);
+    expect(shownIn(stage)).toEqual(['ab']);
+    expect(stage.slack.callsOf('chat.postMessage')).toHaveLength(1);
+  });
+
   test('is found on a later page of a busy thread', async () => {
     const stage = createStage();
     let first = true;
