@@ -264,7 +264,8 @@ export function wireBridge(parts: BridgeParts): Bridge {
     agents: letta.agents,
     ...(moves && { channels: new ChannelMoves({ moves, workers, log }) }),
   });
-  const history = parts.catchUp && createHistory({ api, identity, tier: parts.catchUp.tier, clock, random, log });
+  const history =
+    parts.catchUp && createHistory({ api, identity, tier: parts.catchUp.tier, meter, clock, random, log });
   if (parts.catchUp && recent && history) {
     // Catch-up asks Slack for messages newer than some time, which must be a time of Slack's clock.
     const slackClock = { ...clock, now: () => clock.now() - (parts.clockAheadMs?.() ?? 0) };

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../../src/bridge/ports.ts';
+import type { Clock, Log, Timer } from '../../src/bridge/ports.ts';
 
 /** A clock that jumps from timer to timer, so that a minute takes as long as what is done in it. */
 export interface VirtualClock extends Clock {
@@ -52,3 +52,11 @@ export function createVirtualClock(): VirtualClock {
 
 /** Lets all promises continue that wait for no timer. */
 const settle = () => new Promise<void>((resolve) => void setImmediate(resolve));
+
+export const SILENT: Log = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+  child: () => SILENT,
+};

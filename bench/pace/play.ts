@@ -1,6 +1,6 @@
 import { Limits, type Tier } from '../../sandbox/slack/limits.ts';
 import type { Token, TurnId } from '../../src/bridge/ids.ts';
-import type { Clock, Log } from '../../src/bridge/ports.ts';
+import type { Clock } from '../../src/bridge/ports.ts';
 import type { Activity, TurnView } from '../../src/bridge/view/turn.ts';
 import { type SlackAnswer, type SlackApi, SlackError } from '../../src/slack/api/slack-api.ts';
 import { createSurface } from '../../src/slack/outbox/surface.ts';
@@ -8,7 +8,7 @@ import { createRenderer } from '../../src/slack/render/posts.ts';
 import { seeded } from '../streams/plan.ts';
 import { type Edit, Recorder } from '../streams/recorder.ts';
 import type { Trace } from '../streams/trace.ts';
-import { createVirtualClock } from './clock.ts';
+import { createVirtualClock, SILENT } from './clock.ts';
 
 /** A turn; times in ms. */
 export interface VirtualTurn {
@@ -108,14 +108,6 @@ export async function playVirtually(plan: VirtualPlan): Promise<VirtualPlay> {
 
 /** Threads of one channel are recorded apart. */
 const keyOf = (channel: unknown, threadTs: unknown) => `${channel} ${threadTs}`;
-
-const SILENT: Log = {
-  debug: () => {},
-  info: () => {},
-  warn: () => {},
-  error: () => {},
-  child: () => SILENT,
-};
 
 /** Counts calls as the small Slack does, half a round trip after they were made; keeps nothing else. */
 function createVirtualSlack({ latencyMs, refuses }: VirtualPlan, clock: Clock, recorder: Recorder): SlackApi {

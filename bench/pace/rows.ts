@@ -1,5 +1,6 @@
 import { percentile, type Row, row } from '../row.ts';
 import { finalDelay, firstReadableDelay, readableAt, type Trace, wordDelays } from '../streams/trace.ts';
+import { catchUpAfterAMinute } from './catch-up.ts';
 import { playVirtually, type VirtualPlay, type VirtualTurn } from './play.ts';
 
 const LATENCY_MS = 100;
@@ -21,6 +22,7 @@ export async function paceRows(): Promise<Row[]> {
     ...(await firstWordsRows(20)),
     ...(await endTogetherRows(20)),
     ...(await refusedRows()),
+    ...(await catchUpRows()),
   ];
 }
 
@@ -115,6 +117,18 @@ async function refusedRows(): Promise<Row[]> {
     delays.push(...play.traces.map((trace) => finalDelay(trace, play.end)));
   }
   return [row('last_words_edits_refused_for_40_s_final_worst', Math.max(...delays), 'ms', 2_000)];
+}
+
+/** 50 channels, 200 threads, down for a minute: a reply in the thread used last, and one in each of the seven channels used last. */
+async function catchUpRows(): Promise<Row[]> {
+  const id = (figure: string) => `catch_up_50_channels_200_threads_${figure}`;
+  const one = await catchUpAfterAMinute((number) => number === 0);
+  const seven = await catchUpAfterAMinute((number) => number % 50 < 7 && number >= 150);
+  return [
+    row(id('429s'), one.refused + seven.refused, 'calls', 0),
+    row(id('last_thread'), Math.max(...one.delays), 'ms', 10_000),
+    row(id('seven_missed_worst'), Math.max(...seven.delays), 'ms', 10_000),
+  ];
 }
 
 /** How long words wait until they can be seen. */

@@ -192,26 +192,35 @@ export class CatchUp {
     }
     const tally = { channels: places.size, threads: 0, accepted: 0, failed: 0 };
     const lively: ThreadKey[] = [];
-    for (const channel of places.keys()) {
-      const past = await this.#lookInto(() => history.readChannel(channel, after), tally);
-      if (past === null) places.delete(channel);
-      if (!past) continue;
-      await this.#handInMessages(past.messages, tally);
-      lively.push(...past.threads.map((root) => makeThreadKey({ team, channel, root })));
-    }
-    // Order: our threads with new replies, our other threads, then foreign threads with new replies, where a person may
-    // have mentioned the bot. Asked anew, because a message that was just handed in can make a thread ours.
-    const ours = recent.listSince(now - limits.threadAgeMs);
-    const isNew = new Set(lively);
-    const order = [...ours.filter((key) => isNew.has(key)), ...ours, ...lively];
-    const threads = [...new Set(order)].slice(0, limits.threads);
-    for (const key of threads) {
+    const readable = new Set<ChannelId>();
+    const seen = new Set<ThreadKey>();
+    /** False: the thread is not to be read, or was. */
+    const readThread = async (key: ThreadKey): Promise<boolean> => {
       const { channel, root } = parseThreadKey(key);
-      if (root === ROLLING || !places.has(channel)) continue;
+      if (root === ROLLING || !readable.has(channel) || seen.has(key) || seen.size >= limits.threads) return false;
+      seen.add(key);
       const past = await this.#lookInto(() => history.readThread(channel, root, after), tally);
       tally.threads += 1;
       if (past) await this.#handInMessages(past.messages, tally);
+      return true;
+    };
+    const listOurs = () => recent.listSince(now - limits.threadAgeMs);
+    for (const channel of places.keys()) {
+      const past = await this.#lookInto(() => history.readChannel(channel, after), tally);
+      if (past !== null) readable.add(channel);
+      if (!past) continue;
+      await this.#handInMessages(past.messages, tally);
+      const shown = past.threads.map((root) => makeThreadKey({ team, channel, root }));
+      lively.push(...shown);
+      // Asked anew, because a message that was just handed in can make a thread ours.
+      const ours = new Set(listOurs());
+      let hasRead = false;
+      for (const key of shown) if (ours.has(key)) hasRead = (await readThread(key)) || hasRead;
+      // Another one costs no time, because Slack counts reading threads apart from reading channels.
+      for (const key of hasRead ? [] : known) if (await readThread(key)) break;
     }
+    // Last come foreign threads with new replies, where a person may have mentioned the bot.
+    for (const key of [...listOurs(), ...lively]) await readThread(key);
     log.info({ ...tally, after }, 'catch-up searched the history');
     return tally.failed === 0;
   }

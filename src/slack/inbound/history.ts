@@ -5,6 +5,7 @@ import { type ChannelId, compareTs, type SlackTs } from '../../bridge/ids.ts';
 import type { ChannelKind, InboundMessage } from '../../bridge/inbound.ts';
 import type { Clock, History, Log, Past, Random, Timer } from '../../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../../errors.ts';
+import type { CallMeter } from '../api/call-meter.ts';
 import { isPassing } from '../api/refusals.ts';
 import { BACKGROUND_RETRY, type SlackAnswer, type SlackApi, SlackError } from '../api/slack-api.ts';
 import { normalizeEvent, type SlackIdentity } from './normalize.ts';
@@ -16,17 +17,23 @@ export interface HistoryOptions {
   api: SlackApi;
   identity: SlackIdentity;
   tier: HistoryTier;
+  /** Counts the calls of all parts of the bridge through `api`. */
+  meter: Pick<CallMeter, 'countRecent'>;
   clock: Clock;
   random: Random;
   log: Log;
 }
 
-/** `full` uses half of tier 3, so that answers keep the other half. `limited`: one call a minute, 15 messages each. */
+/**
+ * `full` uses half of tier 3, so that answers keep the other half; all of it while nothing else reads. `limited`: one
+ * call a minute, 15 messages each.
+ */
 const TIERS = {
-  full: { gapMs: 2_400, limit: 200, pages: 10 },
-  limited: { gapMs: 61_000, limit: 15, pages: 4 },
+  full: { gapMs: 2_400, aloneMs: 1_200, limit: 200, pages: 10 },
+  limited: { gapMs: 61_000, aloneMs: 61_000, limit: 15, pages: 4 },
 } as const;
-const INFO_GAP_MS = 2_400;
+const INFO = TIERS.full;
+const WINDOW_MS = 60_000;
 const ATTEMPTS = 6;
 /** For a 429 that does not say how long. */
 const RETRY_AFTER_MS = 5_000;
@@ -57,10 +64,12 @@ type Wire = z.output<typeof page>['messages'][number];
 
 /** Reads old messages slowly: one call at a time, spaced per method, and never before `Retry-After` is over. */
 export function createHistory(options: HistoryOptions): History & { stop(): void } {
-  const { api, identity, clock, random, log } = options;
+  const { api, identity, meter, clock, random, log } = options;
   const tier = TIERS[options.tier];
-  /** By method: when the next call may be made. */
-  const nextCallAt = new Map<string, number>();
+  /** By method: when our last call was made, and those of the last minute. */
+  const madeAt = new Map<string, number[]>();
+  /** By method: when the next call may be made after a refusal. */
+  const refusedUntil = new Map<string, number>();
   const channels = new BoundedMap<ChannelId, { until: number; facts: ChannelFacts }>(KEPT);
   let isStopped = false;
   let wakeSleeper: (() => void) | null = null;
@@ -78,11 +87,15 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
   }
 
   /** `null`: Slack refuses for a reason that will not pass by itself. */
-  async function callPaced(method: string, args: Record<string, unknown>, gapMs: number): Promise<SlackAnswer | null> {
+  async function callPaced(
+    method: string,
+    args: Record<string, unknown>,
+    pace: { gapMs: number; aloneMs: number },
+  ): Promise<SlackAnswer | null> {
     for (let failures = 1; ; failures += 1) {
-      await sleep((nextCallAt.get(method) ?? 0) - clock.monotonic());
+      for (let ms = waitMs(method, pace); ms > 0 && !isStopped; ms = waitMs(method, pace)) await sleep(ms);
       if (isStopped) throw new BridgeError('internal', 'stopped while reading the history', { retry: true });
-      nextCallAt.set(method, clock.monotonic() + gapMs);
+      madeAt.set(method, [...recentCalls(method), clock.monotonic()]);
       try {
         return await api.call(method, args, { client: 'control' });
       } catch (error) {
@@ -97,16 +110,26 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
             ? (error.retryAfterMs ?? RETRY_AFTER_MS) + random.next() * JITTER_MS
             : backoffMs(BACKGROUND_RETRY, failures, random.next());
         log.debug({ method, error: error.error, ms: wait }, 'Slack limits reading the history; waiting');
-        nextCallAt.set(method, clock.monotonic() + Math.max(wait, gapMs));
+        refusedUntil.set(method, clock.monotonic() + wait);
       }
     }
+  }
+
+  const recentCalls = (method: string) => (madeAt.get(method) ?? []).filter((at) => clock.monotonic() - at < WINDOW_MS);
+
+  /** How long the next call must wait: less while no other part of the bridge uses the method. */
+  function waitMs(method: string, { gapMs, aloneMs }: { gapMs: number; aloneMs: number }): number {
+    const own = recentCalls(method);
+    const isAlone = meter.countRecent(method) <= own.length;
+    const paced = (own.at(-1) ?? Number.NEGATIVE_INFINITY) + (isAlone ? aloneMs : gapMs);
+    return Math.max(paced, refusedUntil.get(method) ?? 0) - clock.monotonic();
   }
 
   /** A channel's kind and whether it is shared: access depends on both, and messages from the history lack them. */
   async function fetchFacts(channel: ChannelId): Promise<ChannelFacts | null> {
     const known = channels.get(channel);
     if (known && known.until > clock.monotonic()) return known.facts;
-    const answer = await callPaced('conversations.info', { channel }, INFO_GAP_MS);
+    const answer = await callPaced('conversations.info', { channel }, INFO);
     if (answer === null) return null;
     const parsed = info.safeParse(answer);
     if (!parsed.success) throw new BridgeError('slack_failed', 'conversations.info answered something unexpected');
@@ -117,21 +140,25 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
     return facts;
   }
 
+  /** @param after the pages come newest first, and those that end before it are not wanted; `null`: all are */
   async function fetchPages(
     method: string,
     args: Record<string, unknown>,
+    after: SlackTs | null,
   ): Promise<{ wire: Wire[]; complete: boolean } | null> {
     const wire: Wire[] = [];
     let cursor = '';
     for (let n = 0; n < tier.pages; n += 1) {
       const more = cursor === '' ? {} : { cursor };
-      const answer = await callPaced(method, { ...args, limit: tier.limit, ...more }, tier.gapMs);
+      const answer = await callPaced(method, { ...args, limit: tier.limit, ...more }, tier);
       if (answer === null) return null;
       const parsed = page.safeParse(answer);
       if (!parsed.success) throw new BridgeError('slack_failed', `${method} answered something unexpected`);
       wire.push(...parsed.data.messages);
       cursor = parsed.data.response_metadata?.next_cursor ?? '';
-      if (cursor === '') return { wire, complete: true };
+      const oldest = parsed.data.messages.at(-1)?.ts;
+      const isPast = after !== null && oldest !== undefined && compareTs(oldest, after) <= 0;
+      if (cursor === '' || isPast) return { wire, complete: true };
     }
     log.warn(
       { method, channel: args.channel, messages: wire.length },
@@ -152,19 +179,21 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
   return {
     async readChannel(channel, after): Promise<Past | null> {
       const facts = await fetchFacts(channel);
-      const read = facts && (await fetchPages('conversations.history', { channel, oldest: after }));
+      // Without `oldest`, because only their first messages tell of new replies in threads, and those may be old.
+      const read = facts && (await fetchPages('conversations.history', { channel }, after));
       if (!read) return null;
       const threads = read.wire.flatMap(({ ts, latest_reply }): { ts: SlackTs; latest: SlackTs }[] =>
         typeof latest_reply === 'string' && compareTs(latest_reply, after) > 0 ? [{ ts, latest: latest_reply }] : [],
       );
       threads.sort((a, b) => compareTs(b.latest, a.latest));
-      const messages = messagesOf(read.wire, channel, facts);
+      const newer = read.wire.filter(({ ts }) => compareTs(ts, after) > 0);
+      const messages = messagesOf(newer, channel, facts);
       return { messages, threads: threads.map(({ ts }) => ts), isComplete: read.complete };
     },
 
     async readThread(channel, root, after): Promise<Past | null> {
       const facts = await fetchFacts(channel);
-      const read = facts && (await fetchPages('conversations.replies', { channel, ts: root, oldest: after }));
+      const read = facts && (await fetchPages('conversations.replies', { channel, ts: root, oldest: after }, null));
       if (!read) return null;
       // Slack adds the root, however old it is. It is left out, because `channel` reads it.
       const newer = read.wire.filter(({ ts }) => ts !== root && compareTs(ts, after) > 0);

@@ -110,13 +110,13 @@ describe('catch-up', () => {
     expect(clock.now() - mark()).toBeLessThanOrEqual(30_000);
   });
 
-  it('reads channels of recent threads first, then the threads, latest first', async () => {
+  it('reads channels latest first, after each a thread of those', async () => {
     await earlierLife(thread('1.1'), thread('2.2', 'C2'), thread('dm', 'D1'), thread('3.3'));
     const life = create();
     await life.start();
     life.setConnected(true);
     await clock.advance(MINUTE);
-    expect(places()).toEqual(['C1', 'D1', 'C2', 'C1/3.3', 'C2/2.2', 'C1/1.1']);
+    expect(places()).toEqual(['C1', 'C1/3.3', 'D1', 'C1/1.1', 'C2', 'C2/2.2']);
   });
 
   it('reads back to the mark plus overlap, at most the age limit', async () => {
@@ -163,6 +163,16 @@ describe('catch-up', () => {
     await clock.advance(MINUTE);
     expect(taken.map(({ key }) => key.split(':')[2])).toEqual(['5.1', '5.2', '5.3', '4.1']);
     expect(taken.every(({ caughtUp }) => caughtUp)).toBe(true);
+  });
+
+  it('reads a thread right after its channel shows a reply', async () => {
+    await earlierLife(...[1, 2, 3].flatMap((n) => [thread(`${n}.1`, `C${n}`), thread(`${n}.2`, `C${n}`)]));
+    history.places.set('C2', { messages: [], threads: ['2.1'], isComplete: true });
+    const life = create();
+    await life.start();
+    life.setConnected(true);
+    await clock.advance(MINUTE);
+    expect(places()).toEqual(['C3', 'C3/3.2', 'C2', 'C2/2.1', 'C1', 'C3/3.1', 'C2/2.2', 'C1/1.2', 'C1/1.1']);
   });
 
   it("reads its own threads before other people's", async () => {
@@ -222,7 +232,7 @@ describe('catch-up', () => {
     await life.start();
     life.setConnected(true);
     await clock.advance(MINUTE);
-    expect(places()).toEqual(['C2', 'C1', 'C2/2.2']);
+    expect(places()).toEqual(['C2', 'C2/2.2', 'C1']);
   });
 
   it('reads after each lost connection, also one lost while it was reading', async () => {

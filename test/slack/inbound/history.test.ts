@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Random } from '../../../src/bridge/ports.ts';
+import { meterCalls } from '../../../src/slack/api/call-meter.ts';
 import { type SlackAnswer, type SlackApi, SlackError } from '../../../src/slack/api/slack-api.ts';
 import { createHistory, type HistoryTier } from '../../../src/slack/inbound/history.ts';
 import { createFakeClock } from '../../support/clock.ts';
@@ -22,7 +23,8 @@ function stage(answers: Answers, tier: HistoryTier = 'full') {
     },
   };
   const log = createMemoryLog();
-  const history = createHistory({ api, identity, tier, clock, random, log });
+  const meter = meterCalls(api, clock);
+  const history = createHistory({ api: meter.api, identity, tier, meter, clock, random, log });
   /** The result once the clock has moved on far enough. */
   async function done<T>(work: Promise<T>): Promise<T> {
     let over = false;
@@ -33,7 +35,9 @@ function stage(answers: Answers, tier: HistoryTier = 'full') {
     for (let n = 0; n < 200 && !over; n += 1) await clock.advance(5_000);
     return settled;
   }
-  return { clock, calls, history, done };
+  /** Another part of the bridge reads. */
+  const read = (method: string) => meter.api.call(method, {}, { client: 'control' });
+  return { clock, calls, history, done, read };
 }
 
 const channel = (facts = {}) => ({ channel: { id: 'C1', is_channel: true, is_private: false, ...facts } });
@@ -91,7 +95,10 @@ describe('Slack history', () => {
       page += 1;
       return { messages: [said(`${100 - page}.1`)], response_metadata: { next_cursor: `c${page}` } };
     };
-    const { history, done, calls } = stage(answers, tier);
+    const { history, done, calls, read } = stage(answers, tier);
+    await read('conversations.history');
+    calls.length = 0;
+    page = 0;
     const past = await done(history.readChannel('C1', '5.0'));
     expect(past?.isComplete).toBe(false);
     const pages = calls.filter(({ method }) => method === 'conversations.history');
@@ -101,6 +108,36 @@ describe('Slack history', () => {
       expect(args.limit).toBe(limit);
       if (n > 0) expect(at - (pages[n - 1]?.at ?? 0)).toBeGreaterThanOrEqual(gap);
     }
+  });
+
+  it('reads twice as fast while nothing else does', async () => {
+    const { history, clock, calls, read } = stage((method) =>
+      method === 'conversations.info' ? channel() : { messages: [] },
+    );
+    const at = () => calls.filter(({ method }) => method === 'conversations.replies').map((call) => call.at);
+    const looking = (async () => {
+      for (let n = 1; n <= 6; n += 1) await history.readThread('C1', `${n}.1`, '0.5');
+    })();
+    await clock.advance(2_500);
+    expect(at()).toEqual([0, 1_200, 2_400]);
+    await read('conversations.replies');
+    await clock.advance(10_000);
+    await looking;
+    expect(at()).toEqual([0, 1_200, 2_400, 2_500, 4_800, 7_200, 9_600]);
+  });
+
+  it('stops at the first page that ends before what is wanted', async () => {
+    const old = said('2.1', { thread_ts: '2.1', reply_count: 1, latest_reply: '9.5' });
+    const { history, done, calls } = stage((method, args) => {
+      if (method === 'conversations.info') return channel();
+      const messages = args.cursor === undefined ? [said('9.1'), said('8.1')] : [said('7.1'), old];
+      return { messages, response_metadata: { next_cursor: args.cursor === undefined ? 'more' : 'and more' } };
+    });
+    const past = await done(history.readChannel('C1', '5.0'));
+    expect(past?.messages.map(({ ts }) => ts)).toEqual(['7.1', '8.1', '9.1']);
+    expect(past?.threads).toEqual(['2.1']);
+    expect(past?.isComplete).toBe(true);
+    expect(calls.filter(({ method }) => method === 'conversations.history')).toHaveLength(2);
   });
 
   it('makes no call before Retry-After', async () => {

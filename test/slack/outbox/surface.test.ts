@@ -986,7 +986,7 @@ describe('a final text', () => {
     expect(look?.args).toMatchObject({ include_all_metadata: true, ts: thread });
   });
 
-  test('and live text go on when the answer to a post is lost', async () => {
+  test('follows live text when the answer to a post is lost', async () => {
     const stage = createStage();
     stage.slack.fault = (method) => (method === 'chat.postMessage' ? { kind: 'silent', ms: 10_000 } : null);
     const turn = stage.turn();
@@ -1005,7 +1005,7 @@ describe('a final text', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
-  test('wait for a post of which Slack has nothing, so that none is doubled', async () => {
+  test('waits for a post of which Slack has nothing yet', async () => {
     const stage = createStage();
     stage.slack.latency = (method) => (method === 'chat.postMessage' ? 12_000 : 100);
     const turn = stage.turn();
