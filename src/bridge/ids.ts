@@ -30,6 +30,9 @@ export type Token = Branded<'Token'>;
 
 export const ROLLING = 'dm';
 
+/** Slack's own bot, which says what people made it say later (`/remind`). */
+export const SLACKBOT: UserId = 'USLACKBOT';
+
 export interface ThreadKeyParts {
   team: TeamId;
   channel: ChannelId;

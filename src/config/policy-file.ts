@@ -2,6 +2,7 @@ import { isMap, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import {
   type Binding,
+  closedPolicy,
   MOST_PROMPTS,
   type PlaceSettings,
   type Policy,
@@ -217,8 +218,12 @@ const shape = z.strictObject(
     admins: list(check.peopleShape).optional(),
     bots: z
       .strictObject(
-        { allow: z.array(botId, 'is not a list of ids → Write it like [B0123ABCD].'), in_a_row: count(100).optional() },
-        expectObject('a group of settings for bots → Write allow and in_a_row below it.'),
+        {
+          allow: z.array(botId, 'is not a list of ids → Write it like [B0123ABCD].'),
+          in_a_row: count(100).optional(),
+          turns: rate.optional(),
+        },
+        expectObject('a group of settings for bots → Write allow, in_a_row and turns below it.'),
       )
       .optional(),
     limits: z
@@ -286,6 +291,7 @@ export function readPolicyFile(name: string, text: string): { file: PolicyFile }
   const channels = readChannels(given?.channels, read);
   if (!whole || problems.length > 0) return { problems };
   const { users, admins, bots, limits, prompts } = whole;
+  const usual = closedPolicy.bots;
   const none: TurnLimits = { rate: null, atOnce: null };
   return {
     file: {
@@ -293,7 +299,7 @@ export function readPolicyFile(name: string, text: string): { file: PolicyFile }
       ...(channels.served && { channels: channels.served }),
       places: channels.places,
       ...(admins && { admins }),
-      ...(bots && { bots: { ids: bots.allow, inARow: bots.in_a_row ?? IN_A_ROW } }),
+      ...(bots && { bots: { ids: bots.allow, inARow: bots.in_a_row ?? usual.inARow, rate: bots.turns ?? usual.rate } }),
       ...(limits && { limits: { user: limits.user ?? none, channel: limits.channel ?? none } }),
       ...(prompts && { prompts }),
       defaults: settingsIn(whole),
@@ -301,8 +307,6 @@ export function readPolicyFile(name: string, text: string): { file: PolicyFile }
     },
   };
 }
-
-const IN_A_ROW = 5;
 
 function fileProblem(name: string, problem: string, fix: string): { problems: PolicyProblem[] } {
   return { problems: [{ setting: name, problem, fix }] };

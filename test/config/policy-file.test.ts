@@ -97,7 +97,7 @@ auto_approve: ["Bash(npm test)"]
     expect(policy.users).toEqual({ everyone: false, members: true, ids: ['U04GUEST'], groups: ['S01ONCALL'] });
     expect(policy.channels).toEqual({ everywhere: false, directMessages: true, ids: ['C01GEN', 'C02ENG'] });
     expect(policy.admins).toEqual({ ids: ['U03CARA'], groups: [] });
-    expect(policy.bots).toEqual({ ids: ['B0OTHER'], inARow: 2 });
+    expect(policy.bots).toEqual({ ids: ['B0OTHER'], inARow: 2, rate: { turns: 30, perMs: 3_600_000 } });
     expect(policy.limits).toEqual({
       user: { rate: { turns: 30, perMs: 3_600_000 }, atOnce: 3 },
       channel: { rate: null, atOnce: null },

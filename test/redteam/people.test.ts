@@ -267,7 +267,7 @@ const ROWS: Record<string, Row> = {
 const policy: Partial<Policy> = {
   users: { ...closedPolicy.users, members: true },
   admins: { ids: ['U01ALICE'], groups: [] },
-  bots: { ids: ['B11'], inARow: 5 },
+  bots: { ids: ['B11'], inARow: 5, rate: { turns: 30, perMs: 3_600_000 } },
   channels: { everywhere: true, directMessages: false, ids: [CHANNEL] },
 };
 

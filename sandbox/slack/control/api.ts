@@ -141,6 +141,8 @@ export interface Control {
     text?: string | undefined;
     thread_ts?: string | undefined;
   }): Promise<AckResult>;
+  /** Slackbot says in a channel what somebody made it say later, as `/remind #channel …` does. */
+  remind(input: { channel: string; text: string }): Promise<{ ts: string }>;
   reaction(input: {
     channel: string;
     messageTs: string;

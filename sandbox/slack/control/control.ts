@@ -135,6 +135,12 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
       return ackResult(delivered);
     },
 
+    async remind({ channel: id, text }) {
+      const channel = channelOf(world, id);
+      const said = `Reminder: ${clientText(text, names(world))}.`;
+      return { ts: postMessage(world, channel, { user: 'USLACKBOT', text: said }).ts };
+    },
+
     async reaction({ channel: id, messageTs, user, name, remove }) {
       const { channel, message } = foundMessage(id, messageTs);
       memberOf(world, channel, user);

@@ -85,6 +85,7 @@ function postEndpoints(control: Control): Record<string, (body: unknown) => Prom
       z.strictObject({ ...place, command: text, text: text.optional(), thread_ts: text.optional() }),
       control.command,
     ),
+    remind: endpoint(z.strictObject({ channel: text, text }), control.remind),
     reaction: endpoint(
       z.strictObject({ ...place, messageTs: text, name: text, remove: z.boolean().optional() }),
       control.reaction,

@@ -1,4 +1,4 @@
-import type { ChannelId, UserId } from '../ids.ts';
+import { type ChannelId, SLACKBOT, type UserId } from '../ids.ts';
 import type { ChannelKind } from '../inbound.ts';
 import type { PersonKind } from '../person.ts';
 import {
@@ -122,7 +122,7 @@ function includes(list: PeopleList, { id, kind, groups = [] }: Subject): boolean
 
 /** Whether an id is a bot's or an app's. Bots decide nothing, so admins decide what their turns ask. */
 export function isBot(requester: UserId): boolean {
-  return /^[AB]/.test(requester);
+  return /^[AB]/.test(requester) || requester === SLACKBOT;
 }
 
 function isUser(policy: Policy, subject: Subject): boolean {

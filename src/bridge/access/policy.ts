@@ -113,6 +113,8 @@ export interface Policy {
     ids: readonly string[];
     /** How many messages of bots a thread accepts in a row before a person must write there again. */
     inARow: number;
+    /** How many turns bots may begin in each channel: two bots that answer each other must come to an end. */
+    rate: NonNullable<TurnLimits['rate']>;
   };
   limits: { user: TurnLimits; channel: TurnLimits };
   /** What the Home tab and agent apps suggest, at most {@link MOST_PROMPTS}. */
@@ -138,7 +140,7 @@ export const closedPolicy: Policy = {
   channels: { everywhere: false, directMessages: false, ids: [] },
   admins: { ids: [], groups: [] },
   unrestricted: { everywhere: false, directMessages: false, ids: [] },
-  bots: { ids: [], inARow: 5 },
+  bots: { ids: [], inARow: 5, rate: { turns: 30, perMs: 60 * 60_000 } },
   limits: { user: { rate: null, atOnce: null }, channel: { rate: null, atOnce: null } },
   prompts: USUAL_PROMPTS,
   defaults: {

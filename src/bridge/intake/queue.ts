@@ -31,12 +31,14 @@ export interface MessageQueueParts {
   claimMessage(key: MessageKey): boolean;
 }
 
+const BOT_REFUSALS_EVERY_MS = 60 * 60_000;
 const QUEUE = { perThread: 50, total: 1_000 };
 
 /** Puts messages into the queue of their thread while there is room, and tells people only once that is on disk. */
 export class MessageQueue {
   readonly #parts: MessageQueueParts;
   readonly #refusals = new NoticeThrottle();
+  readonly #botRefusals = new NoticeThrottle(BOT_REFUSALS_EVERY_MS);
   readonly #limits = new TurnLimits();
 
   constructor(parts: MessageQueueParts) {
@@ -70,7 +72,7 @@ export class MessageQueue {
     let releaseTurn = () => {};
     const { perThread, total } = this.#parts.queue ?? QUEUE;
     // The store may ask twice, so the permit is requested only once.
-    const admit = ({ user }: InboxItem, begins: boolean): Admission => {
+    const admit = (item: InboxItem, begins: boolean): Admission => {
       if (workers.waiting >= total) {
         return { isGranted: false, reason: 'queue_full', notice: tooManyText('everywhere', total) };
       }
@@ -78,8 +80,8 @@ export class MessageQueue {
       if (permit) return permit;
       const now = clock.monotonic();
       const policy = this.#parts.policies.current();
-      permit = this.#limits.reserveTurn(key, user, policy, () => workers.busy(), now, clock.now());
-      if (permit.isGranted) releaseTurn = () => this.#limits.releaseTurn(key, user, now);
+      permit = this.#limits.reserveTurn(key, item, policy, () => workers.busy(), now, clock.now());
+      if (permit.isGranted) releaseTurn = () => this.#limits.releaseTurn(key, item.user, now);
       return permit;
     };
     const rules = { most: perThread, ...this.#staleRules(), ...(askedAt !== undefined && { askedAt }) };
@@ -118,7 +120,8 @@ export class MessageQueue {
     if (notice === '') return;
     // A bot sees no ephemeral message and may answer a public one: post only the notice that people need, once.
     if (message.bot) {
-      if (reason === 'bots_in_a_row') notices.say(address, notice);
+      const isDue = reason === 'bots_rate' && this.#botRefusals.mayPost(message.channel, clock.monotonic());
+      if (isDue || reason === 'bots_in_a_row') notices.say(address, notice);
     } else if (isPrivate) notices.whisper(placeOf(message), message.user, notice);
     else if (this.#refusals.mayPost(key, clock.monotonic())) notices.say(address, `<@${message.user}> ${notice}`);
     else notices.whisper(address, message.user, notice);

@@ -2,9 +2,10 @@ import { BoundedMap } from '../../bounded-map.ts';
 import type { TurnLimits as Bounds, Policy } from '../access/policy.ts';
 import { type ChannelId, parseThreadKey, type ThreadKey, type UserId } from '../ids.ts';
 import type { Admission } from '../record/inbox-change.ts';
+import type { InboxItem } from '../record/thread-record.ts';
 import { moment } from '../text/moment.ts';
 import type { BusyThread } from '../thread/workers.ts';
-import { atOnceReachedText, rateReachedText } from '../words/messages.ts';
+import { atOnceReachedText, botsRateReachedText, rateReachedText } from '../words/messages.ts';
 
 const KEPT = 2_000;
 /** A thread that was let in and has not begun its turn after this long is not counted any more. */
@@ -15,32 +16,37 @@ const LET_IN_FOR_MS = 10_000;
  * turns that were begun, not the ones that run.
  */
 export class TurnLimits {
-  /** When turns began, by the monotonic clock, oldest first; one list for each person and each channel. */
+  /**
+   * When turns began, by the monotonic clock, oldest first; one list for each person, each channel, and the bots of each
+   * channel.
+   */
   readonly #begun = new BoundedMap<string, number[]>(KEPT);
   /** Threads whose turn was reserved, while their worker may not know the message yet. */
   readonly #letIn = new Map<ThreadKey, { user: UserId; at: number }>();
 
   /**
    * Whether a message may begin a turn in `thread` now; a yes counts the turn as begun.
+   * @param author who wrote it, and whether it is a bot
    * @param busy all threads with a running turn
    * @param now by the monotonic clock
    * @param wall ms since 1970, for what people are told
    */
   reserveTurn(
     thread: ThreadKey,
-    user: UserId,
-    policy: Policy,
+    { user, bot }: Pick<InboxItem, 'user' | 'bot'>,
+    { limits, bots }: Policy,
     busy: () => readonly BusyThread[],
     now: number,
     wall: number = now,
   ): Admission {
-    const { limits } = policy;
     const { channel } = parseThreadKey(thread);
     const verdict =
+      (bot ? this.#checkRate(`b ${channel}`, bots, 'bots', now, wall) : null) ??
       this.#checkRate(`u ${user}`, limits.user, 'user', now, wall) ??
       this.#checkRate(`c ${channel}`, limits.channel, 'channel', now, wall) ??
       this.#checkAtOnce(thread, user, channel, limits, busy, now);
     if (verdict) return verdict;
+    if (bot) this.#noteTurn(`b ${channel}`, bots.rate, now);
     if (limits.user.rate) this.#noteTurn(`u ${user}`, limits.user.rate, now);
     if (limits.channel.rate) this.#noteTurn(`c ${channel}`, limits.channel.rate, now);
     if (limits.user.atOnce !== null || limits.channel.atOnce !== null) this.#letIn.set(thread, { user, at: now });
@@ -50,20 +56,28 @@ export class TurnLimits {
   /** Undoes what {@link reserveTurn} reserved at `now`: the turn does not begin after all. */
   releaseTurn(thread: ThreadKey, user: UserId, now: number): void {
     this.#letIn.delete(thread);
-    for (const key of [`u ${user}`, `c ${parseThreadKey(thread).channel}`]) {
+    const { channel } = parseThreadKey(thread);
+    for (const key of [`u ${user}`, `c ${channel}`, `b ${channel}`]) {
       const begun = this.#begun.get(key) ?? [];
       const at = begun.lastIndexOf(now);
       if (at >= 0) this.#begun.set(key, begun.toSpliced(at, 1));
     }
   }
 
-  #checkRate(key: string, { rate }: Bounds, whose: 'user' | 'channel', now: number, wall: number): Admission | null {
+  #checkRate(
+    key: string,
+    { rate }: Pick<Bounds, 'rate'>,
+    whose: 'user' | 'channel' | 'bots',
+    now: number,
+    wall: number,
+  ): Admission | null {
     if (!rate) return null;
     const recent = this.#recentTurns(key, rate.perMs, now);
     const first = recent[recent.length - rate.turns];
     if (first === undefined) return null;
     const again = moment(wall + first + rate.perMs - now);
-    return { isGranted: false, reason: `${whose}_rate`, notice: rateReachedText(whose, rate, again), isPrivate: true };
+    const notice = whose === 'bots' ? botsRateReachedText(rate, again) : rateReachedText(whose, rate, again);
+    return { isGranted: false, reason: `${whose}_rate`, notice, isPrivate: true };
   }
 
   #checkAtOnce(

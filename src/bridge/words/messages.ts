@@ -48,6 +48,12 @@ export function rateReachedText(
   return `${WHOSE[whose]} reached the limit of ${most}, so I did not queue this message. Send it again after ${again}.`;
 }
 
+/** As {@link rateReachedText}, for all to read: a bot cannot be told in private. */
+export function botsRateReachedText({ turns, perMs }: { turns: number; perMs: number }, again: string): string {
+  const most = turns === 1 ? '1 message of a bot' : `${turns} messages of bots`;
+  return `I worked on ${most} in this channel in ${lengthOf(perMs)}, so I’ll ignore bots here until ${again}.`;
+}
+
 export function atOnceReachedText(whose: keyof typeof WHOSE, most: number): string {
   const at = `${most} running ${most === 1 ? 'thread' : 'threads'}`;
   return `${WHOSE[whose]} reached the limit of ${at}, so I did not queue this message. Send it again when one finishes.`;

@@ -31,6 +31,7 @@ const BECAUSE: Readonly<Record<string, string>> = {
   user_at_once: 'its author had reached the limit of running threads',
   channel_at_once: 'that channel had reached the limit of running threads',
   unreachable: 'it answered the agent’s question, but the bridge could not reach Letta',
+  bots_rate: 'bots had reached the limit of turns in that channel',
   bots_in_a_row: 'bots had reached the limit of messages in a row there',
   stale_from_a_bot: 'it came from a bot and arrived too late',
   own_message: 'the agent wrote it itself',

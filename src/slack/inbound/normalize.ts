@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isDirect, type MessageKey, makeMessageKey } from '../../bridge/ids.ts';
+import { isDirect, type MessageKey, makeMessageKey, SLACKBOT } from '../../bridge/ids.ts';
 import type { ChannelKind, InboundMessage, Span } from '../../bridge/inbound.ts';
 import { cleanName } from '../people/clean-name.ts';
 import { contentSpans, hasMoreThanText } from './content.ts';
@@ -49,6 +49,7 @@ const author = z.looseObject({ user: optionalText, bot_id: optionalText, app_id:
 
 const bot = z.looseObject({
   subtype: optionalText,
+  user: optionalText,
   bot_id: optionalText,
   app_id: optionalText,
   bot_profile: z.looseObject({ id: optionalText, name: optionalText }).nullish(),
@@ -73,8 +74,8 @@ const speech = z.looseObject({
  */
 const SPEECH_SUBTYPES: ReadonlySet<string> = new Set(['file_share', 'thread_broadcast', 'me_message', 'bot_message']);
 const CHANNEL_KINDS: ReadonlySet<string> = new Set(['channel', 'group', 'im', 'mpim']);
-/** Messages of these users are written by Slack itself. */
-const SLACK_USERS: ReadonlySet<string> = new Set(['USLACK', 'USLACKBOT']);
+/** Messages of this user are written by Slack itself. */
+const SLACK_ITSELF = 'USLACK';
 
 function ignored(reason: IgnoredReason, detail: string | null = null): Normalized {
   return { kind: 'ignored', reason, detail };
@@ -109,7 +110,9 @@ function isOwn(event: unknown, appId: string | null | undefined, identity: Slack
 function botOf(event: unknown): { id: string; name: string | null } | 'unnamed' | null {
   const by = bot.safeParse(event);
   if (!by.success) return 'unnamed';
-  const { subtype, bot_id, app_id, bot_profile, username } = by.data;
+  const { subtype, user, bot_id, app_id, bot_profile, username } = by.data;
+  // Slack sends what people made it say later (`/remind`) as Slackbot, with or without a bot id.
+  if (user === SLACKBOT) return { id: id.safeParse(bot_id).data ?? SLACKBOT, name: 'Slackbot' };
   if (!bot_id && !app_id && !bot_profile && subtype !== 'bot_message') return null;
   const named = id.safeParse(bot_id || bot_profile?.id || app_id);
   return named.success ? { id: named.data, name: cleanName(bot_profile?.name || username || '') || null } : 'unnamed';
@@ -164,7 +167,7 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
   // author.
   const user = bot?.id ?? said.data.user;
   if (!user) return ignored('malformed', 'user');
-  if (SLACK_USERS.has(user)) return ignored('slack_itself');
+  if (user === SLACK_ITSELF) return ignored('slack_itself');
   const channelKind = channelKindOf(channel, said.data.channel_type);
   if (event.type === 'app_mention' && channelKind === 'im') return ignored('mention_twin_in_dm');
 

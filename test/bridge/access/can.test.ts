@@ -155,7 +155,7 @@ describe('user groups and bots', () => {
   });
 
   it('named bot: may only speak', () => {
-    const policy: Policy = { ...open, bots: { ids: ['B0OTHER'], inARow: 3 } };
+    const policy: Policy = { ...open, bots: { ids: ['B0OTHER'], inARow: 3, rate: { turns: 30, perMs: 3_600_000 } } };
     const bot: Subject = { id: 'B0OTHER', kind: 'bot' };
     expect(reason(policy, bot, speak)).toBe('allowed');
     expect(reason(policy, { id: 'B0THIRD', kind: 'bot' }, speak)).toBe('user_is_bot');
@@ -168,7 +168,11 @@ describe('user groups and bots', () => {
 describe('approvals in a bot’s turn', () => {
   const admins = { ids: ['U03CARA'], groups: [] };
   const cara: Subject = { id: 'U03CARA', kind: 'member' };
-  const policy: Policy = { ...open, admins, bots: { ids: ['B0OTHER'], inARow: 3 } };
+  const policy: Policy = {
+    ...open,
+    admins,
+    bots: { ids: ['B0OTHER'], inARow: 3, rate: { turns: 30, perMs: 3_600_000 } },
+  };
 
   it('no approvers named: admins decide and answer', () => {
     for (const doing of ['decide', 'answer'] as const) {

@@ -47,7 +47,7 @@ const named: Policy = {
   users: { everyone: false, members: false, ids: ['U02NAMED', 'U07GUEST', 'U09EXT', 'U12GONE'], groups: ['S01'] },
   admins: { ids: ['U04ADMIN'], groups: [] },
   channels: { everywhere: false, directMessages: true, ids: ['C01GEN', 'G02ENG', 'C04PARTNER'] },
-  bots: { ids: ['U14BOT', 'B16', 'B17'], inARow: 3 },
+  bots: { ids: ['U14BOT', 'B16', 'B17'], inARow: 3, rate: { turns: 30, perMs: 3_600_000 } },
 };
 const members: Policy = { ...named, users: { ...named.users, members: true } };
 const everywhere: Policy = { ...members, channels: { everywhere: true, directMessages: false, ids: ['C04PARTNER'] } };

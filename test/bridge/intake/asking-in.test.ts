@@ -64,7 +64,7 @@ describe('a mention refused because the queue is full', () => {
 });
 
 describe('a message without readable text', () => {
-  const policy: Partial<Policy> = { bots: { ids: ['B0ALERTS'], inARow: 5 } };
+  const policy: Partial<Policy> = { bots: { ids: ['B0ALERTS'], inARow: 5, rate: { turns: 30, perMs: 3_600_000 } } };
   const alert = { user: 'B0ALERTS', bot: true, mention: true, unread: true };
 
   it('from an allowed bot: refused; the thread says so once an hour', async () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Policy } from '../../../src/bridge/access/policy.ts';
 import { createMiddle, ROOT } from '../../support/middle.ts';
 
-const policy: Partial<Policy> = { bots: { ids: ['B0ALERTS'], inARow: 2 } };
+const policy: Partial<Policy> = { bots: { ids: ['B0ALERTS'], inARow: 2, rate: { turns: 30, perMs: 3_600_000 } } };
 const bot = { user: 'B0ALERTS', bot: true, mention: true };
 const accepted = { outcome: 'accepted' };
 const enough = { outcome: 'refused', reason: 'bots_in_a_row' };
@@ -31,7 +31,9 @@ describe('messages from bots', () => {
   });
 
   it('count together over all bots, also after a restart', async () => {
-    const middle = createMiddle({ policy: { bots: { ids: ['B0ALERTS', 'B0BUILD'], inARow: 2 } } });
+    const middle = createMiddle({
+      policy: { bots: { ids: ['B0ALERTS', 'B0BUILD'], inARow: 2, rate: { turns: 30, perMs: 3_600_000 } } },
+    });
     await middle.write('disk full', { ...bot, ts: ROOT });
     await middle.write('build red', { ...bot, user: 'B0BUILD' });
     await middle.restart();
@@ -57,5 +59,34 @@ describe('messages from bots', () => {
       reason: 'stale_from_a_bot',
     });
     expect(middle.surface.offers).toEqual([]);
+  });
+
+  it('begin only so many turns in a channel, in however many threads', async () => {
+    const rate = { turns: 2, perMs: 60_000 };
+    const middle = createMiddle({ policy: { bots: { ids: ['B0ALERTS', 'B0BUILD'], inARow: 5, rate } } });
+    const top = { ...bot, thread: null };
+    expect(await middle.write('disk full', { ...top, ts: '1000.000001' })).toEqual(accepted);
+    expect(await middle.write('build red', { ...top, user: 'B0BUILD', ts: '1000.000002' })).toEqual(accepted);
+    const refused = { outcome: 'refused', reason: 'bots_rate' };
+    expect(await middle.write('disk full', { ...top, ts: '1000.000003' })).toEqual(refused);
+    expect(await middle.write('build red', { ...top, user: 'B0BUILD', ts: '1000.000004' })).toEqual(refused);
+    expect(middle.surface.said).toMatchObject([{ text: expect.stringContaining('I’ll ignore bots here until') }]);
+    expect(await middle.write('look', { ...top, bot: false, user: 'U01ALICE', ts: '1000.000005' })).toEqual(accepted);
+    const other = { ...top, channel: 'C02ENG', ts: '1000.000006' };
+    expect(await middle.write('disk full', other)).toEqual(accepted);
+    await middle.clock.advance(60_000);
+    expect(await middle.write('disk full', { ...top, ts: '1000.000007' })).toEqual(accepted);
+  });
+
+  it('of Slackbot count as a bot’s, where the policy names it', async () => {
+    const reminder = { user: 'USLACKBOT', bot: true, mention: true };
+    const closed = createMiddle({ policy });
+    const unnamed = await closed.write('post the incidents', { ...reminder, ts: ROOT });
+    expect(unnamed).toEqual({ outcome: 'ignored', reason: 'user_is_bot' });
+    const ids = ['USLACKBOT'];
+    const rate = { turns: 30, perMs: 60_000 };
+    const open = createMiddle({ policy: { bots: { ids, inARow: 1, rate } } });
+    expect(await open.write('post the incidents', { ...reminder, ts: ROOT })).toEqual(accepted);
+    expect(await open.write('and again', reminder)).toEqual(enough);
   });
 });

@@ -71,7 +71,7 @@ describe('the limit of turns per time', () => {
         for (const [n, gap] of gaps.entries()) {
           now += gap;
           const key = makeThreadKey({ team: TEAM, channel: 'C1', root: `${n + 1}.1` });
-          const { isGranted } = limits.reserveTurn(key, 'U1', limited, () => [], now);
+          const { isGranted } = limits.reserveTurn(key, { user: 'U1' }, limited, () => [], now);
           const recent = begun.filter((at) => now - at < bound.perMs).length;
           expect(isGranted).toBe(recent < bound.turns);
           if (isGranted) begun.push(now);

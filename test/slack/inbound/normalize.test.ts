@@ -141,6 +141,14 @@ describe('messages of bots and workflows', () => {
     expect(workflow).toMatchObject({ user: 'B8', bot: { user: null, name: 'Standup' } });
     expect(message(event({})).bot).toBeUndefined();
   });
+
+  test.each([
+    ['without a bot id', {}, 'USLACKBOT'],
+    ['with one', { bot_id: 'B01', subtype: 'bot_message' }, 'B01'],
+  ] as const)('of Slackbot are marked, too: %s', (_, more, user) => {
+    const reminder = message(event({ user: 'USLACKBOT', text: 'Reminder: <@U0BOT> post it.', ...more }));
+    expect(reminder).toMatchObject({ user, bot: { user: 'USLACKBOT', name: 'Slackbot' }, mentionsBot: true });
+  });
 });
 
 describe('a message with words outside its text', () => {
@@ -220,7 +228,7 @@ describe('an event that is no message', () => {
     ['not_speech', event({ subtype: 'invented_next_year' })],
     ['mention_twin_in_dm', event({ type: 'app_mention', channel: 'D1', channel_type: undefined })],
     ['empty', event({ text: ' \n', blocks: [] })],
-    ['slack_itself', event({ user: 'USLACKBOT' })],
+    ['slack_itself', event({ user: 'USLACK' })],
     ['other_workspace', event({}, { team_id: 'T2', authorizations: [{ team_id: 'T3' }] })],
     ['malformed', event({ ts: 17 })],
     ['malformed', event({ channel: 'C:1' })],
