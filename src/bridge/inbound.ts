@@ -95,7 +95,9 @@ export type OfferAction =
   | 'continue'
   | 'ask_again'
   | 'deny_with_this'
-  | 'keep_queued';
+  | 'keep_queued'
+  | 'make_schedule'
+  | 'drop_schedule';
 
 /** What a person thinks of an answer. */
 export type FeedbackAction = 'feedback_good' | 'feedback_bad';

@@ -35,6 +35,7 @@ import type { CounterName, GaugeName, HistogramName } from './metric-table.ts';
 import type { Person } from './person.ts';
 import type { TailMessage } from './record/offers.ts';
 import type { DetailsRef, OwnKind, PostRecord, ThreadRecord } from './record/thread-record.ts';
+import type { Schedule } from './schedules/schedule.ts';
 import type { ToolName } from './tools/catalogue.ts';
 import type { ToolResult } from './tools/result.ts';
 import type { InputContent } from './turn/input-content.ts';
@@ -161,8 +162,29 @@ export interface AgentConnection {
   settle(): Promise<void>;
   /** The newest `limit` items, oldest first. */
   fetchHistory(limit: number): Promise<HistoryItem[]>;
+  /**
+   * Makes the schedules at Letta what they are to be: makes, changes, pauses, resumes and deletes them there, and deletes
+   * doubles. It first asks what Letta has, so after an answer that was lost it can be called again.
+   */
+  alignSchedules(wanted: readonly Schedule[]): Promise<SeenSchedule[]>;
+  /** Lets a schedule run now. `false`: Letta has no such schedule, or refused. */
+  runSchedule(id: string): Promise<boolean>;
   /** Stops for good; no event comes afterwards. Closing twice is fine. */
   close(): void;
+}
+
+/** What Letta has of a schedule. */
+export interface SeenSchedule {
+  id: string;
+  /**
+   * - `fired`, `missed`: it was to run once, and did, or did not because the machine was off.
+   * - `gone`: Letta does not have it.
+   * - `refused`: Letta did not make it; `error` is Letta's word for it.
+   */
+  state: 'active' | 'paused' | 'fired' | 'missed' | 'gone' | 'refused';
+  error?: string;
+  /** ms since 1970; `null`: never. */
+  lastFiredAt: number | null;
 }
 
 export interface AgentGateway {
@@ -211,6 +233,8 @@ export interface SurfaceTurn {
   posts: readonly PostRecord[];
   /** Set after a restart: Slack may have messages of the turn that `posts` does not name, so the surface looks first. */
   resumed?: boolean;
+  /** Its first message is also shown in the channel. */
+  inChannel?: boolean;
   /** The turn was over long ago, and another one may run: no status or session tells of it. */
   isLate?: boolean;
   /** Told after each confirmed post or edit; the surface waits for it before it counts the call as done. */

@@ -158,6 +158,13 @@ const count = (most: number) =>
     .min(1, `is less than 1 → Use a number from 1 to ${most}.`)
     .max(most, `is more than ${most} → Use a number from 1 to ${most}.`);
 
+/** As {@link count}, but 0 forbids it. */
+const countFromNone = (most: number) =>
+  z
+    .int(`is not a whole number → Use a number from 0 to ${most}.`)
+    .min(0, `is less than 0 → Use a number from 0 to ${most}.`)
+    .max(most, `is more than ${most} → Use a number from 0 to ${most}.`);
+
 const RATE = /^(\d{1,5}) per (\d{1,4}[smhd])$/;
 const rate = z
   .string('is not a rate → Write it like 30 per 1h.')
@@ -176,10 +183,15 @@ const rate = z
   });
 const limit = z
   .strictObject(
-    { turns: rate.optional(), at_once: count(1_000).optional() },
-    expectObject('a limit → Write turns and at_once below it.'),
+    { turns: rate.optional(), at_once: count(1_000).optional(), schedules: countFromNone(50).optional() },
+    expectObject('a limit → Write turns, at_once and schedules below it.'),
   )
-  .transform(({ turns, at_once }): TurnLimits => ({ rate: turns ?? null, atOnce: at_once ?? null }));
+  .transform(
+    ({ turns, at_once, schedules }): TurnLimits => ({
+      ...{ rate: turns ?? null, atOnce: at_once ?? null },
+      ...(schedules !== undefined && { schedules }),
+    }),
+  );
 
 const botId = z
   .string('is not an id → Use bot ids (B… or U…).')

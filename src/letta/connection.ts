@@ -23,6 +23,7 @@ import { type Ask, linkLost } from './requests.ts';
 import type { Plan, Route } from './routes/route.ts';
 import { readHistory } from './runtime/history.ts';
 import { initialRuntime } from './runtime/runtime.ts';
+import { alignSchedules, runSchedule } from './schedules.ts';
 import { openSession, type RuntimeMachine, type Session } from './session.ts';
 import { type SilenceWatch, watchSilence } from './silence-watch.ts';
 import { visit } from './visit.ts';
@@ -418,6 +419,10 @@ export function createConnection(
       const file = await (link === 'own' ? overOwnLink(read) : read(session.ask));
       if (file === null) throw fileUnanswered();
       return file;
+    },
+    alignSchedules: (wanted) => request((session, ref) => alignSchedules(session.ask, ref, wanted)),
+    async runSchedule(id) {
+      return (await request((session) => runSchedule(session.ask, id))) === 'queued';
     },
     settle: syncRuntime,
     async fetchHistory(limit) {

@@ -193,6 +193,28 @@ const endTasks = z.strictObject({
   step: z.enum(['wanted', 'asked', 'told']),
 });
 
+const draft = {
+  id: text,
+  owner: text,
+  prompt: text,
+  cron: text.nullable(),
+  once: time.nullable(),
+  zone: text,
+  inChannel: yes,
+};
+const scheduleDraft = z.strictObject(draft);
+const schedule = z.strictObject({
+  ...draft,
+  madeAt: time,
+  wanted: z.enum(['active', 'paused', 'gone']),
+  confirmed: z.enum(['active', 'paused']).nullable(),
+  lostAccess: yes,
+  firedAt: time,
+});
+const turnSchedule = scheduleDraft
+  .omit({ prompt: true })
+  .extend({ at: time, late: z.strictObject({ earlier: z.number().int().nonnegative() }).optional() });
+
 /**
  * The schema of a thread's record. `item` differs: in memory every message is whole, on disk big ones are references.
  */
@@ -205,6 +227,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     context: z.array(item),
     clientMessageId: text.nullable(),
     input: text.optional(),
+    schedule: turnSchedule.optional(),
     state: z.enum(['prepared', 'submitted']),
     notPassedOn: z.array(text),
     missingFiles: z.array(text).optional(),
@@ -226,7 +249,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     token,
     kind: z.enum([
       ...(['run_held', 'send_again', 'start_new', 'continue', 'ask_again', 'deny_or_keep'] as const),
-      'background',
+      ...(['background', 'schedule'] as const),
     ]),
     for: text,
     madeAt: time,
@@ -238,12 +261,16 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     gone: z.strictObject({ agentId: text, conversationId: text }).optional(),
     count: z.number().int().nonnegative(),
     clockAheadMs: z.number().nonnegative().optional(),
+    draft: scheduleDraft.optional(),
     lines: z.array(text).optional(),
     state: z.discriminatedUnion('state', [
       z.strictObject({ state: z.literal('open') }),
       z.strictObject({
         state: z.literal('decided'),
-        choice: z.enum(['run', 'dropped', 'sent', 'started', 'continued', 'asked', 'denied', 'kept']),
+        choice: z.enum([
+          ...(['scheduled', 'not_scheduled', 'run', 'dropped', 'sent'] as const),
+          ...(['started', 'continued', 'asked', 'denied', 'kept'] as const),
+        ]),
         at: time,
       }),
       z.strictObject({ state: z.literal('lapsed'), at: time }),
@@ -273,6 +300,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     approvals: z.array(approval),
     background: z.boolean(),
     tasks: z.array(task).optional(),
+    schedules: z.array(schedule).optional(),
     endTasks: endTasks.optional(),
     // Older records have at most one, without a list.
     late: z.union([z.array(lateEnd), lateEnd.transform((only) => [only])]).optional(),

@@ -38,6 +38,7 @@ import type {
   People,
   Random,
   Recordings,
+  SeenSchedule,
   Surface,
   SurfaceOffer,
   SurfaceTurn,
@@ -48,6 +49,7 @@ import type {
 } from '../../src/bridge/ports.ts';
 import { isActive, type ThreadRecord } from '../../src/bridge/record/thread-record.ts';
 import { waitsFor } from '../../src/bridge/record/waiting.ts';
+import type { Schedule } from '../../src/bridge/schedules/schedule.ts';
 import type { PastOptions } from '../../src/bridge/thread/read-past.ts';
 import { ThreadWorkers } from '../../src/bridge/thread/workers.ts';
 import type { ToolResult } from '../../src/bridge/tools/result.ts';
@@ -268,6 +270,24 @@ export class HandConnection implements AgentConnection {
   endTask(task: BackgroundTask): Promise<{ ended: boolean }> {
     this.ended.push(task.id);
     return this.onEndTask(task);
+  }
+
+  /** What Letta says of its schedules; at first it does all that is wanted. */
+  onAlign = async (wanted: readonly Schedule[]): Promise<SeenSchedule[]> =>
+    wanted.map(({ id, wanted: state }) => ({ id, state, lastFiredAt: null }));
+
+  /** The schedules that were asked for, the latest last. */
+  readonly aligned: (readonly Schedule[])[] = [];
+  readonly ran: string[] = [];
+
+  alignSchedules(wanted: readonly Schedule[]): Promise<SeenSchedule[]> {
+    this.aligned.push(wanted);
+    return this.onAlign(wanted);
+  }
+
+  runSchedule(id: string): Promise<boolean> {
+    this.ran.push(id);
+    return Promise.resolve(true);
   }
 
   settle(): Promise<void> {

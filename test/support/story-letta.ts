@@ -6,7 +6,15 @@ import type {
   HistoryItem,
   LoopStatus,
 } from '../../src/bridge/agent-event.ts';
-import type { AgentConnection, AgentGateway, ConnectOptions, DeviceFile, Timer } from '../../src/bridge/ports.ts';
+import type {
+  AgentConnection,
+  AgentGateway,
+  ConnectOptions,
+  DeviceFile,
+  SeenSchedule,
+  Timer,
+} from '../../src/bridge/ports.ts';
+import type { Schedule } from '../../src/bridge/schedules/schedule.ts';
 import { type InputContent, textOfInput } from '../../src/bridge/turn/input-content.ts';
 import { BridgeError } from '../../src/errors.ts';
 import type { FakeClock } from './clock.ts';
@@ -279,6 +287,14 @@ class StoryConnection implements AgentConnection {
     });
     this.#wasEverReady = true;
     conversation.emitEvents({ type: 'background', tasks: conversation.tasks });
+  }
+
+  alignSchedules(wanted: readonly Schedule[]): Promise<SeenSchedule[]> {
+    return this.#request(() => wanted.map(({ id, wanted: state }) => ({ id, state, lastFiredAt: null })));
+  }
+
+  runSchedule(): Promise<boolean> {
+    return this.#request(() => true);
   }
 
   lose(): void {

@@ -72,11 +72,16 @@ export interface PlaceSettings {
   binding: Binding | null;
 }
 
-/** Bounds on turns; `null`: none. */
+/** Bounds on turns and schedules; `null`: none. */
 export interface TurnLimits {
   rate: { turns: number; perMs: number } | null;
   atOnce: number | null;
+  /** How many schedules there may be, 0: none; left out: {@link SCHEDULES_ALLOWED}. */
+  schedules?: number | undefined;
 }
+
+/** How many schedules a person and a channel may have where the policy says nothing. */
+export const SCHEDULES_ALLOWED = { user: 5, channel: 10 } as const;
 
 /** An example of what people can ask the agent. */
 export interface Prompt {

@@ -3,12 +3,21 @@ import { can, type Place } from '../access/can.ts';
 import type { KillSwitch } from '../access/kill-switch.ts';
 import { type PolicyBook, settingsOf } from '../access/policy.ts';
 import type { AuditEntry } from '../approvals/audit-entry.ts';
-import { isDirect, type MessageKey, parseThreadKey, type TeamId, type ThreadKey, type UserId } from '../ids.ts';
+import {
+  isDirect,
+  type MessageKey,
+  parseMessageKey,
+  parseThreadKey,
+  type TeamId,
+  type ThreadKey,
+  type UserId,
+} from '../ids.ts';
 import type { Person } from '../person.ts';
-import type { Audit, Threads } from '../ports.ts';
+import type { Audit, Clock, Threads } from '../ports.ts';
 import { asCode } from '../text/as-code.ts';
 import { moment } from '../text/moment.ts';
 import { oneLine } from '../text/one-line.ts';
+import type { ScheduleChange } from '../thread/core/events.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import { bindingText } from '../words/bindings.ts';
 import {
@@ -27,6 +36,7 @@ import {
   whichToStopText,
 } from '../words/commands.ts';
 import { feedbackText, NO_FEEDBACK } from '../words/feedback.ts';
+import { SCHEDULES, scheduleLine } from '../words/schedules.ts';
 import { type BindingRequest, parseAgent, parseMode } from './binding-requests.ts';
 import type { FeedbackBook } from './feedback.ts';
 import type { OutcomeLog } from './outcome-log.ts';
@@ -44,6 +54,7 @@ export interface CommandParts {
   /** Left out: what people think of answers is not noted. */
   feedback?: FeedbackBook | undefined;
   botUser: UserId;
+  clock: Pick<Clock, 'now'>;
 }
 
 /** Who gave a command and where; the door has let them in already. */
@@ -112,6 +123,8 @@ export class CommandRunner {
         return this.#listAudit(order);
       case 'feedback':
         return this.#listFeedback(order);
+      case 'schedules':
+        return this.#schedules(order, thread);
       case 'pause':
         return this.#pauseAll(person.id);
       case 'resume':
@@ -132,6 +145,10 @@ export class CommandRunner {
         return worker.command({ name, by: person.id, seen });
       case 'queue':
         return worker.command({ name });
+      case 'schedule': {
+        const isTop = seen !== undefined && parseMessageKey(seen).ts === parseThreadKey(thread).root;
+        return worker.command({ name, args: order.args, by: person, isTop, seen });
+      }
       case 'new':
         return worker.command({ name, by: person, seen });
       case 'mute':
@@ -154,6 +171,29 @@ export class CommandRunner {
       return isAdmin || requester === person.id || can(policy, person, { do: 'decide', requester }, place).allowed;
     });
     return entries.length === 0 ? NO_REQUESTS : entries.map(auditLine).join('\n');
+  }
+
+  /** Lists the schedules of the thread and those of the caller, admins all; or changes one, wherever it is. */
+  async #schedules({ args, person, place }: Order, thread: ThreadKey | null): Promise<string> {
+    const { workers, policies, clock } = this.#parts;
+    const isAdmin = can(policies.current(), person, { do: 'administer' }, place).allowed;
+    const known = workers.schedules().filter(({ schedule }) => schedule.wanted !== 'gone');
+    const by = person.id;
+    if (args !== '') {
+      const change = parseScheduleChange(args);
+      if (!change) return SCHEDULES.usage;
+      const found = known.find(({ schedule }) => schedule.id === change.id);
+      // Whether there is such a schedule is told to those alone who may see it.
+      const maySee = found && (isAdmin || found.schedule.owner === by || found.key === thread);
+      return maySee ? workers.get(found.key).command({ name: 'schedules', change, by, isAdmin }) : SCHEDULES.unknown;
+    }
+    const shown = known.filter(({ key, schedule }) => key === thread || isAdmin || schedule.owner === by);
+    if (shown.length === 0) return thread === null ? SCHEDULES.noneOfYours : SCHEDULES.nothing;
+    const now = clock.now();
+    const lines = shown.map(({ key, schedule }) =>
+      scheduleLine(schedule, now, key === thread ? undefined : threadLine(key).replace('- ', '')),
+    );
+    return lines.join('\n');
   }
 
   async #listFeedback({ args }: Order): Promise<string> {
@@ -205,6 +245,11 @@ export class CommandRunner {
     workers.wakeAll();
     return RESUMED;
   }
+}
+
+function parseScheduleChange(args: string): ScheduleChange | null {
+  const [, how, id] = /^(pause|resume|run|delete) `?([A-Za-z0-9]{8})`?$/i.exec(args.trim()) ?? [];
+  return how === undefined || id === undefined ? null : { do: how.toLowerCase() as ScheduleChange['do'], id };
 }
 
 function explainUnknown(words: string, mark: '!' | ''): string {

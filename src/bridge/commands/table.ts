@@ -39,6 +39,20 @@ export const commands = [
   },
   { name: 'queue', aliases: [], args: null, help: 'list the queued messages', about: 'running' },
   {
+    name: 'schedule',
+    aliases: [],
+    args: '<when> :: <what>',
+    help: 'let the agent do something at set times, such as `every Monday 9:00 :: post the open incidents`; you confirm it on a card first',
+    about: 'thread',
+  },
+  {
+    name: 'schedules',
+    aliases: [],
+    args: '[pause | resume | run | delete <id>]',
+    help: 'list your schedules and those of this thread, or change one; admins see all',
+    about: 'anything',
+  },
+  {
     name: 'mute',
     aliases: [],
     args: null,
@@ -188,7 +202,7 @@ export function similarCommand(word: string): CommandName | null {
   return near.toSorted((a, b) => a.distance - b.distance)[0]?.name ?? null;
 }
 
-const LONGEST_NAME = 8;
+const LONGEST_NAME = 9;
 
 /** The table of commands in docs/using.md, in Markdown. */
 export function commandsTable(): string {

@@ -9,6 +9,7 @@ import {
   type UserId,
 } from '../ids.ts';
 import type { InboundMessage, ThreadAddress } from '../inbound.ts';
+import type { TurnSchedule } from '../schedules/schedule.ts';
 import type { ApprovalRecord, ApprovalState, InboxItem, OpenTurn, ThreadRecord } from './thread-record.ts';
 
 const CONTEXT_LIMIT = 30;
@@ -170,16 +171,22 @@ export function forgetConversation({ known: _, failure: __, turn, ...record }: T
  * Opens a turn that Letta began by itself. A turn of ours that was not sent yet goes back into the queue, and its message
  * in Slack shows the new turn.
  */
-export function beginAgentTurn(record: ThreadRecord, ids: TurnIds, input: string | null = null): ThreadRecord {
+export function beginAgentTurn(
+  record: ThreadRecord,
+  ids: TurnIds,
+  input: string | null = null,
+  schedule: TurnSchedule | null = null,
+): ThreadRecord {
   const mine = record.turn;
   const turn: OpenTurn = {
     id: mine?.id ?? ids.id,
-    requester: record.starter,
+    requester: schedule?.owner ?? record.starter,
     origin: 'agent',
     items: [],
     context: [],
     clientMessageId: null,
     ...(input !== null && { input }),
+    ...(schedule && { schedule }),
     state: 'submitted',
     notPassedOn: [],
     startedAt: ids.now,

@@ -9,8 +9,10 @@ import {
   type UserId,
 } from '../ids.ts';
 import type { OfferAction } from '../inbound.ts';
+import type { ScheduleDraft } from '../schedules/schedule.ts';
 import { ASK_AGAIN } from '../words/requests.ts';
 import { addSeen, forgetConversation, hasSeen, joinContext, noteMention, sortByTs } from './inbox.ts';
+import { addSchedule } from './schedules.ts';
 import type { InboxItem, Offer, OfferKind, OpenTurn, PostRecord, ThreadRecord } from './thread-record.ts';
 
 /** How many closed offers are kept, so that a late click gets a true answer. */
@@ -246,6 +248,12 @@ export function dropTail(record: ThreadRecord, turn: TurnId): ThreadRecord {
   return offers.length === record.offers.length ? record : { ...record, offers };
 }
 
+/** Asks the owner of a schedule to confirm it. */
+export function offerSchedule(record: ThreadRecord, draft: ScheduleDraft, token: Token, now: number): ThreadRecord {
+  const offer = { ...newOffer('schedule', draft.owner, token, now), draft, count: 1 };
+  return { ...record, offers: limitOffers([...record.offers, offer], now) };
+}
+
 /** Shows the tasks that outlive their turn, with a Stop button: one offer, updated as tasks begin and end. */
 export function showBackground(
   record: ThreadRecord,
@@ -341,6 +349,8 @@ const OFFER_OF_BUTTON: Readonly<Record<OfferAction, OfferKind>> = {
   ask_again: 'ask_again',
   deny_with_this: 'deny_or_keep',
   keep_queued: 'deny_or_keep',
+  make_schedule: 'schedule',
+  drop_schedule: 'schedule',
 };
 const CHOICES = {
   run_now: 'run',
@@ -351,6 +361,8 @@ const CHOICES = {
   ask_again: 'asked',
   deny_with_this: 'denied',
   keep_queued: 'kept',
+  make_schedule: 'scheduled',
+  drop_schedule: 'not_scheduled',
 } as const;
 
 /** Whether this kind of offer has this button: a valid token with another button's action is refused. */
@@ -379,7 +391,8 @@ export function decideOffer(record: ThreadRecord, token: Token, click: OfferClic
   const items = itemsToQueue({ ...offer, items: itemsOf(record, offer) }, click).filter(
     (item) => !isQueued(record, item),
   );
-  const next = { ...record, offers, inbox: sortByTs([...record.inbox, ...items]) };
+  const made = action === 'make_schedule' && offer.draft ? addSchedule(record, offer.draft, now) : record;
+  const next = { ...made, offers, inbox: sortByTs([...record.inbox, ...items]) };
   return offer.kind === 'start_new' && hasGoneRuntime(record, offer) ? forgetConversation(next) : next;
 }
 
@@ -406,6 +419,8 @@ function itemsToQueue(offer: Offer, { action, key, ts, now }: OfferClick): Inbox
     case 'drop':
     case 'deny_with_this':
     case 'keep_queued':
+    case 'make_schedule':
+    case 'drop_schedule':
       return [];
     case 'run_now':
       return offer.items.map((item) => ({ ...item, askedAt: now }));

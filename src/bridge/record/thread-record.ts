@@ -2,6 +2,7 @@ import type { BackgroundTask, StoredRuntime } from '../agent-event.ts';
 import type { ChannelId, MessageKey, SlackTs, ThreadKey, Token, TurnId, UserId } from '../ids.ts';
 import type { FileRef, Span, ThreadAddress } from '../inbound.ts';
 import type { PersonKind } from '../person.ts';
+import type { Schedule, ScheduleDraft, TurnSchedule } from '../schedules/schedule.ts';
 
 /** How a turn ended, as people are told. */
 export interface Ending {
@@ -121,7 +122,10 @@ export interface PostRecord {
 
 export interface OpenTurn {
   id: TurnId;
-  /** The one person whose messages it carries; of a turn that Letta began by itself, the thread's starter. */
+  /**
+   * The one person whose messages it carries; of a turn that Letta began by itself, the owner of the schedule that began
+   * it, or else the thread's starter.
+   */
   requester: UserId;
   /** `people`: from the inbox. `agent`: Letta started it by itself (task notification, cron, another client). */
   origin: 'people' | 'agent';
@@ -132,6 +136,8 @@ export interface OpenTurn {
   clientMessageId: string | null;
   /** Id of the input with which Letta began it by itself, if the bridge heard it: it identifies the turn in the history. */
   input?: string | undefined;
+  /** The schedule that began it; left out: none, or it is not known. */
+  schedule?: TurnSchedule | undefined;
   /** `submitted` is written before the input leaves; `prepared` was certainly never sent. */
   state: 'prepared' | 'submitted';
   /** What the agent did not get, in words for people ("earlier messages of this thread"). */
@@ -269,6 +275,7 @@ export interface ApprovalRecord {
  * - `ask_again`: a turn was cut off while an approval was open; Letta no longer knows the request.
  * - `deny_or_keep`: a person wrote while a request waits for their decision.
  * - `background`: a task outlives its turn; whoever may stop a turn may stop it.
+ * - `schedule`: a schedule waits for its owner to confirm it.
  */
 export type OfferKind =
   | 'run_held'
@@ -277,9 +284,20 @@ export type OfferKind =
   | 'continue'
   | 'ask_again'
   | 'deny_or_keep'
-  | 'background';
+  | 'background'
+  | 'schedule';
 
-export type OfferChoice = 'run' | 'dropped' | 'sent' | 'started' | 'continued' | 'asked' | 'denied' | 'kept';
+export type OfferChoice =
+  | 'scheduled'
+  | 'not_scheduled'
+  | 'run'
+  | 'dropped'
+  | 'sent'
+  | 'started'
+  | 'continued'
+  | 'asked'
+  | 'denied'
+  | 'kept';
 
 export type OfferState =
   | { state: 'open' }
@@ -313,6 +331,8 @@ export interface Offer {
   count: number;
   /** Of `run_held`: set when the messages are late only by our clock, which was this many ms ahead of Slack's. */
   clockAheadMs?: number | undefined;
+  /** Of `schedule`: what its owner is asked to confirm. */
+  draft?: ScheduleDraft | undefined;
   /** Of `background`: what runs, a line each, Markdown of ours. */
   lines?: string[] | undefined;
   state: OfferState;
@@ -373,6 +393,8 @@ export interface ThreadRecord {
   background: boolean;
   /** What that is, as Letta told last; left out: nothing, or not known. */
   tasks?: TaskRecord[] | undefined;
+  /** The thread's schedules; left out: none. While there is one, the thread keeps its link to Letta. */
+  schedules?: Schedule[] | undefined;
   /** Set while a person wants the tasks to end and they still run. */
   endTasks?: EndTasks | undefined;
   /** Open ones, and the last decided ones so that a late click gets a true answer. */
@@ -435,10 +457,16 @@ export function isActive(record: ThreadRecord): boolean {
   const unwritten = record.approvals.some(({ audit }) => audit === 'due');
   return (
     needsLetta(record) ||
+    hasSchedules(record) ||
     unwritten ||
     record.late !== undefined ||
     record.offers.some((offer) => offer.display !== 'shown')
   );
+}
+
+/** Whether Letta may begin a turn here at any time. */
+export function hasSchedules({ schedules }: ThreadRecord): boolean {
+  return (schedules?.length ?? 0) > 0;
 }
 
 /** Whether the thread has something to do, or running, at Letta. */

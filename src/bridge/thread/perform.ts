@@ -17,12 +17,15 @@ import type {
   People,
   Random,
   Timer as Running,
+  SeenSchedule,
   Surface,
   TurnSurface,
   UserGroups,
 } from '../ports.ts';
 import { authorOf } from '../record/inbox.ts';
 import type { OpenTurn, ThreadRecord } from '../record/thread-record.ts';
+import { type FoundFiring, lastFiring, unheardFirings } from '../schedules/firing.ts';
+import type { Schedule } from '../schedules/schedule.ts';
 import type { ToolHandlers } from '../tools/tool.ts';
 import type { TurnState } from '../turn/fold.ts';
 import { offerView, tailOfferView } from '../view/offer.ts';
@@ -71,6 +74,8 @@ const HISTORY_DEEP = 1_000;
  * (docs/letta-protocol.md, Hosted: what the device tells the relay).
  */
 const OVERTAKEN_MS = 1_000;
+/** When Letta certainly works on an input, the history has it after these times at the latest. */
+const STORED_AFTER_MS = [300, 700, 1_500];
 
 /** Does what steps want done in the world, and hands what comes of it back as events. */
 export class Performer {
@@ -237,6 +242,20 @@ export class Performer {
           { request: request.requestId },
         );
       }
+      case 'align':
+        return this.#align(effect);
+      case 'run_schedule': {
+        const { link, id, by } = effect;
+        const told = (ok: boolean) => ({ type: 'run_asked', link, by, ok }) as const;
+        const run = async () => (await letta()).runSchedule(id);
+        return this.#away('could not run a schedule', run, told, () => told(false));
+      }
+      case 'identify': {
+        const { link, schedules } = effect;
+        const told = (firing: FoundFiring | null) => ({ type: 'identified', link, firing }) as const;
+        const identify = async () => this.#identify(await letta(), schedules);
+        return this.#away('could not find out what began a turn', identify, told, () => told(null));
+      }
       case 'end_tasks': {
         const { link, tasks } = effect;
         const endTask = (task: (typeof tasks)[number]) =>
@@ -359,6 +378,7 @@ export class Performer {
       address: addressOf(thread()),
       posts: turn.posts,
       resumed,
+      ...(turn.schedule?.inChannel && { inChannel: true }),
       onPosts: (posts) => mailbox.posted(() => handle({ type: 'posts', of: id, posts })),
       onText: () => this.#keepSaid(id),
       onCardRefused: (reason, cards) => this.#post({ type: 'card_refused', turn: id, reason, cards }),
@@ -596,6 +616,57 @@ export class Performer {
       (history) => ({ type: 'looked', turn, link, look, isDeep, history }),
       () => ({ type: 'looked', turn, link, look, isDeep, history: null }),
     );
+  }
+
+  /** Letta stores an input a little after it began to work on it, so the history is read again for a while. */
+  async #identify(connection: AgentConnection, schedules: readonly Schedule[]): Promise<FoundFiring | null> {
+    const { mailbox } = this.#parts;
+    for (const ms of STORED_AFTER_MS) {
+      const found = lastFiring(await connection.fetchHistory(HISTORY_ITEMS), schedules);
+      if (found) return found;
+      await new Promise<void>((resolve) => void mailbox.later(ms, resolve));
+    }
+    return lastFiring(await connection.fetchHistory(HISTORY_ITEMS), schedules);
+  }
+
+  #align({ link, schedules }: Effect & { do: 'align' }): void {
+    const { log } = this.#parts;
+    const connection = this.#connection;
+    const compare = async () => {
+      if (!connection) throw new Error('there is no link');
+      const seen = await connection.alignSchedules(schedules);
+      const isNews = ({ id, lastFiredAt }: SeenSchedule) =>
+        (lastFiredAt ?? 0) > (schedules.find((schedule) => schedule.id === id)?.firedAt ?? 0);
+      return { seen, history: seen.some(isNews) ? await connection.fetchHistory(HISTORY_ITEMS) : [] };
+    };
+    const compared = compare().catch((error: unknown) => {
+      log.warn({ err: error }, 'could not compare the schedules with those at Letta');
+      return null;
+    });
+    this.#away(
+      'could not compare schedules',
+      async () => ({ owners: await this.#ownersOf(schedules), compared: await compared }),
+      ({ owners, compared: is }) => {
+        const unheard = unheardFirings(is?.history ?? [], schedules);
+        return { type: 'aligned', link, seen: is?.seen ?? null, owners, unheard };
+      },
+      () => ({ type: 'aligned', link, seen: null, owners: {}, unheard: [] }),
+    );
+  }
+
+  /** Whether the owners may use the agent here; `null`: Slack does not tell. */
+  async #ownersOf(schedules: readonly Schedule[]): Promise<Record<UserId, boolean | null>> {
+    const { door, log } = this.#parts;
+    const judge = async (user: UserId): Promise<[UserId, boolean | null]> => {
+      try {
+        const { verdict } = await door.judgeAgain(this.#key, { user }, { do: 'speak' });
+        return [user, verdict.allowed || (verdict.reason === UNCONFIRMED ? null : false)];
+      } catch (error) {
+        log.warn({ user, err: error }, 'could not check whether the owner of a schedule still may use the agent');
+        return [user, null];
+      }
+    };
+    return Object.fromEntries(await Promise.all([...new Set(schedules.map(({ owner }) => owner))].map(judge)));
   }
 
   // ---- who may, and what is written about it ---------------------------------------------------

@@ -2,7 +2,7 @@ import { Door } from '../access/door.ts';
 import type { KillSwitch } from '../access/kill-switch.ts';
 import type { PolicyBook } from '../access/policy.ts';
 import type { FileHandOver } from '../files/hand-over.ts';
-import type { ThreadKey, UserId } from '../ids.ts';
+import type { ChannelId, ThreadKey, UserId } from '../ids.ts';
 import type { ActionOutcome, InboundAction, InboundSubmission, SubmissionOutcome } from '../inbound.ts';
 import type { Person } from '../person.ts';
 import type {
@@ -22,6 +22,7 @@ import type {
 import type { ChangeContext, InboxChange } from '../record/inbox-change.ts';
 import { tasksOf } from '../record/tasks.ts';
 import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
+import type { Schedule } from '../schedules/schedule.ts';
 import type { ClickAnswer, Typed } from './core/clicks.ts';
 import type { AskEvent, Command, ThreadEvent } from './core/events.ts';
 import type { Stored } from './core/inbox.ts';
@@ -87,6 +88,14 @@ export interface WorkerParts {
   onTakenUp?: ((key: ThreadKey) => void) | undefined;
 }
 
+/** What a thread may know of all others. */
+export interface Others {
+  /** Counts the other threads whose agent changes files in the same {@link ThreadWorker.workplace}. */
+  countAlongside(workplace: string): number;
+  /** How many schedules this person and this channel have, this thread included. */
+  countSchedules(owner: UserId, channel: ChannelId): { user: number; channel: number };
+}
+
 const NOTIFY_AFTER_MS = 2 * 60_000;
 const SILENCE_MS = 30 * 60_000;
 
@@ -98,7 +107,7 @@ export class ThreadWorker {
   readonly #parts: WorkerParts;
   readonly #config: Config;
   readonly #onRetired: () => void;
-  readonly #alongside: (workplace: string) => number;
+  readonly #others: Others;
   readonly #mailbox: Mailbox;
   readonly #state: ThreadState;
   readonly #performer: Performer;
@@ -108,8 +117,7 @@ export class ThreadWorker {
   /** Whether the thread shows that its turn rests until the next start, so that no other live view is shown. */
   #paused = false;
 
-  /** @param alongside counts the other threads whose agent changes files in the same {@link workplace} */
-  constructor(key: ThreadKey, parts: WorkerParts, onRetired: () => void, alongside: (workplace: string) => number) {
+  constructor(key: ThreadKey, parts: WorkerParts, onRetired: () => void, others: Others) {
     const { clock, threads } = parts;
     this.#parts = parts;
     this.#config = {
@@ -121,7 +129,7 @@ export class ThreadWorker {
       keepsDetails: parts.details !== undefined,
     };
     this.#onRetired = onRetired;
-    this.#alongside = alongside;
+    this.#others = others;
     const log = parts.log.child({ thread: key });
     const recorder = parts.recordings ? new StepRecorder(parts.recordings, this.#config) : null;
     this.#recorder = recorder;
@@ -183,6 +191,11 @@ export class ThreadWorker {
   /** How many messages wait for their turn. */
   get waiting(): number {
     return this.#state.thread.record?.inbox.length ?? 0;
+  }
+
+  /** The thread's schedules, in the order in which they were made. */
+  get schedules(): readonly Schedule[] {
+    return this.#state.thread.record?.schedules ?? [];
   }
 
   /** Approvals and questions that wait for people. */
@@ -290,7 +303,7 @@ export class ThreadWorker {
       isDraining: this.#draining,
       isLinkLost: this.#performer.isLinkLost,
       isLast: this.#mailbox.empty,
-      countAlongside: this.#alongside,
+      ...this.#others,
       admit,
       notifyAfterMs: (requester) => this.#parts.notifyAfterMs?.(requester) ?? NOTIFY_AFTER_MS,
       id: () => random.id(),

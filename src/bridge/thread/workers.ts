@@ -1,7 +1,8 @@
-import type { ThreadKey, UserId } from '../ids.ts';
+import { type ChannelId, parseThreadKey, type ThreadKey, type UserId } from '../ids.ts';
 import type { Clock } from '../ports.ts';
 import type { ChangeContext, InboxChange } from '../record/inbox-change.ts';
 import type { ThreadRecord } from '../record/thread-record.ts';
+import type { Schedule } from '../schedules/schedule.ts';
 import type { Stored } from './core/inbox.ts';
 import type { ThreadOverview } from './core/view.ts';
 import { ThreadWorker, type WorkerParts } from './worker.ts';
@@ -70,9 +71,10 @@ export class ThreadWorkers {
     const retired = () => {
       if (this.#workers.get(worker.key) === worker) this.#workers.delete(worker.key);
     };
-    const alongside = (workplace: string) =>
+    const countAlongside = (workplace: string) =>
       [...this.#workers.values()].filter((other) => other !== worker && other.workplace === workplace).length;
-    const worker: ThreadWorker = new ThreadWorker(key, this.#parts, retired, alongside);
+    const countSchedules = (owner: UserId, channel: ChannelId) => this.#countSchedules(owner, channel);
+    const worker: ThreadWorker = new ThreadWorker(key, this.#parts, retired, { countAlongside, countSchedules });
     if (this.#draining) worker.drain();
     this.#workers.set(key, worker);
     return worker;
@@ -95,6 +97,19 @@ export class ThreadWorkers {
     let count = 0;
     for (const worker of this.#workers.values()) count += worker.inBackground;
     return count;
+  }
+
+  /** All schedules: a thread with a schedule has a worker, so none is missed. */
+  schedules(): { key: ThreadKey; schedule: Schedule }[] {
+    return [...this.#workers].flatMap(([key, { schedules }]) => schedules.map((schedule) => ({ key, schedule })));
+  }
+
+  #countSchedules(owner: UserId, channel: ChannelId): { user: number; channel: number } {
+    const kept = this.schedules().filter(({ schedule }) => schedule.wanted !== 'gone');
+    return {
+      user: kept.filter(({ schedule }) => schedule.owner === owner).length,
+      channel: kept.filter(({ key }) => parseThreadKey(key).channel === channel).length,
+    };
   }
 
   /** How many threads have a worker. */

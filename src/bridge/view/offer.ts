@@ -16,6 +16,7 @@ import {
   startNewText,
   tooLateText,
 } from '../words/offers.ts';
+import { askScheduleText, notScheduledText, scheduledText, scheduleLapsedText } from '../words/schedules.ts';
 
 /** A line of the bridge with buttons: values only. */
 export interface OfferView {
@@ -39,6 +40,9 @@ export function tailOfferView(offer: Offer | undefined): OfferView | undefined {
 /** What became of an offer that is no longer open. */
 function overText(offer: Offer, state: Exclude<Offer['state'], { state: 'open' }>): string {
   if (state.state === 'lapsed') return lapsedText(offer);
+  const { draft } = offer;
+  if (state.choice === 'scheduled') return draft ? scheduledText(draft) : '';
+  if (state.choice === 'not_scheduled') return notScheduledText(offer.for);
   const { messages } = offeredMessages(offer.count);
   return offerChoices(`<@${offer.for}>`, messages, offer.reached ?? false)[state.choice];
 }
@@ -51,6 +55,8 @@ function buttonsOf({ kind }: Offer): OfferView['buttons'] {
       return ['deny_with_this', 'keep_queued'];
     case 'background':
       return ['stop'];
+    case 'schedule':
+      return ['make_schedule', 'drop_schedule'];
     default:
       return [kind];
   }
@@ -78,6 +84,8 @@ export function offerView(offer: Offer, botUser: UserId): OfferView {
         return [BACKGROUND.runs, ...(offer.lines ?? [])].join('\n');
       case 'continue':
         return continueText(who);
+      case 'schedule':
+        return offer.draft ? askScheduleText(offer.draft, offer.madeAt) : '';
       default:
         return offer.kind satisfies never;
     }
@@ -88,6 +96,7 @@ export function offerView(offer: Offer, botUser: UserId): OfferView {
 function lapsedText(offer: Offer): string {
   const { messages } = offeredMessages(offer.count);
   if (offer.kind === 'background') return [BACKGROUND.ended, ...(offer.lines ?? [])].join('\n');
+  if (offer.kind === 'schedule') return scheduleLapsedText(offer.for);
   if (offer.kind === 'deny_or_keep') return LAPSED.denyOrKeep;
   if (offer.kind === 'continue' || offer.kind === 'ask_again')
     return offer.tail ? LAPSED.continued : `${LAPSED.cutOff} ${LAPSED.continued}`;

@@ -7,6 +7,7 @@ import { redact, redactCommand } from '../text/redact.ts';
 import type { TurnState } from '../turn/fold.ts';
 import { countLookingAtEnd, isLookingAround, type TodoItem, type ToolCall } from '../turn/steps.ts';
 import { isTodoTool } from '../turn/todo.ts';
+import { firedText } from '../words/schedules.ts';
 import { type Card, cardOf, type Where } from './card.ts';
 import { cardPlaces } from './card-places.ts';
 import type { OfferView } from './offer.ts';
@@ -46,6 +47,8 @@ export interface TurnView {
   notPassedOn: string[];
   /** In how many other threads the agent changes things in the same directory; said once in a thread, at the top. */
   alongside?: number;
+  /** Whose schedule began it, and when; Markdown of ours, above its first text. */
+  schedule?: string;
   items: ViewItem[];
   /** The question that it answers, in one short line: data. Empty: without words. Left out: Letta began the turn. */
   answers?: string;
@@ -169,6 +172,7 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
     turn: turn.id,
     address: context.address,
     notPassedOn: [...turn.notPassedOn, ...(turn.missingFiles ?? [])],
+    ...(turn.schedule && { schedule: firedText(turn.schedule) }),
     ...(turn.alongside !== undefined && { alongside: turn.alongside }),
     items,
     ...answersOf(turn),

@@ -5,5 +5,6 @@ export const OFFERED = {
   start_new: 'You can start a new conversation with your message.',
   continue: 'You can let the agent continue.',
   ask_again: 'You can let the agent ask again.',
+  schedule: 'You can confirm the schedule.',
   deny_or_keep: 'You can deny the request with your message, or keep it for later.',
 } as const;

@@ -73,6 +73,8 @@ const cronTask = z.looseObject({
   scheduled_for: z.string().nullish(),
 });
 
+export type WireCronTask = z.infer<typeof cronTask>;
+
 const agent = z.looseObject({ id: z.string(), name: z.string().nullish() });
 const conversation = z.looseObject({ id: z.string(), agent_id: z.string().nullish() });
 

@@ -248,6 +248,62 @@ export function conversationMessagesList(
   };
 }
 
+/** A schedule as Letta is asked for it (docs/letta-protocol.md, Schedules). */
+export interface CronFields {
+  name: string;
+  cron: string;
+  timezone: string;
+  prompt: string;
+  /** For a schedule that runs once: an ISO time. */
+  scheduledFor: string | null;
+}
+
+/** `description` stays empty, so that the queue and the turn show the same text. */
+export function cronAdd(requestId: string, runtime: RuntimeRef, fields: CronFields): OutgoingFrame {
+  const { scheduledFor, ...rest } = fields;
+  const once = scheduledFor === null ? {} : { scheduled_for: scheduledFor };
+  const place = wireRuntime(runtime);
+  return {
+    type: 'cron_add',
+    request_id: requestId,
+    ...place,
+    ...rest,
+    ...once,
+    recurring: scheduledFor === null,
+    description: '',
+  };
+}
+
+export function cronUpdate(
+  requestId: string,
+  task: string,
+  conversationId: string,
+  { scheduledFor, ...fields }: CronFields,
+): OutgoingFrame {
+  return {
+    type: 'cron_update',
+    request_id: requestId,
+    task_id: task,
+    conversation_id: conversationId,
+    ...fields,
+    scheduled_for: scheduledFor,
+    recurring: scheduledFor === null,
+  };
+}
+
+/** All schedules of all agents. */
+export function cronList(requestId: string): OutgoingFrame {
+  return { type: 'cron_list', request_id: requestId };
+}
+
+export function cronCommand(
+  type: 'cron_pause' | 'cron_resume' | 'cron_trigger' | 'cron_delete',
+  requestId: string,
+  task: string,
+): OutgoingFrame {
+  return { type, request_id: requestId, task_id: task };
+}
+
 export function agentList(requestId: string, query: { limit?: number } = {}): OutgoingFrame {
   return { type: 'agent_list', request_id: requestId, query };
 }

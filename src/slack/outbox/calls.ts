@@ -19,9 +19,10 @@ const LOOK_PAGE = 100;
 
 /**
  * The Web API call for a planned call. A post without blocks shows its `text`, as plain text.
+ * @param inChannel whether the channel shows it, too
  * @param owner the id under which the messages of one delivery are found again: the turn.
  */
-export function slackCall(address: ThreadAddress, owner: string, planned: PlannedCall): Call {
+export function slackCall(address: ThreadAddress, owner: string, planned: PlannedCall, inChannel = false): Call {
   const { channel } = address;
   if (planned.kind === 'delete') return { method: 'chat.delete', args: { channel, ts: planned.record.ts } };
   const { post } = planned;
@@ -50,7 +51,9 @@ export function slackCall(address: ThreadAddress, owner: string, planned: Planne
     method: 'chat.postMessage',
     args: {
       channel,
-      ...(address.threadTs === null ? {} : { thread_ts: address.threadTs }),
+      ...(address.threadTs === null
+        ? {}
+        : { thread_ts: address.threadTs, ...(inChannel && { reply_broadcast: true }) }),
       ...(plain ? { mrkdwn: false } : { blocks: post.blocks }),
       ...content,
       unfurl_links: false,

@@ -26,6 +26,8 @@ export interface PublicationOptions {
   /** The id in the metadata of its messages, by which a look finds them again: the turn's. */
   owner: string;
   address: ThreadAddress;
+  /** Whether the channel shows its first message, too. */
+  inChannel?: boolean;
   /** Messages of it that Slack has, by the record. */
   posts: readonly PostRecord[];
   /** Whether Slack may have messages of this owner that `posts` lacks: then it looks for them before it posts. */
@@ -372,7 +374,8 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     let answerChannel: unknown;
     try {
       const client = wants.urgency === 'must' ? 'control' : 'live';
-      const answering = scheduler.call(wants, slackCall(address, owner, call), client);
+      const isBroadcast = isFirst && options.inChannel === true;
+      const answering = scheduler.call(wants, slackCall(address, owner, call, isBroadcast), client);
       const look = () => findPost(call);
       const answer = await (call.kind === 'post' ? awaitPost({ clock, answer: answering, look }) : answering);
       ts = call.kind === 'post' ? tsOf(answer.ts) : call.record.ts;

@@ -29,6 +29,8 @@ export const ACTION_IDS: Readonly<Record<PlainAction, string>> = {
   ask_again: 'bridge_ask_again',
   deny_with_this: 'bridge_deny_with_this',
   keep_queued: 'bridge_keep_queued',
+  make_schedule: 'bridge_make_schedule',
+  drop_schedule: 'bridge_drop_schedule',
 };
 
 /** Of a button that leads to a message: Slack tells of the click, and it needs no answer. */

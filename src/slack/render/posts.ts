@@ -6,8 +6,9 @@ import { activityWords } from '../words/activity.ts';
 import { alongsideText, notPassedOnText } from '../words/answer.ts';
 import { CARD } from '../words/cards.ts';
 import { approvalCard } from './approval-blocks.ts';
-import { clip, context, plain } from './blocks.ts';
+import { clip, context, mrkdwn, plain } from './blocks.ts';
 import { LIMITS, type RenderLimits } from './limits.ts';
+import { ownMrkdwn } from './own-mrkdwn.ts';
 import type { Seams, SlackPost } from './post.ts';
 import { questionCard } from './question-blocks.ts';
 import { createSubstance, type Substance, substanceOfText } from './readable.ts';
@@ -194,17 +195,20 @@ function isReadable({ items }: TurnView): boolean {
 const LISTED = 20;
 
 /** Puts the notes above the first text, or above the status if there is no text; below a card's question if there is neither. */
-function addNotes(posts: SlackPost[], { notPassedOn, alongside = 0 }: TurnView): SlackPost[] {
+function addNotes(posts: SlackPost[], { notPassedOn, schedule, alongside = 0 }: TurnView): SlackPost[] {
   const isFirst = ({ kind, isEditOnly }: SlackPost) => kind === 'text' && !isEditOnly;
   const text = posts.findIndex(isFirst);
   const at = text >= 0 ? text : posts.findIndex(({ kind, isFrozen }) => kind === 'card' && !isFrozen);
   const post = posts[at];
   const notes = [...notPassedOnNote(notPassedOn), ...alongsideNote(alongside)];
-  if (notes.length === 0 || !post) return posts;
+  if ((notes.length === 0 && schedule === undefined) || !post) return posts;
   // A card begins with its question.
   const above = post.kind === 'card' ? post.blocks.slice(0, 1) : [];
-  const block = context(...notes.map((note) => plain(note, LIMITS.text)));
-  return posts.with(at, { ...post, blocks: [...above, block, ...post.blocks.slice(above.length)] });
+  const lines = [
+    ...(schedule === undefined ? [] : [mrkdwn(clip(ownMrkdwn(schedule), LIMITS.text))]),
+    ...notes.map((note) => plain(note, LIMITS.text)),
+  ];
+  return posts.with(at, { ...post, blocks: [...above, context(...lines), ...post.blocks.slice(above.length)] });
 }
 
 function alongsideNote(threads: number): string[] {

@@ -13,5 +13,7 @@ export const OFFER_LABELS: Readonly<Record<OfferView['buttons'][number], { label
   ask_again: { label: 'Ask again', says: 'Let the agent ask again' },
   deny_with_this: { label: 'Deny and tell it', says: 'Deny the request, with this message as the reason' },
   keep_queued: { label: 'Keep for later', says: 'Keep the message until the agent is done' },
+  make_schedule: { label: 'Schedule it', says: 'Make this schedule' },
+  drop_schedule: { label: 'Don’t', says: 'Don’t make this schedule' },
   stop: { label: 'Stop', says: 'Stop the agent' },
 };

@@ -6,9 +6,11 @@ import { describeTasks, tasksOf } from '../../record/tasks.ts';
 import { queueText } from '../../view/status.ts';
 import { endingTasksText, saidAloudText, THREAD, tasksRunText } from '../../words/thread.ts';
 import { decideByCommand } from './clicks.ts';
+import { proposeSchedule } from './drafts.ts';
 import type { Command } from './events.ts';
 import { disconnect, settingsChanged } from './link.ts';
 import { giveUpLetta } from './offers.ts';
+import { schedulesCommand } from './schedules.ts';
 import { stop } from './stop.ts';
 import { endTasks } from './tasks.ts';
 import { isDirectThread, isOver } from './thread.ts';
@@ -30,6 +32,10 @@ export function command(work: Work, order: Command): string {
       return decideByCommand(work, order.name, order.args, order.person);
     case 'settings_changed':
       return settingsChanged(work, order.by);
+    case 'schedule':
+      return proposeSchedule(work, order);
+    case 'schedules':
+      return schedulesCommand(work, order);
     case 'queue':
       return queueText(work.thread.record?.inbox ?? [], work.context.botUser);
     case 'status':

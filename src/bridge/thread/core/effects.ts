@@ -6,6 +6,7 @@ import type { AutoApproval } from '../../approvals/auto-approval/auto-approval.t
 import type { Token, TurnId, UserId } from '../../ids.ts';
 import type { ConnectOptions, MessageAddress } from '../../ports.ts';
 import type { DetailsRef, Offer, OpenTurn, PostRecord, ThreadRecord } from '../../record/thread-record.ts';
+import type { Schedule } from '../../schedules/schedule.ts';
 import type { InputContent } from '../../turn/input-content.ts';
 import type { TurnDetails } from '../../turn/steps.ts';
 import type { TurnView } from '../../view/turn.ts';
@@ -61,6 +62,11 @@ export type Effect =
   | { do: 'deny'; link: number; requestId: string; message: string }
   /** Lets a request pass without a card. */
   | { do: 'pass'; turn: TurnId; link: number; request: ApprovalRequest }
+  /** Makes the schedules at Letta what they are to be, and finds out what ran unheard and whether their owners still may. */
+  | { do: 'align'; link: number; schedules: readonly Schedule[] }
+  | { do: 'run_schedule'; link: number; id: string; by: UserId }
+  /** Finds out in the history which input Letta works on. */
+  | { do: 'identify'; link: number; schedules: readonly Schedule[] }
   | { do: 'end_tasks'; link: number; tasks: readonly BackgroundTask[] }
   // who may, and what is written about it
   | {

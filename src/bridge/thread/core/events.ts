@@ -5,10 +5,11 @@ import type { AutoApproval } from '../../approvals/auto-approval/auto-approval.t
 import type { MessageKey, Token, TurnId, UserId } from '../../ids.ts';
 import type { InboundAction, InboundSubmission } from '../../inbound.ts';
 import type { Person } from '../../person.ts';
-import type { Delivery, HeldUp } from '../../ports.ts';
+import type { Delivery, HeldUp, SeenSchedule } from '../../ports.ts';
 import type { FileOutcome } from '../../record/handed-over.ts';
 import type { InboxChange } from '../../record/inbox-change.ts';
 import type { InboxItem, OpenTurn, PostRecord } from '../../record/thread-record.ts';
+import type { FoundFiring } from '../../schedules/firing.ts';
 import type { TurnState } from '../../turn/fold.ts';
 import type { InputContent } from '../../turn/input-content.ts';
 
@@ -27,6 +28,7 @@ export type TurnTimer =
 export type Timer =
   | TurnTimer
   | 'again'
+  | 'align'
   | 'audit'
   | 'rest'
   | 'settle'
@@ -41,7 +43,16 @@ export type Command =
   | { name: 'new' | 'mute' | 'unmute'; by: Person; seen?: MessageKey | undefined }
   | { name: 'approve' | 'deny'; args: string; person: Person }
   | { name: 'settings_changed'; by: UserId }
-  | { name: 'queue' | 'status' };
+  | { name: 'queue' | 'status' }
+  /** `args`: when, `::` and what. `isTop`: it was said in the channel, so the answers belong there, too. */
+  | { name: 'schedule'; args: string; by: Person; isTop: boolean; seen?: MessageKey | undefined }
+  /** `change`: `null` lists the schedules of the thread. */
+  | { name: 'schedules'; change: ScheduleChange | null; by: UserId; isAdmin: boolean };
+
+export interface ScheduleChange {
+  do: 'pause' | 'resume' | 'run' | 'delete';
+  id: string;
+}
 
 /** What people and intake ask of the thread; each is answered, and on disk by then. */
 export type AskEvent =
@@ -112,6 +123,18 @@ export type Answer =
   | { type: 'pass_written'; turn: TurnId; link: number; request: ApprovalRequest; ok: boolean }
   | { type: 'pass_failed'; turn: TurnId; link: number; request: ApprovalRequest }
   | { type: 'audited'; entry: AuditEntry; token: Token; ok: boolean }
+  /** `seen`: `null` when Letta did not answer. `owners`: whether they may use the agent here; `null`: not known. */
+  | {
+      type: 'aligned';
+      link: number;
+      seen: readonly SeenSchedule[] | null;
+      owners: Readonly<Record<UserId, boolean | null>>;
+      /** Firings in the history after the last one that the thread has shown, oldest first. */
+      unheard: readonly FoundFiring[];
+    }
+  | { type: 'run_asked'; link: number; by: UserId; ok: boolean }
+  /** `firing`: what began the turn that Letta works on, if it was a schedule. */
+  | { type: 'identified'; link: number; firing: FoundFiring | null }
   | { type: 'tasks_asked'; link: number; isEnding: boolean };
 
 /** Everything that happens to a thread. */

@@ -2,6 +2,8 @@ import type { AgentEvent, ConnectionEvent } from '../../agent-event.ts';
 import { beginAgentTurn, changeTurn } from '../../record/inbox.ts';
 import { type Leftover, setRuntime } from '../../record/offers.ts';
 import type { OpenTurn } from '../../record/thread-record.ts';
+import type { FoundFiring } from '../../schedules/firing.ts';
+import type { TurnSchedule } from '../../schedules/schedule.ts';
 import { foldTurn, type TurnState } from '../../turn/fold.ts';
 import { sayCause, sayError } from '../../words/causes.ts';
 import { WAITS } from '../../words/thread.ts';
@@ -45,6 +47,7 @@ import {
   wayOn,
 } from './over.ts';
 import { closeCards, onDirectoryMoved, onRequest } from './requests.ts';
+import { align, foundSchedule, noteFired, onFired, turnScheduleOf, waitWithSchedules } from './schedules.ts';
 import { abort, hear, STOP_OVERDUE_MS, stop } from './stop.ts';
 import { askAnew, onTasks, silencedBy } from './tasks.ts';
 import { isHolding, isOver } from './thread.ts';
@@ -54,6 +57,7 @@ import {
   cancelPreparing,
   change,
   due,
+  emit,
   log,
   openTurn,
   set,
@@ -132,6 +136,7 @@ function onUnavailable(work: Work, event: ConnectionEvent & { type: 'unavailable
   const left = isGone ? leftoverWithoutConversation(work) : leftover(work);
   disconnect(work);
   giveUpLetta(work);
+  waitWithSchedules(work);
   // The error's own words are for the turn's details.
   fold(work, { type: 'error', message: `${code}: ${notice}`, terminal: true });
   fail(work, sayError(code, notice), left);
@@ -156,6 +161,7 @@ function onReady(work: Work, event: ConnectionEvent & { type: 'ready' }): void {
   if (event.replacedAgent !== undefined) tellReplaced(work, event.replacedAgent, runtime.agentId);
   noteLettaReached(work);
   takeUp(work, event);
+  align(work);
 }
 
 /** Letta has not said over this link what runs in the background, so nothing does. */
@@ -179,7 +185,13 @@ function takeUp(work: Work, event: ConnectionEvent & { type: 'ready' }) {
     return look(work);
   }
   const isIdle = link.loop === 'idle' && event.approvals.length === 0;
-  if (before?.state !== 'submitted' && !isIdle) openAgentTurn(work);
+  const { found } = work.thread.link;
+  const schedule = found?.firing ? foundSchedule(work, found.firing) : null;
+  // While that was asked, a short turn of a schedule may have ended.
+  if (before?.state !== 'submitted' && (!isIdle || schedule)) {
+    if (found === null && hasSchedules(work)) return identify(work, event);
+    openAgentTurn(work, schedule && (found?.firing?.input ?? null), schedule);
+  }
   const turn = openTurn(work);
   if (turn?.state === 'submitted') {
     setLive(work, { isJoined: true });
@@ -260,6 +272,8 @@ function onAgentEvent(work: Work, event: AgentEvent) {
   switch (event.type) {
     case 'loop':
       return onLoop(work, event);
+    case 'schedules-changed':
+      return align(work);
     case 'background':
       setLink(work, { toldTasks: true });
       return onTasks(work, event.tasks);
@@ -280,16 +294,38 @@ function onAgentEvent(work: Work, event: AgentEvent) {
     return;
   }
   if (!startsTurn(event)) return;
-  openAgentTurn(work, event.type === 'user-message' ? event.clientMessageId : null);
+  const isInput = event.type === 'user-message';
+  const schedule = isInput && event.firing ? turnScheduleOf(work, event.firing) : null;
+  openAgentTurn(work, isInput ? event.clientMessageId : null, schedule);
   const begun = openTurn(work);
   if (begun) onTurnEvent(work, begun, event);
 }
 
+function hasSchedules({ thread }: Work): boolean {
+  return (thread.record?.schedules?.length ?? 0) > 0;
+}
+
+/** Letta works on something that we did not hear begin: whose it is decides who is asked. Events are held meanwhile. */
+function identify(work: Work, event: ConnectionEvent & { type: 'ready' }): void {
+  const link = upLink(work);
+  if (link === null) return;
+  set(work, { held: holdReady(work.thread.held, event) });
+  setLink(work, { isIdentifying: true });
+  emit(work, { do: 'identify', link, schedules: work.thread.record?.schedules ?? [] });
+}
+
+export function onIdentified(work: Work, firing: FoundFiring | null): void {
+  setLink(work, { isIdentifying: false, found: { firing } });
+  release(work);
+  due(work);
+}
+
 /** Letta began a turn by itself. */
-function openAgentTurn(work: Work, input: string | null = null): void {
+function openAgentTurn(work: Work, input: string | null, schedule: TurnSchedule | null): void {
   const had = openTurn(work)?.id;
   const ids = turnIds(work);
-  change(work, (record) => beginAgentTurn(record, ids, input));
+  change(work, (record) => beginAgentTurn(record, ids, input, schedule));
+  if (schedule) onFired(work, schedule);
   const turn = openTurn(work);
   if (turn && turn.id !== had) followTurn(work, turn);
   cancelPreparing(work);
@@ -312,6 +348,12 @@ function onTurnEvent(work: Work, turn: OpenTurn, event: AgentEvent) {
       return recall(work);
     case 'turn-ended':
       return onTurnEnded(work, turn, event);
+    case 'user-message': {
+      // It joined this turn, which shows its answer, too.
+      const joined = event.firing && turnScheduleOf(work, event.firing);
+      if (joined && joined.at !== turn.schedule?.at) noteFired(work, joined);
+      break;
+    }
     case 'text-repaired':
       // This repairs a message of the turn before that was taken from the history, so nothing of it is missing.
       if (work.thread.readBefore.has(event.messageId)) return;

@@ -72,6 +72,11 @@ export function opened(work: Work, event: ConnectionEvent & { type: 'ready' }): 
     begun: link.begun || event.loop !== 'idle',
     toldTasks: false,
     isReconciled: false,
+    aligning: 'no',
+    alignTries: 0,
+    found: null,
+    isIdentifying: false,
+    isGivenUp: false,
   });
 }
 

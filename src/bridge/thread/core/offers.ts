@@ -25,11 +25,14 @@ import type { Offer, ThreadRecord } from '../../record/thread-record.ts';
 import type { TurnView } from '../../view/turn.ts';
 import { onlyTheyText } from '../../words/access.ts';
 import { NOT_DECIDED, offerDecidedText } from '../../words/requests.ts';
+import { mayMake } from './drafts.ts';
 import { placeOf, type Waiting } from './thread.ts';
 import { change, emit, log, openTurn, set, touch, type Work } from './work.ts';
 
 const OFFER_ACTIONS: ReadonlySet<string> = new Set<OfferAction>([
   ...([
+    'make_schedule',
+    'drop_schedule',
     'run_now',
     'drop',
     'send_again',
@@ -214,6 +217,10 @@ export function clickOffer(work: Work, action: InboundAction & { name: OfferActi
   if (name !== 'drop' && pausedNotice !== null) return refused('paused', pausedNotice);
   if (name !== 'drop' && work.thread.waiting.isUnreachable) {
     return refused('unreachable', NOT_DECIDED.unreachable);
+  }
+  if (name === 'make_schedule') {
+    const notice = offer.draft ? mayMake(work, offer.draft, person) : '';
+    if (notice !== null) return refused('not_allowed', notice);
   }
   const key = makeMessageKey({ team, channel, ts });
   change(work, (record) => decideOffer(record, token, { action: name, key, ts, now }));

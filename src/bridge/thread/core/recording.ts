@@ -1,4 +1,5 @@
 import type { Policy } from '../../access/policy.ts';
+import type { ChannelId, UserId } from '../../ids.ts';
 import type { Admission } from '../../record/inbox-change.ts';
 import type { InboxItem, ThreadRecord } from '../../record/thread-record.ts';
 import { redact } from '../../text/redact.ts';
@@ -15,13 +16,18 @@ import type { Context, Work } from './work.ts';
 
 /** What a step was given besides the thread and the event, and what it drew from the world. */
 export interface RecordedContext
-  extends Omit<Context, keyof Config | 'policy' | 'id' | 'countAlongside' | 'admit' | 'notifyAfterMs'> {
+  extends Omit<
+    Context,
+    keyof Config | 'policy' | 'id' | 'countAlongside' | 'countSchedules' | 'admit' | 'notifyAfterMs'
+  > {
   /** Left out: as in the line before. */
   policy?: Policy | undefined;
   ids: string[];
   alongside: number[];
   admitted: Admission[];
   notifyAfter: number[];
+  /** Left out in recordings from before there were schedules. */
+  schedules?: { user: number; channel: number }[];
 }
 
 export type Line =
@@ -33,12 +39,27 @@ export type Line =
   | { stored: ThreadRecord | null }
   | { dropped: true };
 
+const emptyNotes = () => ({
+  ids: [] as string[],
+  alongside: [] as number[],
+  admitted: [] as Admission[],
+  notifyAfter: [] as number[],
+  schedules: [] as { user: number; channel: number }[],
+});
+
 /** The context with what a step draws from it noted down. */
 export function notingContext(context: Context, config: Config): { context: Context; noted: RecordedContext } {
-  const { id: _, countAlongside: __, notifyAfterMs: ___, admit: ____, policy, ...rest } = context;
+  const {
+    id: _,
+    countAlongside: __,
+    notifyAfterMs: ___,
+    admit: ____,
+    countSchedules: _____,
+    policy,
+    ...rest
+  } = context;
   const plain = Object.fromEntries(Object.entries(rest).filter(([name]) => !(name in config)));
-  const drawn = { ids: [], alongside: [], admitted: [], notifyAfter: [] };
-  const noted = { ...(plain as Omit<typeof rest, keyof Config>), policy, ...drawn };
+  const noted = { ...(plain as Omit<typeof rest, keyof Config>), policy, ...emptyNotes() };
   const note =
     <In extends unknown[], Out>(list: Out[], ask: (...given: In) => Out) =>
     (...given: In): Out => {
@@ -52,6 +73,9 @@ export function notingContext(context: Context, config: Config): { context: Cont
       id: note<[], string>(noted.ids, () => context.id()),
       countAlongside: note(noted.alongside, (place: string) => context.countAlongside(place)),
       admit: note(noted.admitted, (item: InboxItem, begins: boolean) => context.admit(item, begins)),
+      countSchedules: note(noted.schedules, (owner: UserId, channel: ChannelId) =>
+        context.countSchedules(owner, channel),
+      ),
       notifyAfterMs: note(noted.notifyAfter, (user: string) => context.notifyAfterMs(user)),
     },
     noted,
@@ -120,16 +144,18 @@ export function replayLine(replay: Replay | null, line: Line): Replayed {
 }
 
 function contextOf(
-  { ids, alongside, admitted, notifyAfter, ...noted }: RecordedContext,
+  { ids, alongside, admitted, notifyAfter, schedules = [], ...noted }: RecordedContext,
   policy: Policy,
   config: Config,
 ): Context {
   const [left, counts, admissions, times] = [[...ids], [...alongside], [...admitted], [...notifyAfter]];
+  const made = [...schedules];
   return {
     ...config,
     ...noted,
     policy,
     id: () => left.shift() ?? 'more-ids-than-recorded'.padEnd(32, '0'),
+    countSchedules: () => made.shift() ?? { user: 0, channel: 0 },
     countAlongside: () => counts.shift() ?? 0,
     admit: () => admissions.shift() ?? { isGranted: true },
     notifyAfterMs: () => times.shift() ?? 0,

@@ -1,12 +1,12 @@
 import { beginTurn, changeTurn } from '../../record/inbox.ts';
 import { clientMessageIdOf, lapseContinueOffers } from '../../record/offers.ts';
-import { isActive, needsLetta } from '../../record/thread-record.ts';
+import { hasSchedules, isActive, needsLetta } from '../../record/thread-record.ts';
 import { askAbout, click, submit, typed } from './clicks.ts';
 import { command } from './commands.ts';
 import { onAudited, onDeadline, onUnreminded, resume, settleAudit } from './deadlines.ts';
 import { onAnswered, onUnanswered } from './decide.ts';
 import type { ThreadEvent } from './events.ts';
-import { forgetHeld, onConnection, onGap, onTasksUntold, onVerdict, release } from './hear.ts';
+import { forgetHeld, onConnection, onGap, onIdentified, onTasksUntold, onVerdict, release } from './hear.ts';
 import { onHeldUp, onTold } from './held-up.ts';
 import { storeChange } from './inbox.ts';
 import { onPrepared, onSent, onUnprepared, onUnsent, sendInput } from './input.ts';
@@ -26,6 +26,7 @@ import {
 import { beginWaiting, changeOffer, offerShown, pauseMessages, resumeMessages, showOffers } from './offers.ts';
 import { end, endingNow, endingWithoutMessages, keepSaid, leaveRecord } from './over.ts';
 import { onCardRefused, onJudged, onPassFailed, onPassWritten, onRejudged } from './requests.ts';
+import { alignIfDue, onAligned, onAlignTimer, onRunAsked } from './schedules.ts';
 import { abortAgain, abortLater, endSilent, lookAtSilence, onAborted, stop } from './stop.ts';
 import { askAgent, onTasksAsked, pursueTasks } from './tasks.ts';
 import { isOver } from './thread.ts';
@@ -153,6 +154,12 @@ function handle(work: Work, event: ThreadEvent) {
     case 'audited':
       onAudited(work, event.entry, event.token, event.ok);
       return event.ok ? due(work) : undefined;
+    case 'aligned':
+      return onAligned(work, event);
+    case 'run_asked':
+      return onRunAsked(work, event.by, event.ok);
+    case 'identified':
+      return onIdentified(work, event.firing);
     case 'tasks_asked':
       return onTasksAsked(work, event.isEnding);
     default:
@@ -166,6 +173,8 @@ function onTimer(work: Work, { timer, attempt = 0 }: ThreadEvent & { type: 'time
     case 'tasks_alone':
     case 'tasks_ended':
       return due(work);
+    case 'align':
+      return onAlignTimer(work);
     case 'audit':
       return settleAudit(work);
     case 'deadlines':
@@ -216,6 +225,7 @@ function advance(work: Work) {
   const isOpen = openTurn(work) !== null;
   const isEndingTasks = pursueTasks(work, paused?.by ?? null);
   showOffers(work);
+  alignIfDue(work);
   showLateEnds(work);
   if (!isOpen && !isEndingTasks && !isDraining && !paused && (work.thread.record?.inbox.length ?? 0) > 0) {
     const ids = turnIds(work);
@@ -224,8 +234,7 @@ function advance(work: Work) {
   }
   const turn = openTurn(work);
   if (!turn) {
-    const wanted = work.thread.record && (needsLetta(work.thread.record) || work.thread.toConfirm !== null);
-    return wanted ? connect(work) : restLater(work);
+    return wantsLink(work) ? connect(work) : restLater(work);
   }
   if (work.thread.live?.id !== turn.id) followTurn(work, turn, isOpen);
   if (paused && !turn.stoppedBy && !turn.ends) {
@@ -238,6 +247,11 @@ function advance(work: Work) {
   }
   connect(work);
   if (turn.state === 'prepared') sendInput(work, turn);
+}
+
+function wantsLink({ thread: { record, toConfirm, link } }: Work): boolean {
+  if (record === null) return false;
+  return needsLetta(record) || toConfirm !== null || (hasSchedules(record) && !link.isGivenUp);
 }
 
 function restLater(work: Work): void {

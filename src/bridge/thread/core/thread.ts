@@ -4,6 +4,7 @@ import { isDirect, parseThreadKey, ROLLING, type ThreadKey, type Token, type Tur
 import type { ThreadAddress } from '../../inbound.ts';
 import type { ConnectOptions } from '../../ports.ts';
 import type { ThreadRecord } from '../../record/thread-record.ts';
+import type { FoundFiring } from '../../schedules/firing.ts';
 import type { TurnState } from '../../turn/fold.ts';
 import type { Activity, TurnView } from '../../view/turn.ts';
 
@@ -63,6 +64,16 @@ export interface Link {
   readonly page: string | null;
   /** Whether Letta has told over this link what runs in the background. */
   readonly toldTasks: boolean;
+  /** Whether the schedules at Letta are being compared with those of the record; `again`: once more after that. */
+  readonly aligning: 'no' | 'asking' | 'again' | 'waits';
+  /** How many comparisons in a row left a difference. */
+  readonly alignTries: number;
+  /** What began the turn that the link found running; `null`: not asked, or no schedule. */
+  readonly found: { readonly firing: FoundFiring | null } | null;
+  /** Whether that is being asked: events are held. */
+  readonly isIdentifying: boolean;
+  /** Whether no retry helps: schedules alone do not dial again before the next hour. */
+  readonly isGivenUp: boolean;
   /** Whether the history was asked about the open turn, because the replay of this link named another. */
   readonly isReconciled: boolean;
 }
@@ -218,6 +229,11 @@ const noLink: Link = {
   page: null,
   toldTasks: false,
   isReconciled: false,
+  aligning: 'no',
+  alignTries: 0,
+  found: null,
+  isIdentifying: false,
+  isGivenUp: false,
 };
 
 /** A thread as the start of its actor finds it. */
@@ -248,7 +264,7 @@ export function isOver({ live }: Thread): boolean {
 
 /** Whether events that may be of the next turn wait in {@link Thread.held}. */
 export function isHolding(thread: Thread): boolean {
-  return thread.live?.phase === 'looking' || isOver(thread);
+  return thread.live?.phase === 'looking' || thread.link.isIdentifying || isOver(thread);
 }
 
 export function addressOf({ record, key }: Thread): ThreadAddress {

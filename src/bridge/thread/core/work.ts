@@ -1,6 +1,6 @@
 import type { Paused } from '../../access/kill-switch.ts';
 import { type PlaceSettings, type Policy, settingsOf } from '../../access/policy.ts';
-import type { UserId } from '../../ids.ts';
+import type { ChannelId, UserId } from '../../ids.ts';
 import type { ChangeContext } from '../../record/inbox-change.ts';
 import type { ApprovalRecord, OpenTurn, ThreadRecord } from '../../record/thread-record.ts';
 import type { Activity } from '../../view/turn.ts';
@@ -27,6 +27,8 @@ export interface Context extends Config {
   countAlongside(workplace: string): number;
   /** Whether one more message may wait. */
   admit: ChangeContext['admit'];
+  /** How many schedules this person and this channel have, in all threads. */
+  countSchedules(owner: UserId, channel: ChannelId): { user: number; channel: number };
   /** The end is a message of its own if its requester was last seen this many ms before; 0: never. */
   notifyAfterMs(requester: UserId): number;
   /** At least 128 random bits, letters and digits only. */
