@@ -7,7 +7,7 @@ import { commandName } from '../src/command-name.ts';
 import { ConfigError, formatProblems } from '../src/config/config.ts';
 import { printable, printableJson } from '../src/printable.ts';
 import { type Played, playScene } from './player.ts';
-import { type Sandbox, startInRealSlack, startSandbox } from './sandbox.ts';
+import { type Sandbox, type SandboxOptions, startInRealSlack, startSandbox } from './sandbox.ts';
 import { parseScene, type Scene } from './scene.ts';
 import { SandboxTerminal, type TerminalPlace } from './terminal.ts';
 import { openInBrowser } from './web/open.ts';
@@ -22,8 +22,8 @@ const USAGE = `${commandName('sandbox', '[options]')}
   --port N          port of the small Slack and its control API (default: any free one)
   --limits off      no rate limits in the small Slack
   --letta KIND      how the bridge reaches the scripted Letta: app-server (default), single or pair (hosted
-                    relay), device (it dials the bridge); or real: your own Letta, as the LETTA_* settings say;
-                    or listen: a machine of yours that dials this bridge, whose command is printed
+                    relay), dialled (it dials the bridge); or real: your own Letta, as the LETTA_* settings say;
+                    or listen: a machine of yours that dials the bridge, whose command is printed
   --agent           declare the app as an agent: Slack shows its own status and stop button
   --http            Slack delivers by signed HTTP instead of Socket Mode
 With LETTA_APP_SERVER_URL or LETTA_API_KEY set, the bridge uses that Letta instead of the scripted one; with
@@ -57,7 +57,7 @@ function portOf(name: string, text: string): number {
   return port;
 }
 
-const KINDS = ['app-server', 'single', 'pair', 'device', 'real', 'listen'] as const;
+const KINDS = ['app-server', 'single', 'pair', 'dialled', 'real', 'listen'] as const;
 const isKind = (word: string): word is (typeof KINDS)[number] => KINDS.some((kind) => kind === word);
 
 function readOptions() {
@@ -129,6 +129,12 @@ if (options.help) {
   print(USAGE);
   process.exit(0);
 }
+/** A real Letta needs none, and its settings win. */
+function scriptedKind(kind: (typeof KINDS)[number]): SandboxOptions['letta'] {
+  if (kind === 'real' || kind === 'listen') return 'app-server';
+  return kind === 'dialled' ? 'listen' : kind;
+}
+
 /** With `--letta listen`: where a machine of yours dials in, unless the environment says it. */
 const listening: Record<string, string> =
   options.letta === 'listen'
@@ -140,7 +146,7 @@ const listening: Record<string, string> =
 const settings = {
   port: options.port,
   limits: options.limits,
-  letta: options.letta === 'real' || options.letta === 'listen' ? 'app-server' : options.letta,
+  letta: scriptedKind(options.letta),
   agent: options.agent,
   delivery: options.http ? 'http' : 'socket',
   env: { ...bridgeEnv(), ...listening },

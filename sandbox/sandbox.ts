@@ -15,8 +15,8 @@ export interface SandboxOptions {
   /** Of the small Slack; 0: any free one. */
   port: number;
   limits: 'on' | 'off';
-  /** How the scripted Letta is reached; `device`: it dials the bridge. */
-  letta: 'app-server' | 'single' | 'pair' | 'device';
+  /** How the scripted Letta is reached; `listen`: it dials the bridge. */
+  letta: 'app-server' | 'single' | 'pair' | 'listen';
   /** ms between two words of the scripted Letta; default 20, so that one can watch without waiting long. */
   pace?: number;
   /** Whether the app is declared as an agent, as the agent variant of the manifest does; default no. */
@@ -189,7 +189,7 @@ async function startLetta(
 ): Promise<{ letta: ScriptedLetta | null; env: Record<string, string> }> {
   const isReal = ['LETTA_APP_SERVER_URL', 'LETTA_API_KEY', 'LETTA_LISTEN'].some((name) => options.env[name]);
   if (isReal) return { letta: null, env: {} };
-  if (options.letta === 'device') return startDevice(options);
+  if (options.letta === 'listen') return startDevice(options);
   const isHosted = options.letta !== 'app-server';
   const letta = await startScriptedLetta({
     surface: isHosted ? 'hosted' : 'app-server',

@@ -10,7 +10,7 @@ async function story({ onTestFinished }: TestContext, pace = 2) {
   const sandbox = await startSandbox({
     port: 0,
     limits: 'off',
-    letta: 'device',
+    letta: 'listen',
     env: {},
     pace,
     log: (line) => void lines.push(line),

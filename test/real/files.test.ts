@@ -64,7 +64,7 @@ async function decoded(stage: Stage, file: FileInput): Promise<Buffer> {
   return readFileSync(path.replace('~', stage.home));
 }
 
-describe.each(['app-server', 'single', 'pair'] as const)('files for the real Letta over %s', (surface) => {
+describe.each(['app-server', 'single', 'pair', 'listen'] as const)('files for the real Letta over %s', (surface) => {
   it('arrive: pictures at the model, others byte for byte', { timeout: 300_000 }, async () => {
     const stage = await start(surface);
     const thread = await send(stage, 'count images', [

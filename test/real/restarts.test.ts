@@ -49,7 +49,7 @@ async function until(sandbox: Sandbox, thread: string, text: string | RegExp, se
   }
 }
 
-describe.each<Surface>(['app-server', 'single', 'pair'])('a restart of Letta (%s)', (surface) => {
+describe.each<Surface>(['app-server', 'single', 'pair', 'listen'])('a restart of Letta (%s)', (surface) => {
   it('between two turns: the thread goes on in its conversation', async () => {
     const { letta, sandbox } = await start(surface);
     const thread = await say(sandbox, '@agent say: before');

@@ -25,9 +25,10 @@ const scenes = {
   ],
   single: ['first-mention', 'approvals', 'question', 'stop', 'two-threads', 'modes'],
   pair: ['first-mention', 'approvals', 'write-diff', 'question', 'stop', 'queue'],
+  listen: ['first-mention', 'approvals', 'write-diff', 'question', 'stop', 'two-threads', 'queue', 'modes', 'pause'],
 } as const;
 
-describe.each<Surface>(['app-server', 'single', 'pair'])('the real Letta (%s)', (surface) => {
+describe.each<Surface>(['app-server', 'single', 'pair', 'listen'])('the real Letta (%s)', (surface) => {
   let letta: RealLetta;
   let sandbox: Sandbox;
   const lines: string[] = [];
@@ -35,11 +36,10 @@ describe.each<Surface>(['app-server', 'single', 'pair'])('the real Letta (%s)', 
   beforeAll(async () => {
     letta = await startRealLetta(surface);
     const log = (line: string) => void lines.push(line);
-    const kind = surface === 'app-server' ? surface : surface;
     sandbox = await startSandbox({
       port: 0,
       limits: 'off',
-      letta: kind,
+      letta: surface,
       env: { ...letta.env, LOG_LEVEL: 'info' },
       log,
     });

