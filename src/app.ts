@@ -220,6 +220,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       dial: createSocketDialer(clock),
       fetch: globalThis.fetch,
       target: targetOf(config, listening),
+      ...(listening && { machines: listening.machines }),
       agentId: config.agentId,
       policies,
       longAnswers: {

@@ -1,5 +1,7 @@
 import type { Choices, Clock, Log } from './bridge/ports.ts';
+import type { Machines } from './bridge/view/home.ts';
 import type { ListenConfig } from './config/letta.ts';
+import { deviceCommand } from './letta/devices/command.ts';
 import { createDevices, type Devices } from './letta/devices/devices.ts';
 import { createDoor, type Door } from './letta/devices/door.ts';
 import { serveDoor } from './letta/devices/serve.ts';
@@ -8,8 +10,10 @@ export interface Listening {
   devices: Devices;
   /** What answers on the bridge's own port; `null`: the door has a server of its own. */
   guest: Door | null;
-  /** The address for the machines. @param port the bridge's own port, once it is known */
+  /** The address for the machines. */
   publicUrl(): string;
+  /** For people in Slack. */
+  machines(): Machines;
   /** Ends the sockets of all devices, which dial again. Stopping twice is fine. */
   stop(): Promise<void>;
 }
@@ -33,7 +37,15 @@ export async function listenForDevices(config: ListenConfig, parts: ListeningPar
   let publicUrl = url ?? '';
   const path = 'path' in at ? at.path : '';
   const door = createDoor({ devices, tokens, path, publicUrl: () => publicUrl, clock, log });
-  const listening = { devices, publicUrl: () => publicUrl };
+  const where = tokens.kind === 'shared' ? 'LETTA_LISTEN_TOKEN' : 'TOKEN_OF_LETTA_LISTEN_TOKENS';
+  const listening = {
+    devices,
+    publicUrl: () => publicUrl,
+    machines: () => ({
+      list: devices.list(),
+      command: deviceCommand({ url: publicUrl, token: where, name: 'NAME' }),
+    }),
+  };
   if ('path' in at) return { ...listening, guest: door, stop: async () => door.stop() };
   const server = await serveDoor(door, at);
   publicUrl = url ?? `http://${at.host.includes(':') ? `[${at.host}]` : at.host}:${server.port}`;

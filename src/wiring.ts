@@ -33,6 +33,7 @@ import type {
   Threads,
 } from './bridge/ports.ts';
 import { ThreadWorkers } from './bridge/thread/workers.ts';
+import type { Machines } from './bridge/view/home.ts';
 import { createGateway, type LettaTarget } from './letta/gateway.ts';
 import type { FetchLike } from './letta/hosted-api.ts';
 import type { LaneDialer } from './letta/link/lane.ts';
@@ -107,6 +108,8 @@ export interface BridgeParts {
   catchUp: (CatchUpLimits & { tier: HistoryTier }) | null;
   /** How threads are read for the turns in them; left out: only replies that were delivered go along. */
   past?: { tier: HistoryTier; mostMessages: number };
+  /** Machines that dial the bridge; left out: none can. */
+  machines?: () => Machines;
   /** The state of Slack, Letta and the store, for the Home tab. */
   checks?: () => readonly Check[];
   /** ms after which a request without a decision is denied; left out: never. */
@@ -262,6 +265,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
     reader: parts.past && createMessageReader({ api, identity, tier: parts.past.tier, meter }),
     checks: parts.checks,
     agents: letta.agents,
+    machines: parts.machines,
     ...(moves && { channels: new ChannelMoves({ moves, workers, log }) }),
   });
   const history =

@@ -12,6 +12,7 @@ import { appIdOfToken, type BotReport, inspectBot } from '../slack/api/inspect.t
 import { SlackError } from '../slack/api/slack-api.ts';
 import { createSlackApi } from '../slack/api/web-api.ts';
 import { createDirectory, type Directory, type Found } from '../slack/people/directory.ts';
+import { setUpListening } from './listen.ts';
 import { type PolicyAnswers, policyText } from './policy-text.ts';
 import { askUntil, askYesOrNo, type Checked, chooseOne } from './questions.ts';
 import type { Terminal } from './terminal.ts';
@@ -199,12 +200,23 @@ type Agents = NonNullable<LettaReport['agents']>;
 async function setUpLetta(parts: SetupParts): Promise<Agents> {
   const { terminal, files } = parts;
   terminal.say('\n2. Letta');
-  const { LETTA_API_KEY, LETTA_APP_SERVER_URL } = files.readEnv();
-  const mode = LETTA_APP_SERVER_URL ? 'app-server' : LETTA_API_KEY ? 'cloud' : await chooseMode(terminal);
+  const { LETTA_API_KEY, LETTA_APP_SERVER_URL, LETTA_LISTEN } = files.readEnv();
+  const known = LETTA_LISTEN ? 'listen' : LETTA_APP_SERVER_URL ? 'app-server' : LETTA_API_KEY ? 'cloud' : null;
+  const mode = known ?? (await chooseMode(terminal));
+  if (mode === 'listen') {
+    // Which agents a machine has is known when it has dialled in.
+    await setUpListening({ terminal, ...envOf(files), makeToken: () => parts.random.id() });
+    return [];
+  }
   const found = mode === 'cloud' ? await setUpCloud(parts) : await setUpAppServer(parts);
   await chooseAgent(parts, found.agents ?? []);
   return found.agents ?? [];
 }
+
+const envOf = (files: Files) => ({
+  readEnv: () => files.readEnv(),
+  writeEnv: (settings: Readonly<Record<string, string | null>>) => files.writeEnv(settings),
+});
 
 const HOW_TO_GET_LETTA = `  On the computer where the agent should work (it needs Node 22.19 or newer):
 
@@ -223,11 +235,12 @@ const HOW_TO_GET_LETTA = `  On the computer where the agent should work (it need
 
   Let letta server run, and go on here; or stop now: the next run keeps what is set.`;
 
-async function chooseMode(terminal: Terminal): Promise<'cloud' | 'app-server'> {
+async function chooseMode(terminal: Terminal): Promise<'cloud' | 'app-server' | 'listen'> {
   for (;;) {
     const mode = await chooseOne(terminal, 'Where does the agent run?', [
       { label: 'Letta’s cloud, with a computer that runs letta server', value: 'cloud' as const },
       { label: 'your own Letta App Server', value: 'app-server' as const },
+      { label: 'on machines that dial this bridge', value: 'listen' as const },
       { label: 'nowhere yet: show me how to get Letta', value: null },
     ]);
     if (mode !== null) return mode;

@@ -53,7 +53,7 @@ export async function killBridge({ mode, noteVerdict }: Deed, stage: Stage, step
   noteVerdict('bridge-killed', step.name, round, withMissedStep(verdict, wasReached));
 }
 
-/** Kills the App Server or the device while several threads are each at a step, and starts it again. */
+/** Kills the App Server or the device while several threads, of one or several bridges, are each at a step; starts it again. */
 export async function killLetta(
   { letta, noteVerdict }: Deed,
   stages: readonly Stage[],
@@ -62,7 +62,7 @@ export async function killLetta(
 ): Promise<void> {
   const all: Reached[] = [];
   for (const [at, step] of steps.entries()) {
-    const stage = stages[at];
+    const stage = stages[at % stages.length];
     if (stage) all.push(await reachStep(stage, step));
   }
   if (round > 1) await sleep((round - 1) * LATER_MS);
@@ -93,7 +93,7 @@ export async function freezeLetta(
 ): Promise<void> {
   const all: Reached[] = [];
   for (const [at, step] of steps.entries()) {
-    const stage = stages[at];
+    const stage = stages[at % stages.length];
     if (stage) all.push(await reachStep(stage, step));
   }
   if (round > 1) await sleep((round - 1) * LATER_MS);

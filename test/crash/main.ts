@@ -7,7 +7,7 @@ import { Stage } from './stage.ts';
 import { BRIDGE_STEPS, FROZEN_STEPS, LETTA_STEPS } from './steps.ts';
 import { hasFailed, type Row, table } from './table.ts';
 
-const MODES: readonly Surface[] = ['app-server', 'single', 'pair'];
+const MODES: readonly Surface[] = ['app-server', 'single', 'pair', 'listen'];
 const WHAT: readonly string[] = ['bridge-killed', 'letta-killed', 'letta-frozen', 'slack-frozen'];
 const STEPS: readonly string[] = [...BRIDGE_STEPS.map(({ name }) => name), 'meanwhile'];
 /** Bridges that share a Letta; they mostly wait. */
@@ -16,7 +16,7 @@ const STAGES = 3;
 const USAGE = `Kills and freezes the real processes at each step of a turn, and counts what was lost, doubled or left over.
 
   --rounds N     default 1; later rounds strike a little later in the step
-  --mode M       app-server, single, pair; may be repeated
+  --mode M       app-server, single, pair, listen; may be repeated
   --what W       ${WHAT.join(', ')}; may be repeated
   --step S       ${BRIDGE_STEPS.map(({ name }) => name).join(', ')}; may be repeated
 `;
@@ -71,13 +71,16 @@ async function runMode(mode: Surface): Promise<void> {
   };
   closeNow = close;
   try {
-    for (let n = 0; n <= STAGES; n += 1) stages.push(await Stage.open(letta));
-    const [apart, ...others] = stages;
+    // A device dials one bridge.
+    const isAlone = mode === 'listen';
+    for (let n = 0; n <= (isAlone ? 0 : STAGES); n += 1) stages.push(await Stage.open(letta));
+    const [apart, ...rest] = stages;
     if (!apart) return;
+    const others = isAlone ? [apart] : rest;
     // The first one creates the agent that all share.
     await apart.startBridge();
     await apart.warmUp();
-    await Promise.all(others.map((stage) => stage.startBridge()));
+    await Promise.all(rest.map((stage) => stage.startBridge()));
     say(`${mode}: up after ${seconds()}`);
     const deed: Deed = {
       mode,
@@ -87,6 +90,7 @@ async function runMode(mode: Surface): Promise<void> {
 
     const freezesSlack = isWanted(values.what, 'slack-frozen') && isWanted(values.step, 'mid-stream');
     const apartDone = freezesSlack ? freezeSlack(deed, apart) : Promise.resolve();
+    if (isAlone) await apartDone;
     const jobs = Array.from({ length: rounds }, (_, at) => at + 1).flatMap((round) =>
       BRIDGE_STEPS.filter(({ name }) => isWanted(values.step, name)).map((step) => ({ step, round })),
     );

@@ -195,6 +195,10 @@ function sinks(text: string): Record<string, { text: string; blocks: unknown[] }
       homeView(
         {
           kind: 'open',
+          machines: {
+            list: [{ name: text, isOnline: true }],
+            command: null,
+          },
           paused: quoted,
           checks: [{ name: text, ok: true, state: text }],
           agents: [{ agentId: text, name: text, device: text, workingDirectory: text }],

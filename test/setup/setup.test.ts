@@ -195,7 +195,7 @@ describe('setup', () => {
     expect(seen).toContain('belongs in SLACK_APP_TOKEN');
     expect(seen).toContain('Slack refuses it (invalid_auth)');
     expect(seen).toContain('it belongs to the app A0OTHER, the bot token to the app A0SANDBOX');
-    expect(seen).toContain('a number from 1 to 3');
+    expect(seen).toContain('a number from 1 to 4');
     expect(seen).toContain('ws:// instead of http://');
     expect(seen).toContain('the App Server answered 401');
     expect(seen).toContain('no person and no user group is called @nobody');
@@ -257,12 +257,23 @@ describe('setup', () => {
 describe('setup’s way to Letta and to the first message', () => {
   it('explains how to get Letta to who has none, and asks again', async (context) => {
     const { run, letta } = await stage(context);
-    const { seen, outcome } = await run('', MARKED.bot, MARKED.app, '3', '2', letta.url, MARKED.letta);
+    const { seen, outcome } = await run('', MARKED.bot, MARKED.app, '4', '2', letta.url, MARKED.letta);
     expect(seen).toContain('npm install -g @letta-ai/letta-code\n');
     expect(seen).toContain('letta --backend local connect anthropic YOUR_KEY\n');
     expect(seen.match(/Where does the agent run/g)).toHaveLength(2);
     expect(seen).toContain('Letta Code 0.32.18 answers');
     expect(outcome).toBe('the input has ended');
+  });
+
+  it('makes a token for machines that dial in, and shows their command', async (context) => {
+    const { run, files } = await stage(context);
+    const { seen } = await run('', MARKED.bot, MARKED.app, '3', '/healthz', '', '', 'wrong name', 'laptop', 'members');
+    expect(seen).toContain('is a path of the bridge itself');
+    const env = files.readEnv();
+    expect(env).toMatchObject({ LETTA_LISTEN: '127.0.0.1:4600', LETTA_LISTEN_URL: 'http://127.0.0.1:4600' });
+    expect(env.LETTA_LISTEN_TOKEN).toMatch(/^\S{24,}$/);
+    const command = `LETTA_API_KEY=${env.LETTA_LISTEN_TOKEN} IGNORE_SELF_HOSTED_LISTENER_ERROR=1 letta server`;
+    expect(seen).toContain(`LETTA_BASE_URL=http://127.0.0.1:4600 ${command} --backend local --computer-name laptop`);
   });
 
   it('moves ADMINS of .env into the policy when Enter accepts it', async (context) => {

@@ -19,6 +19,7 @@ import { moment } from '../text/moment.ts';
 import { oneLine } from '../text/one-line.ts';
 import type { ScheduleChange } from '../thread/core/events.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
+import type { Machines } from '../view/home.ts';
 import { bindingText } from '../words/bindings.ts';
 import {
   ASK_THERE,
@@ -37,6 +38,7 @@ import {
 } from '../words/commands.ts';
 import { feedbackText, NO_FEEDBACK } from '../words/feedback.ts';
 import { SCHEDULES, scheduleLine } from '../words/schedules.ts';
+import { machinesText } from '../words/status.ts';
 import { type BindingRequest, parseAgent, parseMode } from './binding-requests.ts';
 import type { FeedbackBook } from './feedback.ts';
 import type { OutcomeLog } from './outcome-log.ts';
@@ -53,6 +55,8 @@ export interface CommandParts {
   audit: Audit;
   /** Left out: what people think of answers is not noted. */
   feedback?: FeedbackBook | undefined;
+  /** Left out: no machine can dial in. */
+  machines?: (() => Machines) | undefined;
   botUser: UserId;
   clock: Pick<Clock, 'now'>;
 }
@@ -106,7 +110,7 @@ export class CommandRunner {
   }
 
   async #runInThread(order: Order, thread: ThreadKey | null): Promise<string> {
-    const { botUser, killSwitch, workers } = this.#parts;
+    const { botUser, killSwitch, machines, workers } = this.#parts;
     const { name, person } = order;
     switch (name) {
       case 'help':
@@ -137,7 +141,11 @@ export class CommandRunner {
     const { seen } = order;
     switch (name) {
       case 'status':
-        return [...(killSwitch.notice ? [killSwitch.notice] : []), await worker.command({ name })].join('\n');
+        return [
+          ...(killSwitch.notice ? [killSwitch.notice] : []),
+          await worker.command({ name }),
+          ...(machines ? [machinesText(machines().list)] : []),
+        ].join('\n');
       case 'approve':
       case 'deny':
         return worker.command({ name, args: order.args, person });

@@ -6,7 +6,14 @@ import type { UserId } from '../ids.ts';
 import type { Person } from '../person.ts';
 import type { Clock, Log, Threads } from '../ports.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
-import { type HomeAgent, type HomeCheck, type HomeView, type HomeWaiting, waitingOf } from '../view/home.ts';
+import {
+  type HomeAgent,
+  type HomeCheck,
+  type HomeView,
+  type HomeWaiting,
+  type Machines,
+  waitingOf,
+} from '../view/home.ts';
 import { memoryNotice } from '../view/memory-notice.ts';
 import { helpText } from '../words/commands.ts';
 import { NOTIFY_CHOICES, type NotifyTimes } from './notify-times.ts';
@@ -25,6 +32,8 @@ export interface HomeParts {
   checks?: (() => readonly HomeCheck[]) | undefined;
   /** The agents that answered recently. */
   agents?: (() => readonly HomeAgent[]) | undefined;
+  /** Left out: no machine can dial in. */
+  machines?: (() => Machines) | undefined;
 }
 
 /** The app's Home tab: a person's own running threads, and the requests that they may decide. */
@@ -43,10 +52,12 @@ export class HomeTab {
   }
 
   async viewHome(person: Person): Promise<HomeView> {
-    const { policies, workers, killSwitch, botUser, checks, agents, notifyTimes } = this.#parts;
+    const { policies, workers, killSwitch, botUser, checks, agents, machines, notifyTimes } = this.#parts;
     const policy = policies.current();
     const verdict = can(policy, person, { do: 'home' }, null);
     if (!verdict.allowed) return { kind: 'refused', notice: verdict.notice };
+    const known = machines?.() ?? null;
+    const isAdmin = can(policy, person, { do: 'administer' }, null).allowed;
     const open = workers.overviews();
     const approvals = open.flatMap(({ address, place, asks }) =>
       asks
@@ -64,6 +75,7 @@ export class HomeTab {
       paused: killSwitch.notice,
       checks: checks?.() ?? [],
       agents: agents?.() ?? [],
+      machines: known && { list: known.list, command: isAdmin ? known.command : null },
       approvals: approvals.toSorted((a, b) => a.askedAt - b.askedAt),
       waiting: await this.#listWaiting(person),
       threads,

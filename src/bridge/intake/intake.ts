@@ -72,7 +72,7 @@ import type { RecentKeys } from './recent-keys.ts';
 import { MessageRetries } from './retries.ts';
 import { Welcomes } from './welcomes.ts';
 
-export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents' | 'notifyTimes'> {
+export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents' | 'machines' | 'notifyTimes'> {
   /** Read only: changes of a thread go through its worker. */
   threads: Pick<Threads, 'findByToken' | 'load' | 'loadWaiting'>;
   workers: ThreadWorkers;

@@ -63,6 +63,14 @@ export interface HomeAgent {
   workingDirectory: string | null;
 }
 
+/** Machines that dial the bridge. */
+export interface Machines {
+  /** Names are foreign text. */
+  list: readonly { name: string; isOnline: boolean }[];
+  /** What to run on a further one; it names the setting with the token. */
+  command: string;
+}
+
 /** What a person sees of the bridge in the app's Home tab: values only. */
 export type HomeView =
   /** One line that says why not, Markdown of ours. */
@@ -73,6 +81,8 @@ export type HomeView =
       paused: string | null;
       checks: readonly HomeCheck[];
       agents: readonly HomeAgent[];
+      /** `null`: none can dial in. The command is for admins. */
+      machines: { list: Machines['list']; command: string | null } | null;
       approvals: readonly HomeApproval[];
       waiting: readonly HomeWaiting[];
       threads: readonly HomeThread[];

@@ -31,6 +31,13 @@ export function undecidedText(count: number): string {
   return `Waiting for a decision: ${count}.`;
 }
 
+/** @param list machines that dial the bridge; their names are foreign text */
+export function machinesText(list: readonly { name: string; isOnline: boolean }[]): string {
+  const names = list.slice(0, 10).map(({ name, isOnline }) => `${asCode(name)} (${isOnline ? 'online' : 'offline'})`);
+  const more = list.length > 10 ? [`${list.length - 10} more`] : [];
+  return names.length === 0 ? 'No machine has dialled in yet.' : `Machines: ${[...names, ...more].join(', ')}`;
+}
+
 /** Which agent, and where it works, as far as both are known. The values are foreign text. */
 export function whereTexts(place: {
   agentName: string | null;

@@ -5,7 +5,7 @@ import type { ThreadAddress } from '../../bridge/inbound.ts';
 import { moment } from '../../bridge/text/moment.ts';
 import type { HomeAgent, HomeApproval, HomeCheck, HomeThread, HomeView, HomeWaiting } from '../../bridge/view/home.ts';
 import { BUTTONS } from '../words/cards.ts';
-import { brokenText, DOING, HOME, sinceText } from '../words/home.ts';
+import { brokenText, DOING, HOME, machinesText, machineText, moreText, sinceText } from '../words/home.ts';
 import { ACTION_IDS, AS_USUAL, NOTIFY_AFTER_ID } from './action-ids.ts';
 import { actions, button, clip, context, mrkdwn, plain, section } from './blocks.ts';
 import { durationWords } from './doing.ts';
@@ -20,7 +20,7 @@ const LISTED = 15;
 /** @param workspace the workspace's address (`https://team.slack.com/`); without it threads are named, not linked */
 export function homeView(view: HomeView, workspace: string | null): SlackHomeView {
   if (view.kind === 'refused') return { type: 'home', blocks: [section(ownMrkdwn(view.notice))] };
-  const { paused, checks, agents, approvals, waiting, threads, prompts, notifyAfter, help, memory } = view;
+  const { paused, checks, agents, machines, approvals, waiting, threads, prompts, notifyAfter, help, memory } = view;
   return {
     type: 'home',
     blocks: [
@@ -35,16 +35,29 @@ export function homeView(view: HomeView, workspace: string | null): SlackHomeVie
       ...(notifyAfter === null ? [] : [notifyBlock(notifyAfter)]),
       { type: 'divider' },
       context(mrkdwn(healthLine(checks)), ...agents.slice(0, AGENTS).map((agent) => plain(agentWords(agent)))),
+      ...(machines === null ? [] : machineBlocks(machines)),
       context(mrkdwn(ownMrkdwn(memory))),
     ],
   };
 }
 
 const AGENTS = 5;
+const MACHINES = 10;
+
+function machineBlocks({ list, command }: NonNullable<(HomeView & { kind: 'open' })['machines']>): KnownBlock[] {
+  const names = list
+    .slice(0, MACHINES)
+    .map(({ name, isOnline }) => machineText(clip(neutralizePlain(name), 80), isOnline));
+  const more = list.length > MACHINES ? [moreText(list.length - MACHINES)] : [];
+  return [
+    context(plain(machinesText([...names, ...more]))),
+    ...(command === null ? [] : [section(`${HOME.addMachine}\n\`\`\`\n${ownMrkdwn(clip(command, 1_500))}\n\`\`\``)]),
+  ];
+}
 
 function listBlocks<T>(head: string, all: readonly T[], blocksOf: (one: T) => KnownBlock[]): KnownBlock[] {
   if (all.length === 0) return [];
-  const more = all.length > LISTED ? [context(plain(`… and ${all.length - LISTED} more`))] : [];
+  const more = all.length > LISTED ? [context(plain(`… ${moreText(all.length - LISTED)}`))] : [];
   return [section(`*${head}*`), ...all.slice(0, LISTED).flatMap(blocksOf), ...more];
 }
 

@@ -7,9 +7,23 @@ export const HOME = {
   tryThese: '*Try*',
   notify: '*Notify me* with a new message when an answer took long',
   works: '✅ Everything works',
+  addMachine: '*Let a machine dial in:* run this on it, with the bridge’s token in place of its name',
   groupMessage: 'a group direct message',
   directMessage: 'our direct message',
 } as const;
+
+/** @param machines what `machineText` and `moreText` say; empty: there is none */
+export function machinesText(machines: readonly string[]): string {
+  return machines.length === 0 ? 'No machine has dialled in yet' : `Machines: ${machines.join(', ')}`;
+}
+
+export function machineText(name: string, isOnline: boolean): string {
+  return `${name} (${isOnline ? 'online' : 'offline'})`;
+}
+
+export function moreText(count: number): string {
+  return `and ${count} more`;
+}
 
 /** What a thread is doing, before since when. */
 export const DOING = {

@@ -18,6 +18,7 @@ const thread: HomeThread = {
 };
 const view = (change: Partial<HomeView & { kind: 'open' }> = {}): HomeView => ({
   kind: 'open',
+  machines: null,
   paused: null,
   checks: [
     { name: 'slack', ok: true, state: 'connected' },
@@ -173,6 +174,21 @@ describe('the Home tab', () => {
         type: 'home',
         blocks: [{ type: 'section', text: { type: 'mrkdwn', text: 'Guests may not.', verbatim: true } }],
       }),
+    );
+  });
+
+  it('lists machines that dial in, and shows admins the command', () => {
+    const list = [
+      { name: 'laptop', isOnline: true },
+      { name: '<!channel>', isOnline: false },
+    ];
+    const shown = (command: string | null) => JSON.stringify(homeView(view({ machines: { list, command } }), null));
+    expect(shown(null)).toContain('Machines: laptop (online), ');
+    expect(shown(null)).not.toContain('<!channel>');
+    expect(shown(null)).not.toContain('```');
+    expect(shown('LETTA_API_KEY=LETTA_LISTEN_TOKEN letta server')).toContain('LETTA_API_KEY=LETTA_LISTEN_TOKEN letta');
+    expect(JSON.stringify(homeView(view({ machines: { list: [], command: null } }), null))).toContain(
+      'none has dialled',
     );
   });
 });
