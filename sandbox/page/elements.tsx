@@ -165,9 +165,18 @@ export function initialValue(element: JsonObject): string | string[] {
   return words(element.initial_value) || words(element.initial_user) || words(element.initial_date);
 }
 
+/** Opens a menu to the side where there is room, and scrolls until all of it is seen. */
+function keepInView(menu: HTMLDetailsElement) {
+  const list = menu.querySelector('ul');
+  if (!menu.open || !list) return;
+  const room = menu.closest('[role="log"], [role="region"], .channel')?.getBoundingClientRect().right ?? innerWidth;
+  list.classList.toggle('to-the-left', list.getBoundingClientRect().right > Math.min(room, innerWidth));
+  list.scrollIntoView({ block: 'nearest' });
+}
+
 function Overflow({ element, act }: { element: JsonObject; act(choice: Choice): void }) {
   return (
-    <details class="menu">
+    <details class="menu" onToggle={({ currentTarget }) => keepInView(currentTarget)}>
       <summary aria-label="More actions">⋯</summary>
       <ul>
         {optionsOf(element).map((option) => (

@@ -11,7 +11,7 @@ import {
   refused,
   type SubmissionOutcome,
 } from '../inbound.ts';
-import type { Clock, Random, Surface, Threads } from '../ports.ts';
+import type { Clock, People, Random, Surface, Threads } from '../ports.ts';
 import { hasSeen } from '../record/inbox.ts';
 import { oneLine } from '../text/one-line.ts';
 import { noNames, spansText } from '../turn/prompt.ts';
@@ -22,6 +22,7 @@ export interface AskParts {
   threads: Pick<Threads, 'load'>;
   surface: Pick<Surface, 'say'>;
   door: Door;
+  people: Pick<People, 'getPerson'>;
   killSwitch: KillSwitch;
   clock: Clock;
   random: Random;
@@ -36,6 +37,9 @@ const SAID_WITHIN_MS = 1_500;
 /** What the messages say is kept while their dialogs are open; of a lost one the agent reads what Slack still has. */
 const KEPT = 200;
 const ABOUT = 300;
+/** So many people are named in the dialog, for which a click leaves three seconds in all. */
+const NAMED = 5;
+const NAMED_WITHIN_MS = 500;
 
 /** "Ask the agent about this" in a message's menu: the question becomes a message in the thread below it. */
 export class Asks {
@@ -54,8 +58,21 @@ export class Asks {
     const why = await this.#refusalOf(this.#messageOf({ ...ask, askedTs, text: '' }));
     if (why !== null) return why;
     if (ask.message) this.#about.set(askedTs, ask.message);
-    const about = ask.message ? oneLine(spansText(ask.message.spans, noNames, ''), ABOUT) : '';
+    const about = ask.message ? await this.#lineOf(ask.message) : '';
     return { result: 'modal', modal: { kind: 'ask', ask, askedTs, about } };
+  }
+
+  /** What the message says, in one line, with the names of people where Slack tells them in time. */
+  async #lineOf({ spans, team }: InboundMessage): Promise<string> {
+    const { people, clock, botUser } = this.#parts;
+    const users = new Map<string, string>();
+    const ids = new Set(spans.flatMap((span) => (span.kind === 'user' ? [span.id] : [])));
+    const asked = [...ids].slice(0, NAMED).map(async (id) => {
+      const person = await people.getPerson(id, team).catch(() => null);
+      if (person) users.set(id, person.name);
+    });
+    await within(clock, NAMED_WITHIN_MS, Promise.all(asked));
+    return oneLine(spansText(spans, { ...noNames, users }, botUser), ABOUT);
   }
 
   /** Resolves when the question is on disk. It is said in the thread first, which shows whether the bot may write there. */

@@ -16,7 +16,9 @@ const MARKS = { pending: '◦', in_progress: '▸', complete: '✓', error: '✗
 
 /** The agent's own list: while it works as a checklist, then as one line. */
 export function todoBlocks(items: readonly TodoItem[], isLive: boolean): KnownBlock[] {
-  return isLive ? [planBlock(items)] : [context(plain(`✓ ${titleOf(items)}`))];
+  if (isLive) return [planBlock(items)];
+  const done = items.filter(({ status }) => status === 'completed').length;
+  return [context(plain(`${done === items.length ? '✓ ' : ''}${done} of ${items.length} done`))];
 }
 
 function planBlock(items: readonly TodoItem[]): PlanBlock {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { makeMessageKey, makeThreadKey } from '../../../src/bridge/ids.ts';
 import type { InboundAsk, InboundMessage, InboundQuestion } from '../../../src/bridge/inbound.ts';
-import { createMiddle, type Middle, TEAM } from '../../support/middle.ts';
+import { BOT, createMiddle, type Middle, people, TEAM } from '../../support/middle.ts';
 
 const ABOUT_TS = '900.000001';
 const THREAD = makeThreadKey({ team: TEAM, channel: 'C01GEN', root: ABOUT_TS });
@@ -53,6 +53,19 @@ describe('a question about a message', () => {
     const [{ content } = { content: '' }] = middle.connection.submitted;
     expect(content).toMatch(/U02BOB.*not trusted[^\n]*\ndeploy failed with E42/);
     expect(content).toMatch(/U01ALICE.*trusted[^\n]*\nwhy\?\n\(About message 900\.000001\.\)/);
+  });
+
+  it('shows the message in its dialog, with the names of people', async () => {
+    const middle = createMiddle();
+    const spans = [
+      { kind: 'user', id: BOT },
+      { kind: 'text', text: ' tell ' },
+      { kind: 'user', id: 'U02BOB' },
+      { kind: 'text', text: ' why' },
+    ] as const;
+    const opened = await middle.intake.handleAsk(ask({ message: about({ spans: [...spans] }) }));
+    const { name } = await people.getPerson('U02BOB', TEAM);
+    expect(opened).toMatchObject({ modal: { about: `tell @${name} why` } });
   });
 
   it('is said in the thread, without what people wrote pinging anyone', async () => {

@@ -143,6 +143,9 @@ describe("the agent's own list", () => {
   it('is one line once the turn is over', () => {
     const done = todo.map((item) => ({ ...item, status: 'completed' as const }));
     expect(all(renderPosts(view([text('Hi')], { ...over(), todo: done }))[0])).toContain('✓ 30 of 30 done');
+    const left = all(renderPosts(view([text('Hi')], { ...over(), todo }))[0]);
+    expect(left).toContain('"9 of 30 done"');
+    expect(left).not.toContain('fix lock.ts');
   });
 });
 
