@@ -318,7 +318,7 @@ describe('a turn of a schedule', () => {
 describe('the list of schedules', () => {
   const list = async (middle: Middle, user: string) => {
     middle.surface.whispered.length = 0;
-    await middle.write('!schedules', { user, ts: `2000.0000${user.slice(1, 3)}`, thread: null });
+    await middle.write('!schedules', { user, ts: `2000.0000${user.slice(1, 3)}`, thread: null, mention: true });
     return whispers(middle);
   };
 
