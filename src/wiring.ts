@@ -32,6 +32,7 @@ import type {
   ThreadMoves,
   Threads,
 } from './bridge/ports.ts';
+import { takeTurns } from './bridge/thread/shared-conversations.ts';
 import { ThreadWorkers } from './bridge/thread/workers.ts';
 import type { Machines } from './bridge/view/home.ts';
 import { createGateway, type LettaTarget } from './letta/gateway.ts';
@@ -208,7 +209,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
   const turnsDieWithLink = target.mode === 'app-server';
   const workers = new ThreadWorkers({
     ...middle,
-    gateway: letta.gateway,
+    gateway: takeTurns(letta.gateway, clock),
     files: parts.files && new FileHandOver({ ...middleFiles(parts.files), clock, random, log }),
     audit,
     random,

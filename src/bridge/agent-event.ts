@@ -172,6 +172,8 @@ export type ConnectionEvent =
     }
   /** The link is gone; the connection dials again by itself. */
   | { type: 'lost'; reason: string }
+  /** Another thread of the conversation has the link now; this one gets it back when it is its turn, unless it closes. */
+  | { type: 'released' }
   /**
    * The link is still down. `notice` is for people; `device` names the one that must come back. The connection dials again
    * after `retryInMs`, or never when that is `null`.

@@ -99,6 +99,10 @@ export interface ConnectOptions {
    * Where a new conversation is held: a stored runtime stays with its agent and device. The directory holds for both.
    */
   binding?: Binding | null;
+  /** Whether other threads belong to the conversation, too. */
+  isShared?: boolean;
+  /** Whether the thread has something under way there: a turn that was sent, or background tasks. */
+  hasWork?: boolean;
   /** The tools that the bridge runs for this runtime; left out: none. */
   tools?: readonly ToolName[];
 }

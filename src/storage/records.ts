@@ -291,6 +291,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     createdAt: time,
     updatedAt: time,
     runtime: z.strictObject({ agentId: text, conversationId: text, deviceId: text.nullable() }).nullable(),
+    isShared: z.literal(true).optional(),
     known: known.optional(),
     participants: z.array(text),
     inbox: z.array(item),

@@ -51,6 +51,7 @@ import { isActive, type ThreadRecord } from '../../src/bridge/record/thread-reco
 import { waitsFor } from '../../src/bridge/record/waiting.ts';
 import type { Schedule } from '../../src/bridge/schedules/schedule.ts';
 import type { PastOptions } from '../../src/bridge/thread/read-past.ts';
+import { takeTurns } from '../../src/bridge/thread/shared-conversations.ts';
 import { ThreadWorkers } from '../../src/bridge/thread/workers.ts';
 import type { ToolResult } from '../../src/bridge/tools/result.ts';
 import { type ImagePart, textOfInput } from '../../src/bridge/turn/input-content.ts';
@@ -480,6 +481,8 @@ export interface MiddleOptions {
   now?: number;
   approvalTimeoutMs?: number;
   turnsDieWithLink?: boolean;
+  /** Whether threads of one conversation take turns; left out: each thread is taken to have its own. */
+  takesTurns?: boolean;
   users?: string[];
   queue?: { perThread: number; total: number };
   silenceMs?: number;
@@ -514,6 +517,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
       return connection;
     },
   };
+  const ways = options.takesTurns ? takeTurns(gateway, clock) : gateway;
   const directory: Middle['people'] = { failing: 0, kinds: {}, gate: null };
   const known = options.people?.(clock) ?? people;
   const person: People['getPerson'] = async (user, team, maxAgeMs) => {
@@ -571,7 +575,14 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
     const turnsDieWithLink = options.turnsDieWithLink ?? true;
     const { queue, silenceMs, approvalTimeoutMs } = options;
     const silence = silenceMs === undefined ? {} : { silenceMs };
-    const workers = new ThreadWorkers({ ...shared, gateway, random, turnsDieWithLink, approvalTimeoutMs, ...silence });
+    const workers = new ThreadWorkers({
+      ...shared,
+      gateway: ways,
+      random,
+      turnsDieWithLink,
+      approvalTimeoutMs,
+      ...silence,
+    });
     const channels = new ChannelMoves({ moves: threads, workers, log });
     const row = { choices, clock, log, name: 'handled', parse: parseMessageKey, limit: 100 };
     const handled = new RecentKeys<MessageKey>(row);

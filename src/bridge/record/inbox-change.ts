@@ -2,12 +2,13 @@ import type { MessageKey, ThreadKey, Token } from '../ids.ts';
 import { addressOf, type InboundMessage, type MessageOutcome } from '../inbound.ts';
 import { ignoresBotsText, tooManyText } from '../words/messages.ts';
 import { acceptMessage, addContext, addContextAgain, hasSeen, newRecord, noteMention, toInboxItem } from './inbox.ts';
+import { type Joining, joinConversation, shareConversation } from './joined.ts';
 import { editMessage, forgetContextOnly, type MessageState, stateOfMessage, withdrawMessage } from './message-state.ts';
 import { ageOf, countHeld, holdLateMessage, markSeen } from './offers.ts';
 import { forgetReaction, hasAsked, noteReaction } from './reacted.ts';
 import type { InboxItem, ReactionMark, ThreadRecord } from './thread-record.ts';
 
-/** What intake wants changed in a thread's record, as plain data. */
+/** What is wanted to change in a thread's record from outside of the thread, as plain data. */
 export type InboxChange =
   /** A message joins the queue, or, as `context`, goes along with the next turn. */
   | { do: 'place'; message: InboundMessage; as: 'speak' | 'context'; rules: PlaceRules }
@@ -16,6 +17,10 @@ export type InboxChange =
   /** The same, also where there is no record yet; its author's plain replies count from now on. */
   | { do: 'join'; message: InboundMessage }
   | { do: 'edit'; message: InboundMessage }
+  /** Other threads belong to its conversation, too. */
+  | { do: 'share' }
+  /** It belongs to the conversation of another thread, unless it has one. */
+  | { do: 'belong'; to: Joining }
   /** A message is taken back, if it was not sent to the agent yet. `mark`: the reaction that it stands for. */
   | { do: 'withdraw'; key: MessageKey; mark?: ReactionMark | undefined };
 
@@ -90,6 +95,10 @@ export function changeInbox(
       const known = record ?? newRecord(key, addressOf(message), message.user, now);
       return { record: noteMention(markSeen(known, message.key, now), message.user) };
     }
+    case 'share':
+      return { record: shareConversation(record) };
+    case 'belong':
+      return { record: joinConversation(record, key, change.to, now) };
     case 'edit':
       return { record: record && editMessage(record, toInboxItem(change.message, now), now) };
     case 'withdraw': {

@@ -161,7 +161,13 @@ function agentKnowsRoot(record: ThreadRecord, first: InboxItem): boolean {
 }
 
 /** The record without its conversation: the next message begins a new one, which knows nothing. */
-export function forgetConversation({ known: _, failure: __, turn, ...record }: ThreadRecord): ThreadRecord {
+export function forgetConversation({
+  known: _,
+  failure: __,
+  isShared: ___,
+  turn,
+  ...record
+}: ThreadRecord): ThreadRecord {
   const { past, ...open } = turn ?? {};
   const next = turn?.state === 'prepared' && past ? (open as OpenTurn) : turn;
   return { ...record, turn: next, runtime: null, background: false };

@@ -376,6 +376,8 @@ export interface ThreadRecord {
   createdAt: number;
   updatedAt: number;
   runtime: StoredRuntime | null;
+  /** Set when other threads belong to the conversation, too. */
+  isShared?: true | undefined;
   /** What the conversation was told of the thread; left out: nothing. */
   known?: KnownThread | undefined;
   /** Who mentioned the bot here: their plain replies are for the agent. */

@@ -1,5 +1,5 @@
-import { type ChannelId, parseThreadKey, type ThreadKey, type UserId } from '../ids.ts';
-import type { Clock } from '../ports.ts';
+import { type ChannelId, makeThreadKey, parseThreadKey, type ThreadKey, type UserId } from '../ids.ts';
+import type { Clock, MessageAddress } from '../ports.ts';
 import type { ChangeContext, InboxChange } from '../record/inbox-change.ts';
 import type { ThreadRecord } from '../record/thread-record.ts';
 import type { Schedule } from '../schedules/schedule.ts';
@@ -179,6 +179,21 @@ export class ThreadWorkers {
   /** Stores a message, or a change of one, and then does what is due. Rejects when the disk fails. */
   store(key: ThreadKey, change: InboxChange, admit?: ChangeContext['admit']): Promise<Stored> {
     return this.get(key).store(change, admit);
+  }
+
+  /**
+   * Lets the thread of a message that the agent posted elsewhere belong to the conversation of `home`, unless it has one.
+   * Resolves when both threads have it on disk; doing it again changes nothing.
+   */
+  async join(home: ThreadKey, { channel, ts, threadTs }: MessageAddress, requester: UserId): Promise<void> {
+    const { team } = parseThreadKey(home);
+    const root = threadTs ?? ts;
+    const { record } = await this.store(home, { do: 'share' });
+    const runtime = record?.runtime;
+    if (!runtime) return;
+    const key = makeThreadKey({ team, channel, root });
+    const address = { team, channel, threadTs: root };
+    await this.store(key, { do: 'belong', to: { address, runtime, requester } });
   }
 
   /**

@@ -58,6 +58,7 @@ export function agentReplacedText(gone: string, agentId: string): string {
 export const WAITS = {
   inDoubt: 'I can’t tell yet whether your message arrived; I’m asking again.',
   reconnects: 'The connection was lost; I’m reconnecting.',
+  elsewhere: 'I’m busy in another thread of this conversation; I’ll begin here when that is done.',
   forSlack: 'Slack can’t tell me right now who wrote this, so it waits.',
 } as const;
 

@@ -22,6 +22,8 @@ interface Target {
   message: ToolMessage;
   /** Whether it is the thread in which the agent answers anyway. */
   isHere: boolean;
+  /** Whether replies to it are for this conversation. */
+  isJoined: boolean;
 }
 
 /** After a lost answer: when it is looked whether the message is there, in ms. */
@@ -43,25 +45,39 @@ export function createPostMessage(parts: ToolParts): ToolHandler<'slack_post_mes
     if (message === null) throw new ToolRefused(TOOL_WORDS.tooLong);
     if (message.blocks.length === 0) throw new ToolRefused(TOOL_WORDS.nothingToPost);
     if (input.channel.trim() === home.channel && threadTs === home.threadTs)
-      return { channel: { id: home.channel, name: 'this thread' }, address: home, message, isHere: true };
+      return {
+        channel: { id: home.channel, name: 'this thread' },
+        address: home,
+        message,
+        isHere: true,
+        isJoined: false,
+      };
     const channel = await channels.findShared(input.channel, requester, signal);
     if (channel.isArchived) throw new ToolRefused(TOOL_WORDS.archived);
     const place = { channel: channel.id, channelKind: channel.kind, external: channel.isExternal };
     if (!rights.at(place).mayWork) throw new ToolRefused(TOOL_WORDS.policyKeepsOut);
     const kind = channel.kind === 'mpim' && { kind: channel.kind };
     const address = { team, channel: channel.id, threadTs, ...kind };
-    return { channel, address, message, isHere: channel.id === home.channel && threadTs === home.threadTs };
+    const isHere = channel.id === home.channel && threadTs === home.threadTs;
+    return { channel, address, message, isHere, isJoined: !isHere && (await mayJoin(call, channel)) };
   }
 
-  function planOf(call: Call, { channel, address, isHere }: Target): ToolPlan {
+  /**
+   * Whoever may reply to a message can ask the agent what its conversation was about. So replies are for this
+   * conversation only where it was held in the same channel, or in one that everybody of the workspace can read.
+   */
+  async function mayJoin({ address, signal }: Call, target: ToolChannel): Promise<boolean> {
+    if (target.kind === 'im' || target.isExternal) return false;
+    if (target.id === address.channel) return true;
+    return !isDirect(address.channel) && (await channels.find(address.channel, signal)).kind === 'channel';
+  }
+
+  function planOf(call: Call, { channel, address, isHere, isJoined }: Target): ToolPlan {
     const seal = `${address.channel}:${address.threadTs ?? ''}`;
     if (isHere || call.rights.postUnasked.includes(channel.id)) return { may: 'run', seal };
     const thread = address.threadTs && permalink({ ...address, ts: address.threadTs }, workspace);
-    return {
-      may: 'ask',
-      facts: [`In ${channel.name} (${channel.id})`, ...(thread ? [`Thread: ${thread}`] : [])],
-      seal,
-    };
+    const where = [`In ${channel.name} (${channel.id})`, ...(thread ? [`Thread: ${thread}`] : [])];
+    return { may: 'ask', facts: [...where, ...(isJoined ? [TOOL_WORDS.repliesJoin] : [])], seal };
   }
 
   async function post(call: Call, target: Target): Promise<ToolResult> {
@@ -122,11 +138,11 @@ export function createPostMessage(parts: ToolParts): ToolHandler<'slack_post_mes
     return null;
   }
 
-  function done({ channel, address, isHere }: Target, ts: SlackTs): ToolResult {
+  function done({ channel, address, isHere, isJoined }: Target, ts: SlackTs): ToolResult {
     const at: MessageAddress = { channel: address.channel, ts, threadTs: address.threadTs };
     const where = isHere ? 'this thread' : `${channel.name} (${channel.id})`;
     const result = says(TOOL_WORDS.posted(where, ts, permalink(at, workspace)));
-    return isHere || isDirect(address.channel) ? result : { ...result, posted: at };
+    return isJoined ? { ...result, posted: at } : result;
   }
 
   return {

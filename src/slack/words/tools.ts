@@ -34,6 +34,7 @@ export const TOOL_WORDS = {
   // Messages
   posted: (where: string, ts: string, link: string | null) =>
     `Posted in ${where} with the time stamp ${ts}${link === null ? '' : `: ${link}`}`,
+  repliesJoin: 'Replies to it go on with this conversation, so people there can ask about it.',
   tooLong: 'The text is too long for one Slack message. Shorten it, or post it in parts.',
   nothingToPost: 'The text would show nothing in Slack.',
   noSuchThread: 'That thread no longer exists in Slack. Post without thread_ts.',

@@ -6,7 +6,10 @@ describe('a message that the agent posts elsewhere', () => {
     const stage = await toolStage();
     const call = stage.callOf('slack_post_message', { channel: '#eng', text: 'hi' });
     const plan = await stage.handlerOf('slack_post_message').prepare(call);
-    expect(plan).toMatchObject({ may: 'ask', facts: ['In #eng (C02ENG)'] });
+    expect(plan).toMatchObject({
+      may: 'ask',
+      facts: ['In #eng (C02ENG)', expect.stringContaining('go on with this conversation')],
+    });
   });
 
   it('in a channel that the policy lists: needs none', async () => {
@@ -17,6 +20,24 @@ describe('a message that the agent posts elsewhere', () => {
     const [message] = stage.slack.control.messages('C02ENG');
     expect(message?.blocks).toMatchObject([{ type: 'markdown', text: '**hi**' }]);
     expect(result?.posted).toEqual({ channel: 'C02ENG', ts: message?.ts, threadTs: null });
+  });
+
+  it.each([
+    ['a direct message', { channel: 'D01ALICE', threadTs: null }],
+    ['a private channel', { channel: 'C02ENG', threadTs: null }],
+  ])('from %s: replies there are not for its conversation', async (_name, home) => {
+    const stage = await toolStage({ slack: { channels: ['C07BIG'] } });
+    const address = { team: stage.team, ...home };
+    const { plan, result } = await stage.use('slack_post_message', { channel: 'C07BIG', text: 'hi' }, { address });
+    expect(plan).toMatchObject({ facts: ['In #c07big (C07BIG)'] });
+    expect([result?.isError, result?.posted]).toEqual([undefined, undefined]);
+  });
+
+  it('in a channel of another organisation: replies there are not for its conversation', async () => {
+    const stage = await toolStage();
+    const address = { team: stage.team, channel: 'C02ENG', threadTs: null };
+    const { result } = await stage.use('slack_post_message', { channel: HOME, text: 'hi' }, { address });
+    expect([result?.isError, result?.posted]).toEqual([undefined, undefined]);
   });
 
   it('as a reply there: is in that thread', async () => {

@@ -1,7 +1,7 @@
 import type { AgentEvent, ConnectionEvent } from '../../agent-event.ts';
 import { beginAgentTurn, changeTurn } from '../../record/inbox.ts';
 import { type Leftover, setRuntime } from '../../record/offers.ts';
-import type { OpenTurn } from '../../record/thread-record.ts';
+import { needsLetta, type OpenTurn } from '../../record/thread-record.ts';
 import type { FoundFiring } from '../../schedules/firing.ts';
 import type { TurnSchedule } from '../../schedules/schedule.ts';
 import { foldTurn, type TurnState } from '../../turn/fold.ts';
@@ -87,6 +87,8 @@ export function onConnection(work: Work, event: AgentEvent | ConnectionEvent) {
       set(work, { held: withoutRequests(work.thread.held) });
       noteLettaLost(work);
       return wait(work, WAITS.reconnects);
+    case 'released':
+      return onReleased(work);
     case 'unavailable':
       return onUnavailable(work, event);
     default:
@@ -121,6 +123,14 @@ function wait(work: Work, notice: string, device?: string): void {
 function sure(work: Work): void {
   const waiting = work.thread.live?.hold;
   if (waiting?.kind === 'waiting_for_letta' && waiting.notice === WAITS.inDoubt) setHold(work, null);
+}
+
+/** Another thread of the conversation has the link: this one asks for it again when it has something to do. */
+function onReleased(work: Work): void {
+  linkLost(work);
+  const { record } = work.thread;
+  if (record && needsLetta(record)) wait(work, WAITS.elsewhere);
+  else disconnect(work);
 }
 
 function onUnavailable(work: Work, event: ConnectionEvent & { type: 'unavailable' }) {

@@ -19,7 +19,10 @@ export function canSubmit(work: Work): boolean {
 /** The connection as the channel's settings want it now. */
 function wantedOptions(work: Work): ConnectOptions {
   const { permissions, binding } = settings(work);
-  return { runtime: work.thread.record?.runtime ?? null, mode: lettaMode(permissions), binding };
+  const { record } = work.thread;
+  const hasWork = record?.turn?.state === 'submitted' || record?.background === true;
+  const shared = record?.isShared === true && { isShared: true, hasWork };
+  return { runtime: record?.runtime ?? null, mode: lettaMode(permissions), binding, ...shared };
 }
 
 /** Connects as the settings want it, if that is not so already. */

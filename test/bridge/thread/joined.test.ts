@@ -1,0 +1,101 @@
+import { describe, expect, it } from 'vitest';
+import { makeThreadKey } from '../../../src/bridge/ids.ts';
+import { createMiddle, type Middle, TEAM, THREAD } from '../../support/middle.ts';
+
+const POSTED = { channel: 'C02ENG', ts: '2000.000001', threadTs: null };
+const THERE = makeThreadKey({ team: TEAM, channel: POSTED.channel, root: POSTED.ts });
+const runtime = { agentId: 'agent-1', conversationId: 'conv-1', deviceId: null };
+
+/** A thread that has had a turn, and from which the agent posted a message elsewhere. */
+async function posted(): Promise<Middle> {
+  const middle = createMiddle({ takesTurns: true });
+  await middle.write('ask the others');
+  middle.connection.ready();
+  await middle.clock.settle();
+  await answer(middle, 'asked');
+  await middle.workers.join(THREAD, POSTED, 'U01ALICE');
+  return middle;
+}
+
+async function answer(middle: Middle, text: string): Promise<void> {
+  middle.connection.begin();
+  middle.connection.say(text);
+  middle.connection.end();
+  await middle.clock.settle();
+}
+
+const reply = (middle: Middle, text: string, ts: string) =>
+  middle.write(text, { channel: POSTED.channel, thread: POSTED.ts, ts, mention: false });
+
+/** Where which words were shown, in the order of the turns. */
+function shown({ surface }: Middle): [channel: string, items: string][] {
+  const turns = new Map(surface.views.map((view) => [view.turn, view]));
+  return [...turns.values()].map(({ address, items }) => [address.channel, JSON.stringify(items)]);
+}
+
+describe('a thread below a message that the agent posted elsewhere', () => {
+  it('belongs to the conversation that it was posted from', async () => {
+    const middle = await posted();
+    expect(middle.record(THERE)).toMatchObject({ runtime, isShared: true, participants: ['U01ALICE'] });
+    expect(middle.record().isShared).toBe(true);
+  });
+
+  it('joined twice, or after it has a conversation: is left as it is', async () => {
+    const middle = await posted();
+    const before = middle.record(THERE);
+    await middle.workers.join(THREAD, POSTED, 'U02BOB');
+    expect(middle.record(THERE)).toEqual(before);
+  });
+
+  it('a reply there: runs in that conversation, and is answered there alone', async () => {
+    const middle = await posted();
+    await middle.clock.advance(5_000);
+    await reply(middle, 'yes, go', '2000.000002');
+    await middle.clock.advance(5_000);
+    expect(middle.connections.map(({ options, isClosed }) => [options.runtime?.conversationId, isClosed])).toEqual([
+      [undefined, true],
+      ['conv-1', false],
+    ]);
+    middle.connection.ready();
+    await middle.clock.settle();
+    await answer(middle, 'going');
+    const turns = shown(middle);
+    expect(turns.map(([channel]) => channel)).toEqual(['C01GEN', 'C02ENG']);
+    expect(turns[1]?.[1]).toContain('going');
+    expect(turns[0]?.[1]).not.toContain('going');
+  });
+
+  it('afterwards a message in the first thread: goes on there', async () => {
+    const middle = await posted();
+    await middle.clock.advance(5_000);
+    await reply(middle, 'yes, go', '2000.000002');
+    await middle.clock.advance(5_000);
+    middle.connection.ready();
+    await middle.clock.settle();
+    await answer(middle, 'going');
+    await middle.clock.advance(5_000);
+    await middle.write('and now?', { mention: true });
+    await middle.clock.advance(5_000);
+    middle.connection.ready();
+    await middle.clock.settle();
+    await answer(middle, 'done');
+    expect(shown(middle).map(([channel]) => channel)).toEqual(['C01GEN', 'C02ENG', 'C01GEN']);
+    expect(middle.connections.filter(({ isClosed }) => !isClosed)).toHaveLength(1);
+  });
+
+  it('a reply while the first thread works: waits until that is done', async () => {
+    const middle = await posted();
+    await middle.write('one more thing', { mention: true });
+    await middle.clock.settle();
+    middle.connection.begin('run-2');
+    await reply(middle, 'yes, go', '2000.000002');
+    await middle.clock.advance(60_000);
+    expect(middle.connections).toHaveLength(1);
+    middle.connection.end('end_turn', 'run-2');
+    await middle.clock.advance(10_000);
+    middle.connection.ready();
+    await middle.clock.settle();
+    expect(middle.connection.submitted).toHaveLength(1);
+    expect(middle.connection.submitted[0]?.content).toContain('yes, go');
+  });
+});
