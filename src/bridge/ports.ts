@@ -101,7 +101,7 @@ export interface ConnectOptions {
   binding?: Binding | null;
   /** Whether other threads belong to the conversation, too. */
   isShared?: boolean;
-  /** Whether the thread has something under way there: a turn that was sent, or background tasks. */
+  /** Whether the thread has something under way there: a turn that was sent, background tasks, schedules. */
   hasWork?: boolean;
   /** The tools that the bridge runs for this runtime; left out: none. */
   tools?: readonly ToolName[];

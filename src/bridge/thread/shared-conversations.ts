@@ -24,6 +24,8 @@ interface Member {
   hadTurn: boolean;
   /** Something runs in the background, which reports here. */
   hasTasks: boolean;
+  /** Letta runs schedules for it, so it must hear whatever begins there. */
+  keepsLink: boolean;
   /** When it last did or heard anything, by the monotonic clock. */
   activeAt: number;
 }
@@ -119,6 +121,10 @@ export function takeTurns(gateway: AgentGateway, clock: Clock): AgentGateway {
   /** Passes the link on when it may be, and looks again later while somebody waits. */
   function pass(conversation: Conversation): void {
     conversation.timer = null;
+    if (conversation.holder?.keepsLink) {
+      refuse(conversation);
+      return;
+    }
     // Whoever has work under way there comes first.
     const next = conversation.waiting.find(({ options }) => options.hasWork) ?? conversation.waiting[0];
     if (!next) return;
@@ -134,6 +140,14 @@ export function takeTurns(gateway: AgentGateway, clock: Clock): AgentGateway {
       open(next);
     }
     look(conversation);
+  }
+
+  /** The conversation belongs to the thread that has schedules there; only a new one helps. */
+  function refuse(conversation: Conversation): void {
+    for (const { onEvent } of conversation.waiting.splice(0)) {
+      const notice = WAITS.kept;
+      queueMicrotask(() => onEvent({ type: 'unavailable', code: 'conversation_kept', notice, retryInMs: null }));
+    }
   }
 
   function look(conversation: Conversation): void {
@@ -160,11 +174,12 @@ export function takeTurns(gateway: AgentGateway, clock: Clock): AgentGateway {
 
   return {
     connect(options, onEvent) {
-      const member: Member = { options, onEvent, inner: null, ...IDLE, activeAt: 0 };
+      const member: Member = { options, onEvent, inner: null, ...IDLE, keepsLink: false, activeAt: 0 };
       const conversation = options.runtime === null ? null : conversationOf(options.runtime);
       if (conversation?.holder) {
         conversation.waiting.push(member);
-        if (mayPass(conversation.holder)) {
+        if (conversation.holder.keepsLink) refuse(conversation);
+        else if (mayPass(conversation.holder)) {
           conversation.timer?.cancel();
           pass(conversation);
         } else {
@@ -193,6 +208,7 @@ function connectionOf(member: Member, leave: () => void, clock: Clock): AgentCon
       return (...given: unknown[]) => {
         member.activeAt = clock.monotonic();
         const done: unknown = method.apply(inner, given);
+        if (name === 'alignSchedules') member.keepsLink = (given[0] as readonly unknown[]).length > 0;
         if (name === 'submit') noteSubmitted(member, done as Promise<void>);
         return done;
       };

@@ -1,7 +1,7 @@
 import { type ChannelId, makeThreadKey, parseThreadKey, type ThreadKey, type UserId } from '../ids.ts';
 import type { Clock, MessageAddress } from '../ports.ts';
 import type { ChangeContext, InboxChange } from '../record/inbox-change.ts';
-import type { ThreadRecord } from '../record/thread-record.ts';
+import { hasSchedules, type ThreadRecord } from '../record/thread-record.ts';
 import type { Schedule } from '../schedules/schedule.ts';
 import type { Stored } from './core/inbox.ts';
 import type { ThreadOverview } from './core/view.ts';
@@ -190,7 +190,8 @@ export class ThreadWorkers {
     const root = threadTs ?? ts;
     const { record } = await this.store(home, { do: 'share' });
     const runtime = record?.runtime;
-    if (!runtime) return;
+    // A thread with schedules keeps its link, so no other one could use it.
+    if (!runtime || hasSchedules(record)) return;
     const key = makeThreadKey({ team, channel, root });
     const address = { team, channel, threadTs: root };
     await this.store(key, { do: 'belong', to: { address, runtime, requester } });

@@ -59,6 +59,7 @@ export const WAITS = {
   inDoubt: 'I can’t tell yet whether your message arrived; I’m asking again.',
   reconnects: 'The connection was lost; I’m reconnecting.',
   elsewhere: 'I’m busy in another thread of this conversation; I’ll begin here when that is done.',
+  kept: 'The conversation that this belongs to runs on a schedule in its own thread, so it can’t go on here.',
   forSlack: 'Slack can’t tell me right now who wrote this, so it waits.',
 } as const;
 

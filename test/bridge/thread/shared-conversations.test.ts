@@ -123,6 +123,24 @@ describe('threads of one conversation', () => {
     expect(open()).toEqual([links[2]]);
   });
 
+  it('with schedules: keeps the link, and others are told so', async () => {
+    const { clock, join, links, open } = setUp();
+    const home = join();
+    links[0]?.ready();
+    const early = join();
+    await home.connection.alignSchedules([{ id: 's1' } as never]);
+    await clock.advance(5_000);
+    const late = join();
+    await clock.settle();
+    expect(open()).toEqual([links[0]]);
+    expect([early.types().at(-1), late.types()]).toEqual(['unavailable', ['unavailable']]);
+    await home.connection.alignSchedules([]);
+    links[0]?.end();
+    await clock.advance(5_000);
+    join();
+    expect(open()).toEqual([links[1]]);
+  });
+
   it('while one prepares its input: keeps the link', async () => {
     const { clock, join, links, open } = setUp();
     join();

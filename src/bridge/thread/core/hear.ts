@@ -73,7 +73,12 @@ import {
 /** Letta names running background tasks soon after a link is ready; after this long without a word there are none. */
 const BACKGROUND_TOLD_MS = 5_000;
 /** Errors that no retry fixes, but a new conversation does. */
-const GONE: ReadonlySet<string> = new Set(['agent_not_found', 'conversation_not_found', 'no_environment']);
+const GONE: ReadonlySet<string> = new Set([
+  'agent_not_found',
+  'conversation_not_found',
+  'conversation_kept',
+  'no_environment',
+]);
 
 /** What the link says, and what the agent says through it. */
 export function onConnection(work: Work, event: AgentEvent | ConnectionEvent) {
@@ -129,7 +134,7 @@ function sure(work: Work): void {
 function onReleased(work: Work): void {
   linkLost(work);
   const { record } = work.thread;
-  if (record && needsLetta(record)) wait(work, WAITS.elsewhere);
+  if (record && (needsLetta(record) || hasSchedules(work))) wait(work, WAITS.elsewhere);
   else disconnect(work);
 }
 

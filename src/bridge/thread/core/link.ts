@@ -20,7 +20,8 @@ export function canSubmit(work: Work): boolean {
 function wantedOptions(work: Work): ConnectOptions {
   const { permissions, binding } = settings(work);
   const { record } = work.thread;
-  const hasWork = record?.turn?.state === 'submitted' || record?.background === true;
+  const isAtWork = record?.turn?.state === 'submitted' || record?.background === true;
+  const hasWork = isAtWork || (record?.schedules?.length ?? 0) > 0;
   const shared = record?.isShared === true && { isShared: true, hasWork };
   return { runtime: record?.runtime ?? null, mode: lettaMode(permissions), binding, ...shared };
 }
