@@ -40,14 +40,14 @@ describe('a thread below a message that the agent posted elsewhere', () => {
     expect(middle.record().isShared).toBe(true);
   });
 
-  it('joined twice, or after it has a conversation: is left as it is', async () => {
+  it('joined twice: is left as it is', async () => {
     const middle = await posted();
     const before = middle.record(THERE);
     await middle.workers.join(THREAD, POSTED, 'U02BOB');
     expect(middle.record(THERE)).toEqual(before);
   });
 
-  it('a reply there: runs in that conversation, and is answered there alone', async () => {
+  it('a reply there: runs in that conversation, answered there alone', async () => {
     const middle = await posted();
     await middle.clock.advance(5_000);
     await reply(middle, 'yes, go', '2000.000002');

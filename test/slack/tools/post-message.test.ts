@@ -25,7 +25,7 @@ describe('a message that the agent posts elsewhere', () => {
   it.each([
     ['a direct message', { channel: 'D01ALICE', threadTs: null }],
     ['a private channel', { channel: 'C02ENG', threadTs: null }],
-  ])('from %s: replies there are not for its conversation', async (_name, home) => {
+  ])('from %s: replies are not for its conversation', async (_name, home) => {
     const stage = await toolStage({ slack: { channels: ['C07BIG'] } });
     const address = { team: stage.team, ...home };
     const { plan, result } = await stage.use('slack_post_message', { channel: 'C07BIG', text: 'hi' }, { address });
@@ -33,7 +33,7 @@ describe('a message that the agent posts elsewhere', () => {
     expect([result?.isError, result?.posted]).toEqual([undefined, undefined]);
   });
 
-  it('in a channel of another organisation: replies there are not for its conversation', async () => {
+  it('to a shared channel: replies are not for its conversation', async () => {
     const stage = await toolStage();
     const address = { team: stage.team, channel: 'C02ENG', threadTs: null };
     const { result } = await stage.use('slack_post_message', { channel: HOME, text: 'hi' }, { address });
