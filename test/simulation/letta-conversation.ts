@@ -190,6 +190,11 @@ export class SimConversation implements TurnHost {
     this.emitEvent('update_loop_status', this.#loopBody());
   }
 
+  /** Unasked, as a device does that has dialled in (docs/letta-protocol.md, A device that dials us). */
+  showOpenRequest(): void {
+    if (this.#pending) this.emitEvent('control_request', this.#requestBody(this.#pending));
+  }
+
   // ---- history ---------------------------------------------------------------------------------
 
   addToHistory(item: Json): void {

@@ -1,3 +1,5 @@
+import { deviceLane } from '../../src/letta/devices/device.ts';
+import type { AcceptedSocket, DeviceDoor } from '../../src/letta/devices/devices.ts';
 import type { FetchLike } from '../../src/letta/hosted-api.ts';
 import type { LaneDialer } from '../../src/letta/link/lane.ts';
 import type { VirtualClock } from './clock.ts';
@@ -10,7 +12,8 @@ import type { Story } from './story.ts';
 
 type Json = Record<string, unknown>;
 
-export type LettaKind = 'app-server' | 'hosted';
+/** `device`: it dials the bridge, and all its conversations share its one socket. */
+export type LettaKind = 'app-server' | 'hosted' | 'device';
 
 const AGENT = 'agent-1';
 const DEVICE = 'device-1';
@@ -39,7 +42,7 @@ export interface LettaFaults {
 
 export const noFaults: LettaFaults = { deaf: 0, skew: 0, twice: 0, rest: 0, held: 0, torn: 0 };
 
-/** Letta at the level of lanes and frames: an App Server, or a device behind the hosted relay. */
+/** Letta at the level of lanes and frames: an App Server, a device behind the hosted relay, or one that dials. */
 export class SimLetta implements Host {
   readonly kind: LettaKind;
   readonly clock: VirtualClock;
@@ -49,8 +52,12 @@ export class SimLetta implements Host {
   readonly decisions: Host['decisions'] = [];
   readonly conversations = new Map<string, SimConversation>();
   readonly lanes = new Set<SimLane>();
-  /** Every lane that was dialled and whose client end is still held. */
-  readonly dialled = new Set<SimLane>();
+  /** Every lane that the bridge has opened, whether its end is still held. */
+  readonly dialled = new Set<{ readonly isHeld: boolean }>();
+  /** Conversations of the lanes that the bridge holds over the device's socket. */
+  readonly #shared = new Set<{ heard: Set<string> }>();
+  /** Where the device dials; `null`: no bridge runs. */
+  #door: { life: Life; devices: DeviceDoor } | null = null;
   faults: LettaFaults = { ...noFaults };
   mayRunAgain: Host['mayRunAgain'] = () => false;
   onTaken: Host['onTaken'] = () => undefined;
@@ -124,6 +131,92 @@ export class SimLetta implements Host {
     };
   }
 
+  /** A bridge runs that devices can dial. */
+  openDoor(life: Life, devices: DeviceDoor) {
+    this.#door = { life, devices };
+    // While nobody answered, the device has waited longer each time.
+    this.#dialBridge(this.chance.between(20, 3_000));
+  }
+
+  /** The same dialler, which also notes which conversations the bridge listens to. */
+  noteShared(life: Life, dial: LaneDialer): LaneDialer {
+    return (endpoint, handlers) => {
+      const { runtime } = endpoint;
+      const heard = new Set<string>(runtime ? [runtime.conversationId] : []);
+      const entry = { heard };
+      const held = { isHeld: true };
+      this.#shared.add(entry);
+      this.dialled.add(held);
+      const end = () => {
+        held.isHeld = false;
+        this.#shared.delete(entry);
+        life.offCut(end);
+      };
+      life.onCut(end);
+      const lane = dial(endpoint, {
+        ...handlers,
+        onClose(loss) {
+          end();
+          handlers.onClose(loss);
+        },
+      });
+      return {
+        send(text, requestId) {
+          const { runtime: named } = JSON.parse(text) as { runtime?: { conversation_id: string } };
+          if (named) heard.add(named.conversation_id);
+          lane.send(text, requestId);
+        },
+        close() {
+          end();
+          lane.close();
+        },
+      };
+    };
+  }
+
+  #dialBridge(ms: number) {
+    const door = this.#door;
+    if (door === null) return;
+    this.clock.after(ms, () => {
+      // Another try was faster, or the process is away, or the bridge.
+      if (this.#isUp && this.lanes.size === 0 && !door.life.isOver) this.#joinBridge(door.life, door.devices);
+    });
+  }
+
+  #joinBridge(life: Life, devices: DeviceDoor) {
+    const { clock, chance } = this;
+    let accepted: AcceptedSocket | null = null;
+    const lane: SimLane = new SimLane({
+      life,
+      clock,
+      chance,
+      endpoint: deviceLane(DEVICE, null),
+      handlers: {
+        onOpen() {
+          const socket = { send: (text: string) => lane.send(text), close: () => lane.loseLane() };
+          accepted = devices.accept({ id: DEVICE, name: 'studio' }, socket);
+        },
+        onMessage: (text) => accepted?.onMessage(text),
+        onClose: (loss) => accepted?.onClose(loss),
+      },
+      onReceive: (from, frame) => this.#receiveFrame(from, frame),
+      onHeard: (frame) => this.#noteHeard(frame),
+      onGone: (from) => {
+        this.lanes.delete(from);
+        // It dials again at once.
+        this.#dialBridge(chance.between(1, 60));
+      },
+    });
+    this.lanes.add(lane);
+    lane.openLane();
+    this.routedAt = clock.now();
+    for (const conversation of this.conversations.values()) {
+      conversation.showIfBusy();
+      conversation.showOpenRequest();
+      conversation.runQueue();
+    }
+  }
+
   #noteHeard(frame: Json) {
     if (frame.type === 'stream_delta') this.#heardRetry(frame);
     if (frame.type === 'turn_finished') this.#heardEnd(frame);
@@ -173,7 +266,7 @@ export class SimLetta implements Host {
   }
 
   countListeners(conversation: SimConversation): number {
-    if (this.kind === 'hosted') return this.#isUp ? 1 : 0;
+    if (this.kind !== 'app-server') return this.#isUp ? 1 : 0;
     return [...this.lanes].filter((lane) => lane.subscribed.has(conversation.id)).length;
   }
 
@@ -184,6 +277,12 @@ export class SimLetta implements Host {
         if (lane.subscribed.has(conversation.id)) this.#emitToLane(lane, runtime, type, body);
       }
       return;
+    }
+    if (this.kind === 'device') {
+      const [lane] = this.lanes;
+      if (!this.#isUp || !lane) return;
+      this.#eventSeq += 1;
+      return lane.deliverFrame(this.#envelope(type, body, runtime, this.#eventSeq));
     }
     // What the device says while its own socket is away is dropped without a trace (docs/letta-protocol.md, Envelope,
     // order, duplicates).
@@ -231,7 +330,7 @@ export class SimLetta implements Host {
   }
 
   #sendReply(lane: SimLane, conversationId: string | null, frame: Json) {
-    if (this.kind === 'app-server') return lane.deliverFrame(frame);
+    if (this.kind !== 'hosted') return lane.deliverFrame(frame);
     if (this.#isRouted && this.#isUp)
       this.#routeFrame(conversationId ?? String(lane.url.searchParams.get('conversationId')), frame);
   }
@@ -471,6 +570,7 @@ export class SimLetta implements Host {
       this.away = { from, to: this.clock.now() };
       this.story.addLine('letta', 'its process is back');
       for (const conversation of this.conversations.values()) conversation.runQueue();
+      if (this.kind === 'device') this.#dialBridge(this.chance.between(5, 500));
     });
   }
 
@@ -526,6 +626,7 @@ export class SimLetta implements Host {
   }
 
   #isHeard({ id }: SimConversation): boolean {
+    if (this.kind === 'device') return [...this.#shared].some(({ heard }) => heard.has(id));
     return [...this.lanes].some(
       (lane) => lane.subscribed.has(id) || lane.url.searchParams.get('conversationId') === id,
     );

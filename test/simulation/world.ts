@@ -1,5 +1,8 @@
 import { closedPolicy, type Policy } from '../../src/bridge/access/policy.ts';
 import type { InboundClick, SubmissionName } from '../../src/bridge/inbound.ts';
+import type { Log } from '../../src/bridge/ports.ts';
+import { createDevices } from '../../src/letta/devices/devices.ts';
+import type { LettaTarget } from '../../src/letta/gateway.ts';
 import { assembleStore } from '../../src/storage/open.ts';
 import { type Bridge, wireBridge } from '../../src/wiring.ts';
 import { VirtualClock } from './clock.ts';
@@ -14,6 +17,13 @@ import { IDENTITY, SimSlack } from './slack.ts';
 import { isActive, readRecord } from './stored-row.ts';
 import { Story } from './story.ts';
 
+interface Assembly {
+  log: Log;
+  random: Chance;
+  store: ReturnType<typeof assembleStore>;
+  cloud: LettaTarget;
+}
+
 export interface Result {
   seed: number;
   violations: string[];
@@ -26,7 +36,7 @@ export interface Result {
   messages: number;
 }
 
-export type Mode = 'app-server' | 'single' | 'pair';
+export type Mode = 'app-server' | 'single' | 'pair' | 'listen';
 
 interface Weather {
   /** Mean ms between two deeds of people. */
@@ -134,11 +144,13 @@ class World implements Judged {
     const chance = new Chance(seed);
     this.#chance = chance.forkStream('world');
     this.story = new Story(() => this.clock.now(), tell);
-    this.mode = this.#chance.pickOne(['app-server', 'single', 'pair'] as const);
+    const dialled = this.#chance.pickOne(['app-server', 'single', 'pair'] as const);
+    // Of a stream of its own: worlds without it are what they were.
+    this.mode = chance.forkStream('listen').happens(0.25) ? 'listen' : dialled;
     this.slack = new SimSlack(this.clock, chance.forkStream('slack'), this.story);
     this.disk = new SimDisk(this.clock, chance.forkStream('disk'), this.story);
-    const kind = this.mode === 'app-server' ? 'app-server' : 'hosted';
-    const knowsStart = kind === 'app-server' || this.#chance.happens(0.85);
+    const kind = this.mode === 'app-server' ? 'app-server' : this.mode === 'listen' ? 'device' : 'hosted';
+    const knowsStart = kind !== 'hosted' || this.#chance.happens(0.85);
     this.letta = new SimLetta(kind, knowsStart, this.clock, chance.forkStream('letta'), this.story);
     this.#agentId = this.#chance.happens(0.5) ? 'agent-1' : null;
     this.#environment = this.#chance.happens(0.5) ? 'device-1' : null;
@@ -220,6 +232,13 @@ class World implements Judged {
       environment: this.#environment,
       relay: this.mode === 'pair' ? 'pair' : 'single',
     } as const;
+    void this.#assemble(life, { log, random, store, cloud });
+  }
+
+  async #assemble(life: Life, { log, random, store, cloud }: Assembly): Promise<void> {
+    const { clock } = life;
+    const devices = this.mode === 'listen' ? await createDevices({ choices: store.choices, clock, log }) : null;
+    if (this.currentLife !== life) return;
     const bridge = wireBridge({
       clock,
       random,
@@ -229,7 +248,15 @@ class World implements Judged {
       store,
       dial: this.letta.dialFor(life),
       fetch: this.letta.fetchFor(life),
-      target: this.mode === 'app-server' ? { mode: 'app-server', url: 'ws://127.0.0.1:1', token: null } : cloud,
+      target: devices
+        ? {
+            mode: 'listen',
+            environment: this.#environment,
+            devices: { ...devices, dial: this.letta.noteShared(life, devices.dial) },
+          }
+        : this.mode === 'app-server'
+          ? { mode: 'app-server', url: 'ws://127.0.0.1:1', token: null }
+          : cloud,
       agentId: this.#agentId,
       policies: { current: () => POLICY },
       staleAfterMs: this.staleAfterMs,
@@ -240,6 +267,7 @@ class World implements Judged {
       files: { slack: simulateFiles(clock, random.forkStream('files')), folder: null, keptMs: 3_600_000 },
     });
     this.#bridge = bridge;
+    if (devices) this.letta.openDoor(life, devices);
     this.#startedAt = this.clock.now();
     this.#failedBefore = this.disk.failedCount;
     this.story.addLine('world', `the bridge starts (${life.number})`);

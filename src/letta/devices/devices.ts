@@ -56,11 +56,15 @@ export const KNOWN_DEVICES = 'listen-devices';
 
 const storedSchema = z.array(z.looseObject({ id: z.string(), name: z.string(), version: z.string().nullish() }));
 
-/** @throws nothing: what was stored and cannot be read is forgotten */
+/** Never rejects: names that cannot be read are forgotten. */
 export async function createDevices(options: DevicesOptions): Promise<Devices & DeviceDoor> {
   const { choices, clock, log, onChanged = () => {} } = options;
   const known = new Map<string, Omit<KnownDevice, 'isOnline'>>();
-  for (const { isOnline: _, ...each } of readKnownDevices(await choices.get(KNOWN_DEVICES))) known.set(each.id, each);
+  const stored = await choices.get(KNOWN_DEVICES).catch((err: unknown) => {
+    log.warn({ err }, 'could not read the names of the devices');
+    return null;
+  });
+  for (const { isOnline: _, ...each } of readKnownDevices(stored)) known.set(each.id, each);
   /** Only those with a socket. */
   const online = new Map<string, Device>();
   const watchers = new Set<(deviceId: string) => void>();
