@@ -6,6 +6,7 @@ import { ackTimes } from './ack.ts';
 import { contextTimes } from './context.ts';
 import { filesRows } from './files.ts';
 import { frameRows, memoryRows } from './frames/rows.ts';
+import { herdRows } from './herd.ts';
 import { hostileRows } from './hostile.ts';
 import { paceRows } from './pace/rows.ts';
 import { recoveryTimes } from './recovery.ts';
@@ -25,6 +26,7 @@ const GROUPS: Readonly<Record<string, (folder: string) => Row[] | Promise<Row[]>
   memory: memoryRows,
   files: filesRows,
   pace: paceRows,
+  herd: herdRows,
   single: () => singleRows(),
   workspace: () => workspaceRows(),
 };

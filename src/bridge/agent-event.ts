@@ -170,6 +170,8 @@ export type ConnectionEvent =
       /** The agent that is gone and that the agent of `runtime` replaces. */
       replacedAgent?: string;
     }
+  /** Too many runtimes start there at once, so it waits: its place, from 1 on; `null`: it is its turn now. */
+  | { type: 'in-line'; place: number | null }
   /** The link is gone; the connection dials again by itself. */
   | { type: 'lost'; reason: string }
   /** Another thread of the conversation has the link now; this one gets it back when it is its turn, unless it closes. */

@@ -1,9 +1,9 @@
 import { type Backoff, backoffMs } from '../backoff.ts';
 import type { AgentEvent, ConnectionEvent, Decision, HistoryItem, StoredRuntime } from '../bridge/agent-event.ts';
-import type { AgentConnection, Clock, ConnectOptions, Log, Random } from '../bridge/ports.ts';
+import type { AgentConnection, Clock, ConnectOptions, Log, Random, Timer } from '../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../errors.ts';
 import { askForFile, type FileLink, whyNotAsked } from './device-file.ts';
-import { confirmState, registerTools, startRuntime } from './handshake.ts';
+import { confirmState, type NewConversation, registerTools, startRuntime } from './handshake.ts';
 import { createPageReader } from './history-pages.ts';
 import { type LaneDialer, lossReason } from './link/lane.ts';
 import {
@@ -26,20 +26,23 @@ import { initialRuntime } from './runtime/runtime.ts';
 import { alignSchedules, runSchedule } from './schedules.ts';
 import { openSession, type RuntimeMachine, type Session } from './session.ts';
 import { type SilenceWatch, watchSilence } from './silence-watch.ts';
+import type { Place, StartLine } from './start-line.ts';
 import { visit } from './visit.ts';
 import { agentGoneText, NOTICES } from './words/notices.ts';
 
 export interface ConnectionParts {
   route: Route;
   dial: LaneDialer;
+  /** Shared by all connections: how many start at a time. */
+  line: StartLine;
   clock: Clock;
   random: Random;
   log: Log;
 }
 
 type Stage =
-  /** Making the plan, dialling or shaking hands; `session` is set once we dial. */
-  | { name: 'connecting'; session: Session | null }
+  /** Making the plan, waiting in line, dialling or shaking hands; `session` is set once we dial. */
+  | { name: 'connecting'; session: Session | null; place: Place | null }
   | { name: 'ready'; session: Session; since: number; watch: SilenceWatch | null }
   | { name: 'waiting'; stop(): void }
   /** The last error will not go away by retrying. */
@@ -47,6 +50,8 @@ type Stage =
   | { name: 'closed' };
 
 const ANSWERS_WITHIN_MS = 10_000;
+/** How long others wait for the first words of a new conversation. A model may take longer, without costing the server. */
+const FIRST_TURN_MS = 500;
 /** Full jitter: when Letta comes back, not all threads dial at once. */
 const RECONNECT: Backoff = { firstMs: 500, longestMs: 30_000, spread: [0, 1] };
 /** A link that lasted this long resets the backoff, so that the next loss is dialled again at once. */
@@ -78,10 +83,10 @@ export function createConnection(
   options: ConnectOptions,
   onEvent: (event: AgentEvent | ConnectionEvent) => void,
 ): AgentConnection {
-  const { route, dial, clock, random, log } = parts;
+  const { route, dial, line, clock, random, log } = parts;
   const { mode, binding = null } = options;
   const wanted = { mode, workingDirectory: binding?.workingDirectory ?? null, tools: options.tools ?? [] };
-  let stage: Stage = { name: 'connecting', session: null };
+  let stage: Stage = { name: 'connecting', session: null, place: null };
   let runtime: StoredRuntime | null = options.runtime;
   let machine: RuntimeMachine | null = null;
   /** Events from before the handshake was done, also of failed attempts: emitted after the next `ready`. */
@@ -93,10 +98,14 @@ export function createConnection(
   let hasUnfinishedInput = false;
   /** The agent that Letta no longer has, after another one was chosen in its place. */
   let replacedAgent: string | null = null;
+  let newConversation: NewConversation | null = null;
+  /** The place in line that is kept until the first turn begins. */
+  let kept: { place: Place; timer: Timer } | null = null;
 
   const emitEvent = (event: AgentEvent | ConnectionEvent) => {
     if (stage.name === 'closed') return;
     if (event.type === 'turn-ended' || event.type === 'lost') hasUnfinishedInput = false;
+    if (event.type === 'text' || event.type === 'turn-ended' || event.type === 'lost') leavePlace();
     try {
       onEvent(event);
     } catch (err) {
@@ -104,14 +113,37 @@ export function createConnection(
     }
   };
 
+  /** The first turn costs the server as much as the start, so it begins before the next runtime is started. */
+  const keepPlace = (place: Place | null) => {
+    if (place) kept = { place, timer: clock.after(FIRST_TURN_MS, leavePlace) };
+  };
+
+  const leavePlace = () => {
+    kept?.timer.cancel();
+    kept?.place.leave();
+    kept = null;
+  };
+
   const connect = async () => {
-    const attempt: Stage = { name: 'connecting', session: null };
+    const isNew = runtime === null;
+    const attempt: Stage = { name: 'connecting', session: null, place: null };
     stage = attempt;
     let isLinkGone = false;
     try {
-      const plan = await route.makePlan(runtime, binding);
+      let plan = await route.makePlan(runtime, binding);
       if (stage !== attempt) return;
       const machine = rememberPlan(plan);
+      attempt.place = line.enter(plan.deviceId, (place) => emitEvent({ type: 'in-line', place }));
+      await attempt.place.isNext;
+      if (stage !== attempt) return;
+      if (attempt.place.hadToWait) {
+        emitEvent({ type: 'in-line', place: null });
+        // What it is to dial may have changed meanwhile.
+        plan = await route.makePlan(runtime, binding);
+        if (stage !== attempt) return;
+      }
+      const requestPrefix = random.id();
+      newConversation ??= { name: `Slack thread ${requestPrefix.slice(0, 12)}`, mayExist: false };
       const opened = Promise.withResolvers<void>();
       const session = openSession(
         {
@@ -120,7 +152,7 @@ export function createConnection(
           dial,
           clock,
           log,
-          requestPrefix: random.id(),
+          requestPrefix,
           machine,
           fetchHistory: (ask) => fetchHistory(ask, HISTORY_TO_REPAIR),
         },
@@ -140,7 +172,7 @@ export function createConnection(
       );
       attempt.session = session;
       await opened.promise;
-      const started = await startRuntime(session, route, plan, wanted);
+      const started = await startRuntime(session, route, plan, wanted, newConversation);
       runtime = { ...started.runtime, deviceId: plan.deviceId };
       agentName = started.agentName ?? agentName;
       await confirmState(session, runtime, wanted);
@@ -156,6 +188,9 @@ export function createConnection(
       if (stage !== attempt) return;
       if (failure === null) return void connect();
       handleFailure(failure);
+    } finally {
+      if (isNew && stage.name === 'ready') keepPlace(attempt.place);
+      else attempt.place?.leave();
     }
   };
 
@@ -178,6 +213,7 @@ export function createConnection(
     replacedAgent = agent;
     runtime = null;
     machine = null;
+    newConversation = null;
     return null;
   };
 
@@ -263,7 +299,7 @@ export function createConnection(
   };
 
   /**
-   * Asks over the live link. If no answer comes, the link is closed: a caller that gets `link_lost` may rely on `lost`
+   * Asks over the live link. If no answer comes, nor anything else for so long, the link is closed: a caller that gets `link_lost` may rely on `lost`
    * and a later `ready`, which tells what really happened.
    */
   const request = async <Answer>(ask: (session: Session, ref: StoredRuntime) => Promise<Answer | null>) => {
@@ -290,7 +326,7 @@ export function createConnection(
 
   const syncRuntime = async () => {
     await request((session, ref) =>
-      session.ask('sync_response', (requestId) => sync(requestId, ref), ANSWERS_WITHIN_MS),
+      session.askPatiently('sync_response', (requestId) => sync(requestId, ref), ANSWERS_WITHIN_MS),
     );
     keepTools();
   };
@@ -346,7 +382,7 @@ export function createConnection(
       const answer = await request((session, ref) => {
         keepTools();
         session.noteSubmission();
-        return session.ask(
+        return session.askPatiently(
           'input_accepted',
           (requestId) =>
             createMessage({
@@ -365,7 +401,7 @@ export function createConnection(
     },
     async answer(requestId: string, decision: Decision) {
       const answer = await request((session, ref) =>
-        session.ask(
+        session.askPatiently(
           'input_accepted',
           (id) => approvalResponse({ requestId: id, runtime: ref, approvalId: requestId, decision }),
           ANSWERS_WITHIN_MS,
@@ -383,7 +419,7 @@ export function createConnection(
     },
     async abort() {
       const answer = await request((session, ref) =>
-        session.ask('abort_message_response', (requestId) => abortMessage(requestId, ref), ANSWERS_WITHIN_MS),
+        session.askPatiently('abort_message_response', (requestId) => abortMessage(requestId, ref), ANSWERS_WITHIN_MS),
       );
       return { aborted: answer.aborted === true };
     },
@@ -434,6 +470,8 @@ export function createConnection(
       if (before.name === 'waiting') before.stop();
       if (before.name === 'ready') before.watch?.stop();
       if (before.name === 'connecting' || before.name === 'ready') before.session?.close();
+      if (before.name === 'connecting') before.place?.leave();
+      leavePlace();
     },
   };
 }

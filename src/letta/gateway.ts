@@ -8,6 +8,7 @@ import { createAppServerRoute } from './routes/app-server.ts';
 import { createCloudRoute } from './routes/cloud.ts';
 import { createListenRoute } from './routes/listen.ts';
 import type { Route } from './routes/route.ts';
+import { createStartLine } from './start-line.ts';
 
 /** Where Letta is: `app-server` directly, a device behind the hosted relay (`cloud`), or devices that dial us (`listen`). */
 export type LettaTarget =
@@ -42,9 +43,10 @@ export function createGateway(options: GatewayOptions): AgentGateway {
   const { target, clock, random, log } = options;
   const dial = target.mode === 'listen' ? target.devices.dial : options.dial;
   const route = createRoute(options);
+  const line = createStartLine(clock);
   return {
     connect(wanted, onEvent) {
-      return createConnection({ route, dial, clock, random, log }, wanted, onEvent);
+      return createConnection({ route, dial, line, clock, random, log }, wanted, onEvent);
     },
   };
 }

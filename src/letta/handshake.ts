@@ -3,7 +3,13 @@ import { offersOf, type ToolName } from '../bridge/tools/catalogue.ts';
 import { BridgeError } from '../errors.ts';
 import { agentNotFound } from './hosted-api.ts';
 import type { FrameOf } from './protocol/incoming.ts';
-import { changeDeviceState, runtimeExternalToolsUpdate, runtimeStart, sync } from './protocol/outgoing.ts';
+import {
+  changeDeviceState,
+  conversationList,
+  runtimeExternalToolsUpdate,
+  runtimeStart,
+  sync,
+} from './protocol/outgoing.ts';
 import { linkLost } from './requests.ts';
 import type { Plan, Route } from './routes/route.ts';
 import type { Session } from './session.ts';
@@ -23,8 +29,9 @@ export async function startRuntime(
   route: Route,
   plan: Plan,
   wanted: WantedState,
+  conversation: NewConversation,
 ): Promise<StartedRuntime> {
-  const started = await tryRuntimeStart(session, route, plan, wanted);
+  const started = await tryRuntimeStart(session, route, plan, wanted, conversation);
   if (started) return started;
   const synced = await startBySync(session, route, plan);
   registerTools(session, synced.runtime, wanted.tools);
@@ -44,6 +51,24 @@ export interface WantedState {
   workingDirectory: string | null;
   /** The tools that the bridge runs for it. */
   tools: readonly ToolName[];
+}
+
+/** How a new conversation is named, so that the next attempt finds it when the answer to this one does not come. */
+export interface NewConversation {
+  name: string;
+  /** Whether an earlier attempt may have made it. */
+  mayExist: boolean;
+}
+
+const LISTS_WITHIN_MS = 10_000;
+/** More than are made at once. */
+const LISTED = 100;
+
+/** The conversation that an earlier attempt made; `null`: there is none, as far as Letta tells. */
+async function findConversation(session: Session, agentId: string, name: string): Promise<string | null> {
+  const list = (requestId: string) => conversationList(requestId, { agentId, limit: LISTED });
+  const answer = await session.ask('conversation_list_response', list, LISTS_WITHIN_MS);
+  return answer?.conversations?.find(({ summary }) => summary === name)?.id ?? null;
 }
 
 const REGISTERS_WITHIN_MS = 10_000;
@@ -94,15 +119,21 @@ async function tryRuntimeStart(
   route: Route,
   plan: Plan,
   { mode, workingDirectory, tools }: WantedState,
+  conversation: NewConversation,
 ): Promise<StartedRuntime | null> {
-  const { agentId, conversationId } = plan;
-  const answer = await session.ask(
+  const { agentId } = plan;
+  let { conversationId } = plan;
+  if (conversationId === null && conversation.mayExist)
+    conversationId = await findConversation(session, agentId, conversation.name);
+  if (conversationId === null) conversation.mayExist = true;
+  const ask = route.syncAfterMs === null ? session.askPatiently : session.ask;
+  const answer = await ask(
     'runtime_start_response',
     (requestId) =>
       runtimeStart({
         requestId,
         agent: { id: agentId },
-        conversation: conversationId === null ? { create: {} } : { id: conversationId },
+        conversation: conversationId === null ? { create: { summary: conversation.name } } : { id: conversationId },
         mode,
         ...(workingDirectory !== null && { cwd: workingDirectory }),
         waitForReplay: true,

@@ -19,6 +19,8 @@ export type Ask = <Type extends ResponseType>(
 /** The requests of one link that wait for their response. */
 export interface Requests {
   ask: Ask;
+  /** As `ask`, but waits on while other frames arrive, at most a minute: then Letta is only busy. */
+  askPatiently: Ask;
   /**
    * Gives a response to the request that waits for it. Others are ignored: the relay also sends us responses for others
    * (docs/letta-protocol.md, Hosted: not known).
@@ -36,9 +38,18 @@ interface WaitingRequest {
 }
 
 const MOST_WAITING = 100;
+const PATIENCE_MS = 60_000;
 
-/** @param prefix makes the request ids of this link its own */
-export function createRequests(clock: Clock, prefix: string, send: (frame: OutgoingFrame) => void): Requests {
+/**
+ * @param prefix makes the request ids of this link its own
+ * @param lastFrameAt when the last frame of the link came, by the monotonic clock
+ */
+export function createRequests(
+  clock: Clock,
+  prefix: string,
+  send: (frame: OutgoingFrame) => void,
+  lastFrameAt: () => number = () => Number.NEGATIVE_INFINITY,
+): Requests {
   const waiting = new Map<string, WaitingRequest>();
   let count = 0;
   let isLinkGone = false;
@@ -50,10 +61,11 @@ export function createRequests(clock: Clock, prefix: string, send: (frame: Outgo
     return request;
   };
 
-  const ask = (
+  const askWithin = (
     type: ResponseType,
     make: (requestId: string) => OutgoingFrame,
     withinMs: number,
+    mostMs: number,
   ): Promise<ResponseFrame | null> => {
     if (isLinkGone) return Promise.reject(linkLost({ certain: true }));
     if (waiting.size >= MOST_WAITING) {
@@ -62,15 +74,26 @@ export function createRequests(clock: Clock, prefix: string, send: (frame: Outgo
     count += 1;
     const requestId = `${prefix}-${count}`;
     return new Promise((resolve, reject) => {
-      const timer = clock.after(withinMs, () => removeRequest(requestId)?.resolve(null));
-      waiting.set(requestId, { type, timer, resolve, reject });
+      const askedAt = clock.monotonic();
+      const endWait = () => {
+        const now = clock.monotonic();
+        const until = Math.min(lastFrameAt() + withinMs, askedAt + mostMs);
+        const request = waiting.get(requestId);
+        if (until > now && request) request.timer = clock.after(until - now, endWait);
+        else removeRequest(requestId)?.resolve(null);
+      };
+      waiting.set(requestId, { type, timer: clock.after(withinMs, endWait), resolve, reject });
       send(make(requestId));
     });
   };
+  const ask: typeof askWithin = (type, make, withinMs) => askWithin(type, make, withinMs, withinMs);
+  const askPatiently: typeof askWithin = (type, make, withinMs) =>
+    askWithin(type, make, withinMs, Math.max(withinMs, PATIENCE_MS));
 
   return {
     // The cast is safe: `handleResponse` compares the response's type with the expected one.
     ask: ask as Ask,
+    askPatiently: askPatiently as Ask,
     handleResponse(requestId, frame) {
       const request = removeRequest(requestId);
       if (!request) return;

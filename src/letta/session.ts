@@ -41,6 +41,8 @@ export interface SessionHandlers {
 /** The runtime over one link, from dialling to loss: feeds the runtime's `step` and carries out its effects. */
 export interface Session {
   ask: Ask;
+  /** As `ask`, but waits on while other frames arrive, at most a minute: then Letta is only busy. */
+  askPatiently: Ask;
   send(frame: OutgoingFrame): void;
   /** Call it right before an input is sent. */
   noteSubmission(): void;
@@ -54,7 +56,12 @@ export interface Session {
 
 export function openSession(options: SessionOptions, handlers: SessionHandlers): Session {
   const { machine, clock, log } = options;
-  const requests = createRequests(clock, options.requestPrefix, (frame) => link.send(frame));
+  const requests = createRequests(
+    clock,
+    options.requestPrefix,
+    (frame) => link.send(frame),
+    () => lastFrameAt,
+  );
   const watchers = new Set<{ check(): void; fail(): void }>();
   let holdTimer: Timer | null = null;
   let isOver = false;
@@ -134,6 +141,7 @@ export function openSession(options: SessionOptions, handlers: SessionHandlers):
 
   return {
     ask: requests.ask,
+    askPatiently: requests.askPatiently,
     send: (frame) => link.send(frame),
     noteSubmission: () => feedRuntime({ type: 'submitting' }),
     snapshot: () => snapshot(machine.state),

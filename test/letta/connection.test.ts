@@ -4,6 +4,7 @@ import { BridgeError } from '../../src/errors.ts';
 import { createConnection } from '../../src/letta/connection.ts';
 import type { LaneEndpoint } from '../../src/letta/link/lane.ts';
 import type { Route } from '../../src/letta/routes/route.ts';
+import { createStartLine } from '../../src/letta/start-line.ts';
 import { createFakeClock } from '../support/clock.ts';
 import { createFakeLanes, type FakeLane } from '../support/lanes.ts';
 import { createFakeLetta } from '../support/letta.ts';
@@ -59,12 +60,13 @@ function setUp({ runtime = stored as StoredRuntime | null, lanes = ['direct'] as
     listMessages: async () => [{ id: 'm9', message_type: 'assistant_message', content: 'by REST' }],
     conversationExists: async (id) => letta.conversations.includes(id),
   };
+  const line = createStartLine(clock);
   const told: Told[] = [];
   let ids = 0;
   const random = { next: () => 0.5, id: () => `r${ids++}` };
   const none: Told[] = [];
   const connection = createConnection(
-    { route, dial: fake.dial, clock, random, log },
+    { route, dial: fake.dial, line, clock, random, log },
     { runtime, mode: 'standard' },
     // Told after every `ready`; tests about it look for themselves.
     (event) => void (event.type === 'background' && event.tasks.length === 0 ? none.push(event) : told.push(event)),
@@ -78,7 +80,7 @@ function setUp({ runtime = stored as StoredRuntime | null, lanes = ['direct'] as
     before[0]?.loseLane();
   };
   const sent = (type: string) => letta.received.filter((frame) => frame.type === type);
-  return { clock, log, letta, fake, world, route, connection, told, last, types, deliver, lose, sent };
+  return { clock, log, letta, fake, world, route, line, connection, told, last, types, deliver, lose, sent };
 }
 
 describe('a connection', () => {
@@ -198,6 +200,87 @@ describe('a connection', () => {
     expect(fake.lanes[0]?.isClosed).toBe(true);
     await clock.advance(1_000);
     expect(types()).toEqual(['ready', 'lost', 'ready']);
+  });
+
+  it('keeps a link on which other frames come, until its answer does', async () => {
+    const { clock, connection, letta, deliver, types, fake } = setUp();
+    await clock.settle();
+    letta.ignoredTypes.add('input');
+    const submitted = connection.submit({ clientMessageId: 'cm-1', content: 'x' });
+    for (let n = 0; n < 5; n += 1) {
+      await clock.advance(8_000);
+      deliver(letta.makeText('of another turn'));
+    }
+    const { request_id } = letta.received.findLast(({ type }) => type === 'input') ?? {};
+    deliver({ type: 'input_accepted', request_id, accepted: true, disposition: 'started' });
+    await expect(submitted).resolves.toBeUndefined();
+    expect(fake.lanes[0]?.isClosed).toBe(false);
+    expect(types()).not.toContain('lost');
+  });
+
+  it('gives up a link that never answers, whatever else comes', async () => {
+    const { clock, connection, letta, deliver, fake } = setUp();
+    await clock.settle();
+    letta.ignoredTypes.add('input');
+    const submitted = connection.submit({ clientMessageId: 'cm-1', content: 'x' });
+    submitted.catch(() => {});
+    for (let n = 0; n < 8; n += 1) {
+      deliver(letta.makeText('of another turn'));
+      await clock.advance(8_000);
+    }
+    await expect(submitted).rejects.toMatchObject({ code: 'link_lost', certain: false });
+    expect(fake.lanes[0]?.isClosed).toBe(true);
+  });
+
+  it('a start without an answer leaves no conversation behind', async () => {
+    const { clock, letta, last } = setUp({ runtime: null });
+    letta.mutedTypes.add('runtime_start');
+    await clock.advance(30_000);
+    expect(letta.conversations).toEqual(['conv-1', 'conv-2']);
+    letta.mutedTypes.clear();
+    await clock.advance(5_000);
+    expect(last('ready')?.runtime.conversationId).toBe('conv-2');
+    expect(letta.conversations).toEqual(['conv-1', 'conv-2']);
+  });
+
+  it('a start that Letta never got makes its conversation later', async () => {
+    const { clock, letta, last } = setUp({ runtime: null });
+    letta.ignoredTypes.add('runtime_start');
+    await clock.advance(30_000);
+    letta.ignoredTypes.clear();
+    await clock.advance(5_000);
+    expect(last('ready')?.runtime.conversationId).toBe('conv-2');
+    expect(letta.conversations).toEqual(['conv-1', 'conv-2']);
+  });
+
+  it('waits in line with its place while others start', async () => {
+    const { clock, line, told, types, sent } = setUp();
+    const others = [1, 2, 3, 4].map(() => line.enter(null, () => {}));
+    await clock.settle();
+    expect(told).toEqual([{ type: 'in-line', place: 2 }]);
+    expect(sent('runtime_start')).toEqual([]);
+    await clock.advance(5_000);
+    others[0]?.leave();
+    others[1]?.leave();
+    await clock.settle();
+    expect(types()).toEqual(['in-line', 'in-line', 'in-line', 'ready']);
+    expect(told.slice(1, 3)).toEqual([
+      { type: 'in-line', place: 1 },
+      { type: 'in-line', place: null },
+    ]);
+  });
+
+  it('closed in line, gives its place to the next one', async () => {
+    const { clock, line, connection, sent } = setUp();
+    const others = [1, 2, 3].map(() => line.enter(null, () => {}));
+    await clock.settle();
+    const next = line.enter(null, () => {});
+    connection.close();
+    others[0]?.leave();
+    await next.isNext;
+    await clock.advance(60_000);
+    expect(sent('runtime_start')).toEqual([]);
+    expect(clock.waiting).toBe(0);
   });
 
   it('keeps dialling, ever more slowly, and reports each failed attempt', async () => {

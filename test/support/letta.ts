@@ -12,8 +12,12 @@ export interface FakeLetta {
   status: 'WAITING_ON_INPUT' | 'PROCESSING_API_RESPONSE' | 'WAITING_ON_APPROVAL';
   /** Request ids of open approvals. */
   pending: string[];
+  /** The names of conversations. */
+  summaries: Map<string, string>;
   /** Frame types that it does not answer. */
   ignoredTypes: Set<string>;
+  /** Frame types that it carries out, and whose answers are lost. */
+  mutedTypes: Set<string>;
   /** Whether it applies the permission mode that a client asks for. */
   doesObeyMode: boolean;
   /** The frames that it received, in order. */
@@ -23,6 +27,8 @@ export interface FakeLetta {
    * approval; any other is answered with `echo: …` and the end of the turn.
    */
   answerFrame(frame: Frame): Frame[];
+  /** The same, even if the answers are lost. */
+  carryOut(frame: Frame): Frame[];
   /** One delta of text for the running turn. */
   makeText(words: string): Frame;
 }
@@ -98,7 +104,12 @@ export function createFakeLetta(): FakeLetta {
     if (typeof conversation_id === 'string' && !letta.conversations.includes(conversation_id)) {
       return no(`Conversation ${conversation_id} not found`);
     }
-    if (typeof conversation_id !== 'string') letta.conversations.push(`conv-${letta.conversations.length + 1}`);
+    if (typeof conversation_id !== 'string') {
+      const made = `conv-${letta.conversations.length + 1}`;
+      letta.conversations.push(made);
+      const { body } = (frame.create_conversation ?? {}) as { body?: { summary?: string } };
+      if (body?.summary !== undefined) letta.summaries.set(made, body.summary);
+    }
     runtime = {
       agent_id: String(agent_id),
       conversation_id: typeof conversation_id === 'string' ? conversation_id : String(letta.conversations.at(-1)),
@@ -151,12 +162,18 @@ export function createFakeLetta(): FakeLetta {
     folders: ['/project', '/srv/support'],
     status: 'WAITING_ON_INPUT',
     pending: [],
+    summaries: new Map(),
     ignoredTypes: new Set(),
+    mutedTypes: new Set(),
     doesObeyMode: true,
     received: [],
     makeText: (words) =>
       delta({ message_type: 'assistant_message', id: `m${runs}`, content: [{ type: 'text', text: words }] }),
     answerFrame(frame) {
+      const answers = letta.carryOut(frame);
+      return letta.mutedTypes.has(String(frame.type)) ? [] : answers;
+    },
+    carryOut(frame) {
       if (frame.type === 'ack') return [];
       letta.received.push(frame);
       const { request_id } = frame;
@@ -183,6 +200,12 @@ export function createFakeLetta(): FakeLetta {
         }
         case 'conversation_messages_list':
           return [{ type: 'conversation_messages_list_response', request_id, success: true, ...page(frame.query) }];
+        case 'conversation_list': {
+          const conversations = letta.conversations
+            .map((id) => ({ id, summary: letta.summaries.get(id) ?? null }))
+            .reverse();
+          return [{ type: 'conversation_list_response', request_id, success: true, conversations }];
+        }
         case 'agent_list':
           return [{ type: 'agent_list_response', request_id, success: true, agents: letta.agents }];
         case 'list_models': {

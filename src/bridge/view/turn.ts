@@ -14,7 +14,8 @@ import type { OfferView } from './offer.ts';
 
 /** What the agent is doing now. `detail` is the model's or tool's text: data, one short line. */
 export type Activity =
-  | { kind: 'starting' }
+  /** `place`: so many starts go before it and its own; left out: none. */
+  | { kind: 'starting'; place?: number }
   | { kind: 'waiting_for_letta'; notice: string; device?: string }
   | { kind: 'thinking' }
   | { kind: 'writing' }

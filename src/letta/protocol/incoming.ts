@@ -76,7 +76,11 @@ const cronTask = z.looseObject({
 export type WireCronTask = z.infer<typeof cronTask>;
 
 const agent = z.looseObject({ id: z.string(), name: z.string().nullish() });
-const conversation = z.looseObject({ id: z.string(), agent_id: z.string().nullish() });
+const conversation = z.looseObject({
+  id: z.string(),
+  agent_id: z.string().nullish(),
+  summary: z.string().nullish(),
+});
 
 export const eventSchemas = {
   update_loop_status: frame('update_loop_status', {

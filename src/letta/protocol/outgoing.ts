@@ -304,6 +304,12 @@ export function cronCommand(
   return { type, request_id: requestId, task_id: task };
 }
 
+/** The newest `limit` conversations of an agent. */
+export function conversationList(requestId: string, query: { agentId: string; limit: number }): OutgoingFrame {
+  const { agentId, limit } = query;
+  return { type: 'conversation_list', request_id: requestId, query: { agent_id: agentId, limit } };
+}
+
 export function agentList(requestId: string, query: { limit?: number } = {}): OutgoingFrame {
   return { type: 'agent_list', request_id: requestId, query };
 }

@@ -28,8 +28,13 @@ export function createSubstance(): (view: TurnView) => Substance {
     if (text === 'readable') known = { item, length: markdown.length };
     // The agent's own list can be read, too.
     if (todo !== undefined) return 'readable';
-    return text ?? (live?.activity.kind === 'waiting_for_letta' ? 'waiting' : 'activity');
+    return text ?? (isWaiting(live) ? 'waiting' : 'activity');
   };
+}
+
+function isWaiting(live: TurnView['live']): boolean {
+  const activity = live?.activity;
+  return activity?.kind === 'waiting_for_letta' || (activity?.kind === 'starting' && activity.place !== undefined);
 }
 
 /** `null`: it would show nothing, or mere markup. */

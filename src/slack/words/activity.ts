@@ -21,8 +21,15 @@ const THINKING = 'is thinking…';
  */
 export function activityWords(activity: Activity, who?: string): ActivityWords {
   switch (activity.kind) {
-    case 'starting':
-      return { line: '⏳ Starting…', notification: null, status: THINKING };
+    case 'starting': {
+      const { place } = activity;
+      if (place === undefined) return { line: '⏳ Starting…', notification: null, status: THINKING };
+      return {
+        line: `⏳ Waiting to start: position ${place}`,
+        notification: `Waiting to start: position ${place}`,
+        status: `is waiting to start, position ${place}…`,
+      };
+    }
     case 'waiting_for_letta': {
       const { device, notice } = activity;
       const who = device ?? 'Letta';

@@ -54,6 +54,20 @@ function click(middle: Middle, name: ActionName, change: Partial<InboundAction> 
 }
 
 describe('a turn', () => {
+  it('waits in line for its start, and says its place', async () => {
+    const middle = createMiddle();
+    await middle.write('list the files');
+    middle.connection.emit({ type: 'in-line', place: 5 });
+    await middle.clock.settle();
+    expect(middle.surface.last.live?.activity).toEqual({ kind: 'starting', place: 5 });
+    middle.connection.emit({ type: 'in-line', place: null });
+    await middle.clock.settle();
+    expect(middle.surface.last.live?.activity).toEqual({ kind: 'starting' });
+    middle.connection.ready();
+    await middle.clock.settle();
+    expect(middle.connection.submitted).toHaveLength(1);
+  });
+
   it('carries a mention to a new conversation and its answer back, once', async () => {
     const middle = createMiddle();
     expect(await middle.write('list the files')).toEqual({ outcome: 'accepted' });

@@ -17,6 +17,7 @@ const notified = (activity: Activity, answers?: string) => renderPosts(view(acti
 
 const ALL: Activity[] = [
   { kind: 'starting' },
+  { kind: 'starting', place: 5 },
   { kind: 'waiting_for_letta', notice: 'I can’t reach the Letta server.' },
   { kind: 'waiting_for_letta', notice: 'Letta device build-box is offline.', device: 'build-box' },
   { kind: 'thinking' },
@@ -36,6 +37,7 @@ describe('the notification of a message without text', () => {
     const question = 'is the nightly build green?';
     expect(ALL.map((activity) => notified(activity, question))).toEqual([
       'Answering: “is the nightly build green?”',
+      'Waiting to start: position 5',
       'Waiting for Letta: I can’t reach the Letta server.',
       'Waiting for build-box, which is offline',
       'Answering: “is the nightly build green?”',

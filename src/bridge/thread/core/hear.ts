@@ -96,6 +96,8 @@ export function onConnection(work: Work, event: AgentEvent | ConnectionEvent) {
       return onReleased(work);
     case 'unavailable':
       return onUnavailable(work, event);
+    case 'in-line':
+      return onPlace(work, event.place);
     default:
       return onAgentEvent(work, event);
   }
@@ -122,6 +124,13 @@ function noteMissed(work: Work): void {
 function wait(work: Work, notice: string, device?: string): void {
   if (!openTurn(work) || isOver(work.thread)) return;
   setHold(work, { kind: 'waiting_for_letta', notice, ...(device !== undefined && { device }) });
+}
+
+/** A turn whose input may have been sent goes on to say what it waits for. */
+function onPlace(work: Work, place: number | null): void {
+  const turn = openTurn(work);
+  if (turn?.state !== 'prepared' || isOver(work.thread)) return;
+  setHold(work, place === null ? null : { kind: 'starting', place });
 }
 
 /** We know now whether Letta got the input, so the notice of doubt goes. */
