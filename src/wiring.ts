@@ -4,7 +4,8 @@ import type { PolicyBook } from './bridge/access/policy.ts';
 import { FeedbackBook } from './bridge/commands/feedback.ts';
 import { watchHomes } from './bridge/commands/home-changes.ts';
 import { NotifyTimes } from './bridge/commands/notify-times.ts';
-import { FileHandOver } from './bridge/files/hand-over.ts';
+import { giveFile } from './bridge/files/give-one.ts';
+import { FileHandOver, type Machine } from './bridge/files/hand-over.ts';
 import {
   type ChannelId,
   type MessageKey,
@@ -34,6 +35,7 @@ import type {
 } from './bridge/ports.ts';
 import { takeTurns } from './bridge/thread/shared-conversations.ts';
 import { ThreadWorkers } from './bridge/thread/workers.ts';
+import type { ToolDevice } from './bridge/tools/tool.ts';
 import type { Machines } from './bridge/view/home.ts';
 import { createGateway, type LettaTarget } from './letta/gateway.ts';
 import type { FetchLike } from './letta/hosted-api.ts';
@@ -59,6 +61,7 @@ import { offerPosts } from './slack/render/offer.ts';
 import { permalink } from './slack/render/permalink.ts';
 import { createRenderer } from './slack/render/posts.ts';
 import { simplerPosts } from './slack/render/simpler.ts';
+import { createSlackTools } from './slack/tools/tools.ts';
 
 /** The five ports and the configuration. */
 export interface BridgeParts {
@@ -158,6 +161,9 @@ const middleFiles = ({ slack, folder, keptMs }: NonNullable<BridgeParts['files']
   keptMs,
 });
 
+/** An agent's machine as files are handed over to it. */
+const machineOf = ({ id, conversation, ...connection }: ToolDevice): Machine => ({ connection, id, conversation });
+
 /** Wires everything between the ports. Nothing runs until `intake` gets something or the workers are started. */
 export function wireBridge(parts: BridgeParts): Bridge {
   const { clock, random, log, identity, store, policies, target, agentId, dial, fetch } = parts;
@@ -206,11 +212,30 @@ export function wireBridge(parts: BridgeParts): Bridge {
     staleAfterMs,
     clockAheadMs: parts.clockAheadMs,
   };
+  const files = parts.files && new FileHandOver({ ...middleFiles(parts.files), clock, random, log });
+  const reader = parts.past && createThreadReader({ api, identity, tier: parts.past.tier, meter });
+  const tools =
+    reader &&
+    createSlackTools({
+      api,
+      reader,
+      people,
+      nameOf: people.lastNameOf,
+      upload: longAnswers?.send ?? null,
+      give: files ? (file, at, machine, signal) => giveFile(files, file, at, machineOf(machine), signal) : null,
+      botUser: identity.botUserId,
+      enterpriseId: identity.enterpriseId,
+      workspace: identity.url ?? null,
+      clock,
+      random,
+      log,
+    });
   const turnsDieWithLink = target.mode === 'app-server';
   const workers = new ThreadWorkers({
     ...middle,
     gateway: takeTurns(letta.gateway, clock),
-    files: parts.files && new FileHandOver({ ...middleFiles(parts.files), clock, random, log }),
+    files,
+    tools,
     audit,
     random,
     turnsDieWithLink,
@@ -219,10 +244,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
     details,
     approvalTimeoutMs,
     linkTo: (at) => permalink(at, identity.url ?? null),
-    past: parts.past && {
-      reader: createThreadReader({ api, identity, tier: parts.past.tier, meter }),
-      mostMessages: parts.past.mostMessages,
-    },
+    past: parts.past && reader && { reader, mostMessages: parts.past.mostMessages },
     recordings: parts.recordings,
     // A crash right after its first message may have kept the thread out of this list.
     onTakenUp: (thread) => recent?.noteKey(thread),

@@ -53,6 +53,8 @@ export interface ApprovalRequest {
   input: Record<string, unknown>;
   diffs: FileDiff[];
   suggestions: { id: string; text: string }[];
+  /** Of a tool of the bridge: what its card tells besides the input. Foreign text. */
+  facts?: readonly string[] | undefined;
   /** Set when the tool is AskUserQuestion: then options are shown instead of Approve and Deny. */
   questions: Question[] | null;
 }

@@ -125,6 +125,7 @@ const approval = z.strictObject({
   requester: text,
   edit: z.strictObject({ command: text, by: text }).optional(),
   asks: z.array(text).optional(),
+  call: z.strictObject({ id: text, seal: text }).optional(),
   only: z.enum(['admins', 'nobody']).optional(),
   rule: z.boolean().optional(),
   askedAt: time,
@@ -134,6 +135,18 @@ const approval = z.strictObject({
   audit: z.enum(['due', 'done']).optional(),
   input: text.optional(),
   state: approvalState,
+});
+
+const toolCall = z.strictObject({
+  requestIds: z.array(text),
+  callId: text,
+  turn: turnId,
+  tool: text,
+  input: z.record(text, z.union([text, z.number()])),
+  digest: text,
+  at: time,
+  state: z.enum(['waiting', 'acting', 'done']),
+  result: z.strictObject({ text, isError: z.boolean().optional() }).optional(),
 });
 
 const grant = z.strictObject({
@@ -313,6 +326,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     muted: z.boolean().optional(),
     mutedBy: text.optional(),
     handedOver: z.array(handedFile).optional(),
+    calls: z.array(toolCall).optional(),
     warned: z.literal(true).optional(),
     headsUp: z.literal(true).optional(),
     failure: z.strictObject({ for: text, at: time, line: text }).optional(),
@@ -354,7 +368,7 @@ const auditEntry = z.strictObject({
     ...(['answered_elsewhere', 'turn_over', 'link_lost', 'expired', 'not_shown', 'refused'] as const),
   ]),
   reason: text.optional(),
-  via: z.enum(['click', 'modal', 'command', 'reply', 'grant', 'rule', 'guarded', 'file', 'stop']).nullable(),
+  via: z.enum(['click', 'modal', 'command', 'reply', 'grant', 'rule', 'guarded', 'file', 'stop', 'tools']).nullable(),
 });
 true satisfies Same<z.output<typeof auditEntry>, AuditEntry>;
 

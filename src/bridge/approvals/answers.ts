@@ -4,6 +4,7 @@ import type { ApprovalDecision, ApprovalRecord, ApprovalState } from '../record/
 import { canonicalJson, sizeOf } from '../text/json.ts';
 import { oneLine } from '../text/one-line.ts';
 import { redactCommand } from '../text/redact.ts';
+import { isToolName } from '../tools/catalogue.ts';
 import { alreadyDecidedText, deeperThanText, deniedByText, LATE, NOT_DECIDED } from '../words/requests.ts';
 import { startsAgent } from './auto-approval/starts-agent.ts';
 import { shownRequest } from './shown.ts';
@@ -108,7 +109,15 @@ export function approveWithRule(request: ApprovalRequest): Decided | null {
  */
 export function ruleOf(request: ApprovalRequest): { id: string; text: string } | null {
   const [suggestion] = request.suggestions;
-  if (!suggestion || request.questions || startsAgent(request.tool) || suggestion.text.length > RULE) return null;
+  // A saved rule would silence the question for everybody on that machine (docs/letta-protocol.md, External tools).
+  if (
+    !suggestion ||
+    request.questions ||
+    startsAgent(request.tool) ||
+    isToolName(request.tool) ||
+    suggestion.text.length > RULE
+  )
+    return null;
   // Letta quotes the command in the rule, and everybody in the thread reads the decision.
   return { id: suggestion.id, text: redactCommand(suggestion.text).text };
 }

@@ -34,9 +34,10 @@ export interface AuditEntry {
   reason?: string | undefined;
   /**
    * How it was decided: by a click, a modal, a command, a reply, an earlier consent (`grant`), a rule, as a plain read
-   * (`guarded`), as the taking of a file that the bridge handed over (`file`), or because a Stop ends the task (`stop`).
+   * (`guarded`), as the taking of a file that the bridge handed over (`file`), because a Stop ends the task (`stop`), or by what the
+   * policy says of the bridge's own tools (`tools`).
    */
-  via: DecidedVia | 'rule' | 'guarded' | 'file' | 'stop' | null;
+  via: DecidedVia | 'rule' | 'guarded' | 'file' | 'stop' | 'tools' | null;
 }
 
 /** The audit entry of a request that is over; `null` while it is open. */

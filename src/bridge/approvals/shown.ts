@@ -164,6 +164,7 @@ function showAll(request: ApprovalRequest, folder: string | null, cleaner: Clean
     plan,
     files: changeLines(request, patched.changes, folder).map((line) => clean(line)),
     notes: [
+      ...(request.facts ?? []).map((fact) => clean(fact)),
       ...(place === null ? [] : [clean(place)]),
       ...(patched.isUnreadable ? [CARD_NOTES.unreadablePatch] : []),
       ...(covered.note === null ? [] : [covered.note]),

@@ -11,6 +11,7 @@ import {
 import type { InboundMessage, ThreadAddress } from '../inbound.ts';
 import type { TurnSchedule } from '../schedules/schedule.ts';
 import type { ApprovalRecord, ApprovalState, InboxItem, OpenTurn, ThreadRecord } from './thread-record.ts';
+import { forgetCalls } from './tool-calls.ts';
 
 const CONTEXT_LIMIT = 30;
 /** Messages that were handled are known for so long, the last of them. */
@@ -240,7 +241,13 @@ export function endTurn(record: ThreadRecord, now: number, wasTold = true): Thre
   const open = closed.approvals.filter((approval) => approval.state.state === 'open');
   const kept = closed.approvals.filter((approval) => approval.state.state !== 'open').slice(-CLOSED_APPROVALS_KEPT);
   const headsUp = isHeadsUpDue(record) ? undefined : record.headsUp;
-  return { ...closed, turn: null, approvals: [...kept, ...open], headsUp, ...(known && { known }) };
+  return {
+    ...forgetCalls(closed, turn.id),
+    turn: null,
+    approvals: [...kept, ...open],
+    headsUp,
+    ...(known && { known }),
+  };
 }
 
 export function closeApprovals(

@@ -246,6 +246,8 @@ export interface ApprovalRecord {
   edit?: { command: string; by: UserId } | undefined;
   /** Whose click is needed: users and user groups (`S…`); left out: the requester's. */
   asks?: string[] | undefined;
+  /** Of a tool that the bridge runs: the model's call, and what it rests on besides its input. */
+  call?: { id: string; seal: string } | undefined;
   /** Who alone may approve it, instead of the channel's approvers, who may still deny it. */
   only?: 'admins' | 'nobody' | undefined;
   /** Whether the card offers admins to save a rule of Letta's. */
@@ -364,6 +366,30 @@ export interface EndTasks {
   step: 'wanted' | 'asked' | 'told';
 }
 
+/** A call of a tool that the bridge runs, from its arrival on; known until some time after its turn. */
+export interface ToolCallRecord {
+  /** Under which Letta waits for the result: foreign text. The first one names the call. */
+  requestIds: string[];
+  /** Of the model's call: foreign text. */
+  callId: string;
+  turn: TurnId;
+  tool: string;
+  /** As it was checked; empty once the turn is over. */
+  input: Record<string, string | number>;
+  /** SHA-256 of the whole input, as on a card. */
+  digest: string;
+  /** ms since 1970, when it came. */
+  at: number;
+  /**
+   * - `waiting`: nothing was done.
+   * - `acting`: it may have been done.
+   * - `done`: it is over, done or not, and Letta was or is being told.
+   */
+  state: 'waiting' | 'acting' | 'done';
+  /** What Letta is told; left out while it is not over, and of what was only read. */
+  result?: { text: string; isError?: boolean | undefined } | undefined;
+}
+
 /**
  * Everything about one thread that must change together. Records are values: `Threads.update` gets a new one,
  * nothing mutates an old one. storage/records.ts checks the same shape when it reads.
@@ -419,6 +445,8 @@ export interface ThreadRecord {
   reacted?: ReactionMark[] | undefined;
   /** Files on the agent's machine, the latest last. */
   handedOver?: HandedFile[] | undefined;
+  /** Calls of tools that the bridge runs: open ones, and the last ones that are over. */
+  calls?: ToolCallRecord[] | undefined;
   /** How the last turn failed or was cut; left out once a turn ended otherwise. */
   failure?: Failure | undefined;
 }

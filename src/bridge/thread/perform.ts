@@ -1,6 +1,7 @@
 import { asBridgeError } from '../../errors.ts';
 import { UNCONFIRMED, type Verdict } from '../access/can.ts';
 import type { Door } from '../access/door.ts';
+import type { PolicyBook } from '../access/policy.ts';
 import { approve } from '../approvals/answers.ts';
 import type { AuditEntry, RefusedClick } from '../approvals/audit-entry.ts';
 import type { FileHandOver } from '../files/hand-over.ts';
@@ -26,7 +27,7 @@ import { authorOf } from '../record/inbox.ts';
 import type { OpenTurn, ThreadRecord } from '../record/thread-record.ts';
 import { type FoundFiring, lastFiring, unheardFirings } from '../schedules/firing.ts';
 import type { Schedule } from '../schedules/schedule.ts';
-import type { ToolHandlers } from '../tools/tool.ts';
+import type { ToolHandlers, ToolPlan } from '../tools/tool.ts';
 import type { TurnState } from '../turn/fold.ts';
 import { offerView, tailOfferView } from '../view/offer.ts';
 import type { Effect } from './core/effects.ts';
@@ -35,6 +36,7 @@ import { addressOf, type Thread } from './core/thread.ts';
 import { isSeenUnknown } from './core/view.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { PastOptions } from './read-past.ts';
+import { CallRunner } from './run-calls.ts';
 import { writeInput } from './write-prompt.ts';
 
 export interface PerformerParts {
@@ -49,6 +51,7 @@ export interface PerformerParts {
   files?: FileHandOver | undefined;
   /** What the tools of the bridge do; left out: there are none. */
   tools?: ToolHandlers | undefined;
+  policies: PolicyBook;
   audit: Audit;
   /** Notes who tried to decide what they may not. */
   refused: { note(click: RefusedClick, record: ThreadRecord): unknown };
@@ -81,6 +84,7 @@ const STORED_AFTER_MS = [300, 700, 1_500];
 export class Performer {
   readonly #parts: PerformerParts;
   readonly #timers = new Map<Timer, { turn: TurnId | undefined; running: Running }>();
+  readonly #calls: CallRunner;
   #surface: TurnSurface | null = null;
   /** The text that was last handed to the disk; `null`: none, or the disk failed. */
   #said: TurnState['parts'] | null = null;
@@ -93,6 +97,8 @@ export class Performer {
 
   constructor(parts: PerformerParts) {
     this.#parts = parts;
+    const { tools = {}, door, policies, log, thread } = parts;
+    this.#calls = new CallRunner({ tools, door, policies, log, thread, connection: () => this.#connection });
   }
 
   /** Whether the connection has reported a loss whose event is still to come. */
@@ -118,6 +124,7 @@ export class Performer {
   close(): void {
     for (const { running } of this.#timers.values()) running.cancel();
     this.#writing?.abort();
+    this.#calls.close();
     this.#disconnect();
   }
 
@@ -255,6 +262,71 @@ export class Performer {
         const told = (firing: FoundFiring | null) => ({ type: 'identified', link, firing }) as const;
         const identify = async () => this.#identify(await letta(), schedules);
         return this.#away('could not find out what began a turn', identify, told, () => told(null));
+      }
+      case 'refuse': {
+        const { requestId, message, entry } = effect;
+        const decision = { behavior: 'deny', message } as const;
+        const refuse = async () => {
+          await this.#write(entry).catch((error: unknown) => log.error({ err: error }, 'could not write the audit'));
+          return (await letta()).answer(requestId, decision);
+        };
+        return this.#away('could not deny a request', refuse, undefined, undefined, { request: requestId });
+      }
+      // ---- tools of the bridge
+      case 'plan_request': {
+        const { turn, link, request, ask } = effect;
+        const told = (plan: ToolPlan | null) => ({ type: 'request_planned', turn, link, request, plan }) as const;
+        return this.#away(
+          'could not tell what a call would do',
+          () => this.#calls.plan(ask),
+          told,
+          () => told(null),
+        );
+      }
+      case 'plan_call': {
+        const { turn, link, request, ask } = effect;
+        const told = (plan: ToolPlan | null) => ({ type: 'call_planned', turn, link, request, plan }) as const;
+        return this.#away(
+          'could not tell what a call would do',
+          () => this.#calls.plan(ask),
+          told,
+          () => told(null),
+        );
+      }
+      case 'run_call': {
+        const { of, request, ask, plan, entry } = effect;
+        const run = async () => {
+          try {
+            if (entry) await this.#write(entry);
+          } catch (error) {
+            log.error({ err: error }, 'could not write the audit');
+            return this.#calls.refuse(request, 'not_written');
+          }
+          // The turn may have died with its link while the disk wrote.
+          if (this.isLinkLost || this.#parts.thread().link.up === null) return this.#calls.refuse(request, 'link_lost');
+          return this.#calls.run(request, ask, plan);
+        };
+        return this.#away('could not run a call', run, (outcome) => ({ type: 'call_ran', of, request, outcome }));
+      }
+      case 'recall_call': {
+        const { of, request, ask } = effect;
+        const told = (result: { text: string; isError: boolean } | null) =>
+          ({ type: 'call_recalled', of, request, result }) as const;
+        return this.#away(
+          'could not tell what became of a call',
+          () => this.#calls.recall(ask),
+          told,
+          () => told(null),
+        );
+      }
+      case 'cancel_call':
+        this.#calls.cancel(effect.request);
+        return;
+      case 'answer_call': {
+        const [first = ''] = effect.requestIds;
+        const result = effect.result ?? this.#calls.resultOf(first);
+        for (const requestId of effect.requestIds) this.#connection?.answerCall(requestId, result);
+        return;
       }
       case 'end_tasks': {
         const { link, tasks } = effect;

@@ -23,6 +23,8 @@ import type { ChangeContext, InboxChange } from '../record/inbox-change.ts';
 import { tasksOf } from '../record/tasks.ts';
 import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
 import type { Schedule } from '../schedules/schedule.ts';
+import { TOOL_NAMES } from '../tools/catalogue.ts';
+import type { ToolHandlers } from '../tools/tool.ts';
 import type { ClickAnswer, Typed } from './core/clicks.ts';
 import type { AskEvent, Command, ThreadEvent } from './core/events.ts';
 import type { Stored } from './core/inbox.ts';
@@ -80,6 +82,8 @@ export interface WorkerParts {
   past?: PastOptions | undefined;
   /** Hands files of people to the agent; left out: none are fetched. */
   files?: FileHandOver | undefined;
+  /** What the tools of the bridge do; left out: the agent has none. */
+  tools?: ToolHandlers | undefined;
   /** Stores what finished turns did, for the Details button; left out: nothing is stored. */
   details?: DetailsStore | undefined;
   /** Records what happens to threads; left out: nothing is recorded. */
@@ -127,6 +131,7 @@ export class ThreadWorker {
       approvalTimeoutMs: parts.approvalTimeoutMs ?? null,
       staleAfterMs: parts.staleAfterMs ?? null,
       keepsDetails: parts.details !== undefined,
+      tools: TOOL_NAMES.filter((name) => parts.tools?.[name] !== undefined),
     };
     this.#onRetired = onRetired;
     this.#others = others;
@@ -368,6 +373,7 @@ export class ThreadWorker {
    */
   async pause(): Promise<void> {
     if (this.#paused || isOver(this.#state.thread) || this.#mailbox.closed) return;
+    this.#mailbox.post(() => void this.#handle({ type: 'closing' }));
     const view = viewOf(this.#state.begin(this.#context()), null);
     if (!view) return;
     this.#paused = true;

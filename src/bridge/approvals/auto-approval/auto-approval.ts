@@ -16,6 +16,8 @@ export type AutoApproval =
   | { by: 'file' }
   /** It ends a background task that a person stopped. */
   | { by: 'stop' }
+  /** It calls a tool of the bridge that asks nobody here. */
+  | { by: 'tools' }
   /** A rule of this place's policy allows it. */
   | { by: 'rule'; rule: string }
   /** A person who may decide has allowed it until the turn ends. */

@@ -19,6 +19,7 @@ import type {
 import { REFUSALS } from '../../words/access.ts';
 import { DENIAL, NOT_DECIDED, replyTooLateText } from '../../words/requests.ts';
 import type { Answer } from './events.ts';
+import { isOwnRequest } from './own-requests.ts';
 import { placeOf } from './thread.ts';
 import { approvals, change, emit, log, openTurn, say, setLive, touch, upLink, type Work } from './work.ts';
 
@@ -207,7 +208,9 @@ export function reopen(work: Work, token: Token): void {
 
 // ---- telling Letta -----------------------------------------------------------------------------
 
+/** Tells Letta; what the bridge itself asked about a call of its tools, the call's pursuit reads in the record. */
 export function tell(work: Work, { turn, token, requestId }: ApprovalRecord, decision: Decision): void {
+  if (isOwnRequest(requestId)) return;
   const link = upLink(work);
   if (link !== null) emit(work, { do: 'answer', turn, link, token, requestId, decision });
 }

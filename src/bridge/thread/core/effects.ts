@@ -7,6 +7,8 @@ import type { Token, TurnId, UserId } from '../../ids.ts';
 import type { ConnectOptions, MessageAddress } from '../../ports.ts';
 import type { DetailsRef, Offer, OpenTurn, PostRecord, ThreadRecord } from '../../record/thread-record.ts';
 import type { Schedule } from '../../schedules/schedule.ts';
+import type { ToolResult } from '../../tools/result.ts';
+import type { ToolCall, ToolPlan, ToolRights } from '../../tools/tool.ts';
 import type { InputContent } from '../../turn/input-content.ts';
 import type { TurnDetails } from '../../turn/steps.ts';
 import type { TurnView } from '../../view/turn.ts';
@@ -67,6 +69,25 @@ export type Effect =
   | { do: 'run_schedule'; link: number; id: string; by: UserId }
   /** Finds out in the history which input Letta works on. */
   | { do: 'identify'; link: number; schedules: readonly Schedule[] }
+  /** Denies a request of a tool of the bridge; the entry is written first. */
+  | { do: 'refuse'; link: number; requestId: string; message: string; entry: AuditEntry }
+  // tools of the bridge; `request`: the first id of the call
+  | { do: 'plan_request'; turn: TurnId; link: number; request: ApprovalRequest; ask: ToolAsk }
+  | { do: 'plan_call'; turn: TurnId; link: number; request: string; ask: ToolAsk }
+  /** @param entry is written before it runs; `null`: the audit has one */
+  | {
+      do: 'run_call';
+      of: TurnId;
+      request: string;
+      ask: ToolAsk;
+      plan: ToolPlan & { may: 'run' | 'ask' };
+      entry: AuditEntry | null;
+    }
+  | { do: 'recall_call'; of: TurnId; request: string; ask: ToolAsk }
+  /** Tells the running call to end. */
+  | { do: 'cancel_call'; request: string }
+  /** `null`: what the call returned. */
+  | { do: 'answer_call'; requestIds: readonly string[]; result: ToolResult | null }
   | { do: 'end_tasks'; link: number; tasks: readonly BackgroundTask[] }
   // who may, and what is written about it
   | {
@@ -92,6 +113,13 @@ export type Effect =
   | { do: 'write_pass'; turn: TurnId; link: number; request: ApprovalRequest; entry: AuditEntry }
   | { do: 'audit'; entry: AuditEntry; token: Token }
   | { do: 'note_refused'; click: RefusedClick; record: ThreadRecord };
+
+/** A call of a tool of the bridge, before there is a machine to run it with. */
+export interface ToolAsk extends Omit<ToolCall, 'team' | 'rights' | 'device' | 'signal'> {
+  /** In whose name the turn works. */
+  author: Author;
+  rights: Omit<ToolRights, 'at'>;
+}
 
 export interface FreshDetails {
   ref: DetailsRef;

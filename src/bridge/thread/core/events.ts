@@ -8,13 +8,15 @@ import type { Person } from '../../person.ts';
 import type { Delivery, HeldUp, SeenSchedule } from '../../ports.ts';
 import type { FileOutcome } from '../../record/handed-over.ts';
 import type { InboxChange } from '../../record/inbox-change.ts';
-import type { InboxItem, OpenTurn, PostRecord } from '../../record/thread-record.ts';
+import type { HandedFile, InboxItem, OpenTurn, PostRecord } from '../../record/thread-record.ts';
 import type { FoundFiring } from '../../schedules/firing.ts';
+import type { ToolPlan } from '../../tools/tool.ts';
 import type { TurnState } from '../../turn/fold.ts';
 import type { InputContent } from '../../turn/input-content.ts';
 
 /** Timers of the open turn: they end with it. */
 export type TurnTimer =
+  | 'calls'
   | 'deadlines'
   | 'end_due'
   | 'gap'
@@ -84,6 +86,16 @@ export type OutboxEvent =
   /** These people could not be reminded of a request in a direct message. `text`: what they are reminded of. */
   | { type: 'unreminded'; users: readonly UserId[]; text: string };
 
+/** How a call of a tool of the bridge went. What it returned is held by the one who ran it. */
+export interface CallOutcome {
+  /** The beginning of its text. */
+  text: string;
+  isError: boolean;
+  /** Whether it may have happened, and nobody can tell. */
+  isUnknown: boolean;
+  handed?: readonly HandedFile[] | undefined;
+}
+
 /** What came of an effect. `turn` and `link` name the turn and the link of the effect: for others it comes too late. */
 export type Answer =
   | {
@@ -122,6 +134,12 @@ export type Answer =
   | { type: 'rejudged'; turn: TurnId; link: number; token: Token; send: Decision; person: Person | null }
   | { type: 'pass_written'; turn: TurnId; link: number; request: ApprovalRequest; ok: boolean }
   | { type: 'pass_failed'; turn: TurnId; link: number; request: ApprovalRequest }
+  /** What would become of a request of a tool of the bridge, or of a call of one; `null`: that cannot be told. */
+  | { type: 'request_planned'; turn: TurnId; link: number; request: ApprovalRequest; plan: ToolPlan | null }
+  | { type: 'call_planned'; turn: TurnId; link: number; request: string; plan: ToolPlan | null }
+  | { type: 'call_ran'; of: TurnId; request: string; outcome: CallOutcome }
+  /** `null`: what became of it cannot be told. */
+  | { type: 'call_recalled'; of: TurnId; request: string; result: { text: string; isError: boolean } | null }
   | { type: 'audited'; entry: AuditEntry; token: Token; ok: boolean }
   /** `seen`: `null` when Letta did not answer. `owners`: whether they may use the agent here; `null`: not known. */
   | {
@@ -145,4 +163,6 @@ export type ThreadEvent =
   | { type: 'timer'; timer: Timer; turn?: TurnId; attempt?: number }
   | AskEvent
   | OutboxEvent
+  /** The process is about to end. */
+  | { type: 'closing' }
   | Answer;

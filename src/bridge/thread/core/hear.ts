@@ -1,12 +1,14 @@
-import type { AgentEvent, ConnectionEvent } from '../../agent-event.ts';
+import type { AgentEvent, ApprovalRequest, ConnectionEvent } from '../../agent-event.ts';
 import { beginAgentTurn, changeTurn } from '../../record/inbox.ts';
 import { type Leftover, setRuntime } from '../../record/offers.ts';
 import { needsLetta, type OpenTurn } from '../../record/thread-record.ts';
 import type { FoundFiring } from '../../schedules/firing.ts';
 import type { TurnSchedule } from '../../schedules/schedule.ts';
+import { isToolName } from '../../tools/catalogue.ts';
 import { foldTurn, type TurnState } from '../../turn/fold.ts';
 import { sayCause, sayError } from '../../words/causes.ts';
 import { WAITS } from '../../words/thread.ts';
+import { forgetPlans, onCall, onNothingRuns, pursueCalls, tellResultsAgain } from './calls.ts';
 import { forgetThrough, hold, holdReady, withoutRequests } from './held.ts';
 import { stepBack } from './input.ts';
 import {
@@ -46,11 +48,13 @@ import {
   leftoverWithoutConversation,
   wayOn,
 } from './over.ts';
+import { openOwnRequests } from './own-requests.ts';
 import { closeCards, onDirectoryMoved, onRequest } from './requests.ts';
 import { align, foundSchedule, noteFired, onFired, turnScheduleOf, waitWithSchedules } from './schedules.ts';
 import { abort, hear, STOP_OVERDUE_MS, stop } from './stop.ts';
 import { askAnew, onTasks, silencedBy } from './tasks.ts';
 import { isHolding, isOver } from './thread.ts';
+import { onToolRequest } from './tool-requests.ts';
 import { followTurn, turnIds } from './turn.ts';
 import { workplaceOf } from './view.ts';
 import {
@@ -113,6 +117,8 @@ function linkLost(work: Work): void {
   setLive(work, { wasLinkLost, ...(wasSubmitted && { isAllHeard: false }) });
   cancelPreparing(work);
   setLink(work, { up: null, settled: false, unanswered: null });
+  forgetPlans(work);
+  pursueCalls(work);
 }
 
 /** Events of the open turn, or else of the next one, may be missing: its end asks the history for what was said in them. */
@@ -196,7 +202,7 @@ export function onTasksUntold(work: Work): void {
 /** Compares a new link's replay with the open turn: that goes on, or its end is looked up, or Letta began another. */
 function takeUp(work: Work, event: ConnectionEvent & { type: 'ready' }) {
   if (upLink(work) === null) return;
-  const requestIds = event.approvals.map(({ requestId }) => requestId);
+  const requestIds = [...event.approvals.map(({ requestId }) => requestId), ...openOwnRequests(work)];
   if (isOver(work.thread)) return set(work, { held: holdReady(work.thread.held, event) });
   const before = openTurn(work);
   const { link } = work.thread;
@@ -221,7 +227,9 @@ function takeUp(work: Work, event: ConnectionEvent & { type: 'ready' }) {
     setLive(work, { isJoined: true });
     fold(work, { type: 'approvals-open', requestIds });
     closeCards(work, requestIds, 'link_lost');
-    for (const request of event.approvals) onRequest(work, request);
+    for (const request of event.approvals) ask(work, request);
+    tellResultsAgain(work);
+    pursueCalls(work);
     if (requestIds.length > 0) recall(work);
     // Letta is idle, so only the history knows what became of the input (docs/letta-protocol.md, Loss and restart).
     if (isIdle) return look(work);
@@ -310,13 +318,17 @@ function onAgentEvent(work: Work, event: AgentEvent) {
     default:
       break;
   }
-  const { link, held } = work.thread;
+  const { link, held, live } = work.thread;
+  // It may be held for hours, and Letta waits for minutes.
+  if (live?.phase === 'held_up' && event.type === 'external-call') return onCall(work, event.call);
   if (isHolding(work.thread)) return set(work, { held: hold(held, event) });
   const turn = openTurn(work);
   if (turn?.state === 'submitted') {
     if (!isOfRun(event) || !isForeign(link, turn, event.runId)) onTurnEvent(work, turn, event);
     return;
   }
+  // Letta runs nothing, so the turn of this call is over.
+  if (event.type === 'external-call' && link.loop === 'idle') return onCall(work, event.call);
   if (!startsTurn(event)) return;
   const isInput = event.type === 'user-message';
   const schedule = isInput && event.firing ? turnScheduleOf(work, event.firing) : null;
@@ -362,14 +374,23 @@ function openAgentTurn(work: Work, input: string | null, schedule: TurnSchedule 
   if (work.thread.link.loop === 'idle') expectEnd(work, END_OVERDUE_MS);
 }
 
-function onTurnEvent(work: Work, turn: OpenTurn, event: AgentEvent) {
+function ask(work: Work, request: ApprovalRequest): void {
+  if (isToolName(request.tool)) onToolRequest(work, request);
+  else onRequest(work, request);
+}
+
+function onTurnEvent(work: Work, turn: OpenTurn, heard: AgentEvent) {
+  const isList = heard.type === 'approvals-open';
+  const event = isList ? { ...heard, requestIds: [...heard.requestIds, ...openOwnRequests(work)] } : heard;
   sure(work);
   const { live } = work.thread;
   if (!live) return;
   switch (event.type) {
     case 'approval-asked':
-      onRequest(work, event.request);
+      ask(work, event.request);
       return recall(work);
+    case 'external-call':
+      return onCall(work, event.call);
     case 'turn-ended':
       return onTurnEnded(work, turn, event);
     case 'user-message': {
@@ -465,6 +486,7 @@ function onLoop(work: Work, event: AgentEvent & { type: 'loop' }) {
   const isRunning = turn?.state === 'submitted' && !isOver(work.thread);
   if (event.status === 'idle') {
     if (!isRunning) return due(work);
+    onNothingRuns(work);
     if (was !== 'idle') expectEnd(work, turn.stoppedBy ? STOP_OVERDUE_MS : END_OVERDUE_MS);
     return;
   }
@@ -525,6 +547,7 @@ function startsTurn(event: AgentEvent): boolean {
     case 'tool-called':
     case 'tool-started':
     case 'approval-asked':
+    case 'external-call':
       return true;
     case 'user-message':
       return event.automatic;

@@ -51,6 +51,7 @@ function isBulk({ type }: AgentEvent | typeof CUT): boolean {
     case 'user-message':
     case 'approval-asked':
     case 'approvals-open':
+    case 'external-call':
     case 'turn-ended':
     case 'cut':
       return false;

@@ -4,6 +4,7 @@ import { isClientMessageId, type UserId } from '../../ids.ts';
 import type { ConnectOptions } from '../../ports.ts';
 import type { OpenTurn } from '../../record/thread-record.ts';
 import { agentReplacedText, settingsChangedText, THREAD } from '../../words/thread.ts';
+import { toolsOf } from './own-requests.ts';
 import type { Link } from './thread.ts';
 import { emit, openTurn, say, set, setLink, settings, stopTimer, upLink, type Work } from './work.ts';
 
@@ -23,7 +24,9 @@ function wantedOptions(work: Work): ConnectOptions {
   const isAtWork = record?.turn?.state === 'submitted' || record?.background === true;
   const hasWork = isAtWork || (record?.schedules?.length ?? 0) > 0;
   const shared = record?.isShared === true && { isShared: true, hasWork };
-  return { runtime: record?.runtime ?? null, mode: lettaMode(permissions), binding, ...shared };
+  const tools = toolsOf(work);
+  const offered = tools.length > 0 && { tools };
+  return { runtime: record?.runtime ?? null, mode: lettaMode(permissions), binding, ...offered, ...shared };
 }
 
 /** Connects as the settings want it, if that is not so already. */
@@ -41,14 +44,15 @@ export function connect(work: Work): void {
 }
 
 /**
- * Whether the connection was made with another permission mode or working directory, or for a conversation given up
+ * Whether the connection was made with another permission mode, working directory or set of tools, or for a conversation given up
  * since.
  */
-function differs({ options: made }: Link, { mode, binding, runtime }: ConnectOptions): boolean {
+function differs({ options: made }: Link, { mode, binding, runtime, tools = [] }: ConnectOptions): boolean {
   if (!made) return false;
   if (runtime === null && made.runtime !== null) return true;
   const directory = (options: Pick<ConnectOptions, 'binding'>) => options.binding?.workingDirectory ?? null;
-  return made.mode !== mode || directory(made) !== directory({ binding });
+  const hasOthers = (made.tools ?? []).join() !== tools.join();
+  return made.mode !== mode || hasOthers || directory(made) !== directory({ binding });
 }
 
 export function disconnect(work: Work): void {

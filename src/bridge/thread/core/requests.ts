@@ -66,7 +66,7 @@ export function onJudged(work: Work, { request, by, may }: Answer & { type: 'jud
   // Policy, grants or turn may have changed while we asked Slack, so the request is judged again.
   const still = may ? autoApprovalOf(work, request) : null;
   if (!still || still.by !== by) return show(work, request, null);
-  if (still.by === 'grant') return show(work, request, null, still);
+  if (still.by === 'grant') return show(work, request, null, { grant: still });
   letPass(work, request, still);
 }
 
@@ -86,7 +86,7 @@ function autoApprovalOf(work: Work, request: ApprovalRequest): AutoApproval | nu
 }
 
 /** Approves a request without a card, after its audit entry is written; if either fails, people are asked. */
-function letPass(work: Work, request: ApprovalRequest, pass: Exclude<AutoApproval, Grant>): void {
+export function letPass(work: Work, request: ApprovalRequest, pass: Exclude<AutoApproval, Grant>): void {
   const turn = openTurn(work);
   const { key, live, link } = work.thread;
   const up = upLink(work);
@@ -117,8 +117,18 @@ export function onPassFailed(work: Work, request: ApprovalRequest): void {
 
 // ---- cards -------------------------------------------------------------------------------------
 
-/** @param grant the consent by which the request counts as decided */
-function show(work: Work, request: ApprovalRequest, known: ApprovalRecord | null, grant: Grant | null = null) {
+interface HowShown {
+  /** The consent by which the request counts as decided. */
+  grant?: Grant | undefined;
+  /** Of a tool of the bridge. */
+  call?: ApprovalRecord['call'];
+  /** ms since 1970; left out: as for all requests. */
+  expiresAt?: number | undefined;
+}
+
+/** @param known the card that it has already */
+export function show(work: Work, request: ApprovalRequest, known: ApprovalRecord | null, how: HowShown = {}) {
+  const { grant } = how;
   const { live } = work.thread;
   if (!live) return;
   const { requestId } = request;
@@ -137,7 +147,7 @@ function show(work: Work, request: ApprovalRequest, known: ApprovalRecord | null
     return tell(work, openCard(work, request, state), approve().send);
   }
   const refusal = refusalOf(request);
-  if (refusal === null) return void openCard(work, request, { state: 'open' });
+  if (refusal === null) return void openCard(work, request, { state: 'open' }, how);
   // Nobody could decide it in Slack: the agent and the thread are told why it is denied.
   log(work, 'warn', { request: requestId, tool: request.tool, refusal }, 'request denied: it cannot be shown');
   const record = openCard(work, request, { state: 'closed', why: 'not_shown', at: work.context.now });
@@ -145,7 +155,12 @@ function show(work: Work, request: ApprovalRequest, known: ApprovalRecord | null
   say(work, notShownText(refusal));
 }
 
-function openCard(work: Work, request: ApprovalRequest, state: ApprovalState): ApprovalRecord {
+function openCard(
+  work: Work,
+  request: ApprovalRequest,
+  state: ApprovalState,
+  { call, expiresAt }: HowShown = {},
+): ApprovalRecord {
   const { live, link } = work.thread;
   const turn = openTurn(work);
   if (!turn || !live) throw new TypeError('no turn is open');
@@ -153,6 +168,7 @@ function openCard(work: Work, request: ApprovalRequest, state: ApprovalState): A
   const { requestId, tool } = request;
   const place = placeOf(work.thread);
   const after = lastSaidMessageId(live.fold);
+  const endsAt = expiresAt ?? (approvalTimeoutMs === null ? undefined : at + approvalTimeoutMs);
   const only = onlyFor(policy, place, tool);
   const approval: ApprovalRecord = {
     token: makeToken(work.context.id()),
@@ -168,7 +184,8 @@ function openCard(work: Work, request: ApprovalRequest, state: ApprovalState): A
     askedAt: at,
     // Left out while unknown: after a restart, text before the request may not have been read from the history yet.
     ...((after !== null || !live.isTextUnknown) && { after }),
-    ...(approvalTimeoutMs !== null && state.state === 'open' && { expiresAt: at + approvalTimeoutMs }),
+    ...(call && { call }),
+    ...(state.state === 'open' && endsAt !== undefined && { expiresAt: endsAt }),
     ...(state.state !== 'open' && { audit: 'due' as const, input: auditText(request, link.workingDirectory) }),
     state,
   };

@@ -1,6 +1,7 @@
 import { beginTurn, changeTurn } from '../../record/inbox.ts';
 import { clientMessageIdOf, lapseContinueOffers } from '../../record/offers.ts';
 import { hasSchedules, isActive, needsLetta } from '../../record/thread-record.ts';
+import { closeCalls, onCallPlanned, onCallRan, onCallRecalled, onCallsDue, pursueCalls } from './calls.ts';
 import { askAbout, click, submit, typed } from './clicks.ts';
 import { command } from './commands.ts';
 import { onAudited, onDeadline, onUnreminded, resume, settleAudit } from './deadlines.ts';
@@ -30,6 +31,7 @@ import { alignIfDue, onAligned, onAlignTimer, onRunAsked } from './schedules.ts'
 import { abortAgain, abortLater, endSilent, lookAtSilence, onAborted, stop } from './stop.ts';
 import { askAgent, onTasksAsked, pursueTasks } from './tasks.ts';
 import { isOver } from './thread.ts';
+import { onRequestPlanned } from './tool-requests.ts';
 import { followTurn, turnIds } from './turn.ts';
 import { change, due, emit, openTurn, setLink, startTimer, stopTimer, upLink, type Work } from './work.ts';
 
@@ -44,7 +46,10 @@ export function step(work: Work, event: ThreadEvent): void {
   const before = work.thread.record;
   if (!isLate(work, event)) handle(work, event);
   release(work);
-  if (work.thread.record !== before) resume(work);
+  if (work.thread.record !== before) {
+    pursueCalls(work);
+    resume(work);
+  }
   while (work.isDue) {
     work.isDue = false;
     advance(work);
@@ -151,6 +156,16 @@ function handle(work: Work, event: ThreadEvent) {
       return onPassWritten(work, event);
     case 'pass_failed':
       return onPassFailed(work, event.request);
+    case 'request_planned':
+      return onRequestPlanned(work, event);
+    case 'call_planned':
+      return onCallPlanned(work, event);
+    case 'call_ran':
+      return onCallRan(work, event);
+    case 'call_recalled':
+      return onCallRecalled(work, event);
+    case 'closing':
+      return closeCalls(work);
     case 'audited':
       onAudited(work, event.entry, event.token, event.ok);
       return event.ok ? due(work) : undefined;
@@ -177,6 +192,8 @@ function onTimer(work: Work, { timer, attempt = 0 }: ThreadEvent & { type: 'time
       return onAlignTimer(work);
     case 'audit':
       return settleAudit(work);
+    case 'calls':
+      return onCallsDue(work);
     case 'deadlines':
       return onDeadline(work);
     case 'end_due':
@@ -220,6 +237,7 @@ function advance(work: Work) {
   const { record } = work.thread;
   if (!record) return restLater(work);
   beginWaiting(work, record);
+  pursueCalls(work);
   resume(work);
   if (!paused) resumeMessages(work);
   const isOpen = openTurn(work) !== null;

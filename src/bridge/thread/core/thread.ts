@@ -5,6 +5,7 @@ import type { ThreadAddress } from '../../inbound.ts';
 import type { ConnectOptions } from '../../ports.ts';
 import type { ThreadRecord } from '../../record/thread-record.ts';
 import type { FoundFiring } from '../../schedules/firing.ts';
+import type { ToolName } from '../../tools/catalogue.ts';
 import type { TurnState } from '../../turn/fold.ts';
 import type { Activity, TurnView } from '../../view/turn.ts';
 
@@ -32,8 +33,19 @@ export interface Thread {
   readonly toConfirm: UserId | null;
   /** The authors who were told in a direct message that what they wrote waits. */
   readonly toldAuthors: ReadonlySet<UserId>;
+  /** What this process does about the calls of the bridge's tools that the record has, by the call's first id. */
+  readonly calls: ReadonlyMap<string, Pursuit>;
   /** Ids of the messages and tool calls that were read from the history of the turn before. */
   readonly readBefore: ReadonlySet<string>;
+}
+
+/** What is being done about a call. `null`: nothing; it waits for people or for the link, or it is over. */
+export interface Pursuit {
+  readonly doing: 'planning' | 'running' | 'recalling' | null;
+  /** When Letta must have the result, by the monotonic clock. */
+  readonly dueAt: number;
+  /** Whether it was told to end. */
+  readonly isHurried: boolean;
 }
 
 /** The connection to the thread's runtime, and what is known of the runtime through it. */
@@ -210,6 +222,8 @@ export interface Config {
   readonly staleAfterMs: number | null;
   /** Whether what turns did is stored for the Details button. */
   readonly keepsDetails: boolean;
+  /** The tools that the bridge can run. */
+  readonly tools: readonly ToolName[];
 }
 
 const noLink: Link = {
@@ -252,6 +266,7 @@ export function newThread(key: ThreadKey, record: ThreadRecord | null): Thread {
     auditing: new Set(),
     toConfirm: null,
     toldAuthors: new Set(),
+    calls: new Map(),
     readBefore: new Set(),
   };
 }

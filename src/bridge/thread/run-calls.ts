@@ -1,0 +1,137 @@
+import { BoundedMap } from '../../bounded-map.ts';
+import { asBridgeError } from '../../errors.ts';
+import { can } from '../access/can.ts';
+import type { Door } from '../access/door.ts';
+import { type PolicyBook, settingsOf } from '../access/policy.ts';
+import { soundResult } from '../files/sound-result.ts';
+import type { Person } from '../person.ts';
+import type { AgentConnection, Log } from '../ports.ts';
+import { limitResult } from '../tools/limit.ts';
+import { fails, type ToolResult } from '../tools/result.ts';
+import type { ToolCall, ToolHandler, ToolHandlers, ToolPlan, ToolRights } from '../tools/tool.ts';
+import { failedFor, type NotDone, notDone, UNKNOWN } from '../words/tool-calls.ts';
+import type { ToolAsk } from './core/effects.ts';
+import type { CallOutcome } from './core/events.ts';
+import type { Thread } from './core/thread.ts';
+
+export interface CallRunnerParts {
+  tools: ToolHandlers;
+  door: Pick<Door, 'judgeAgain'>;
+  policies: PolicyBook;
+  log: Log;
+  thread(): Thread;
+  connection(): AgentConnection | null;
+}
+
+/** Results that Letta may still ask for again, and calls that run. */
+const HELD = 20;
+
+/** Runs the calls of one thread's turns with the handlers of their tools. */
+export class CallRunner {
+  readonly #parts: CallRunnerParts;
+  readonly #results = new BoundedMap<string, ToolResult>(HELD);
+  readonly #running = new Map<string, AbortController>();
+
+  constructor(parts: CallRunnerParts) {
+    this.#parts = parts;
+  }
+
+  /** What would become of a call now. Rejects when that cannot be told. */
+  async plan(ask: ToolAsk): Promise<ToolPlan> {
+    const judged = await this.#parts.door.judgeAgain(this.#parts.thread().key, ask.author, { do: 'speak' });
+    if (!judged.verdict.allowed) return { may: 'no', why: failedFor(judged.verdict.notice) };
+    const call = this.#call(ask, judged.person, new AbortController().signal);
+    return this.#handler(ask).prepare(call);
+  }
+
+  /** Runs a call; what it returned is held under its id. Never rejects. */
+  async run(id: string, ask: ToolAsk, plan: ToolPlan & { may: 'run' | 'ask' }): Promise<CallOutcome> {
+    const ends = new AbortController();
+    this.#running.set(id, ends);
+    try {
+      const { person } = await this.#parts.door.judgeAgain(this.#parts.thread().key, ask.author, { do: 'speak' });
+      const result = await this.#handler(ask).run(this.#call(ask, person, ends.signal), plan);
+      return this.#hold(id, soundResult(limitResult(result)), { handed: result.handed });
+    } catch (error) {
+      const { certain, notice } = asBridgeError(error);
+      this.#parts.log.warn({ tool: ask.name, err: error, certain }, 'a tool of the bridge failed');
+      return this.#hold(id, fails(certain ? failedFor(notice) : UNKNOWN), { isUnknown: !certain });
+    } finally {
+      this.#running.delete(id);
+    }
+  }
+
+  /** Before a call runs something failed: it certainly did not happen. */
+  refuse(id: string, why: NotDone): CallOutcome {
+    return this.#hold(id, fails(notDone(why)), {});
+  }
+
+  /** What became of a call that another process began; `null`: that cannot be told. */
+  async recall(ask: ToolAsk): Promise<{ text: string; isError: boolean } | null> {
+    const { person } = await this.#parts.door.judgeAgain(this.#parts.thread().key, ask.author, { do: 'speak' });
+    const call = this.#call(ask, person, new AbortController().signal);
+    const result = (await this.#handler(ask).recall?.(call)) ?? null;
+    return result && { text: textOf(result), isError: result.isError === true };
+  }
+
+  cancel(id: string): void {
+    this.#running.get(id)?.abort();
+  }
+
+  /** The process ends. */
+  close(): void {
+    for (const ends of this.#running.values()) ends.abort();
+  }
+
+  /** What a call returned, or that it cannot be told any more. */
+  resultOf(id: string): ToolResult {
+    return this.#results.get(id) ?? fails(notDone('cannot_check'));
+  }
+
+  #hold(
+    id: string,
+    result: ToolResult,
+    { isUnknown = false, handed }: Pick<CallOutcome, 'handed'> & { isUnknown?: boolean },
+  ): CallOutcome {
+    const { parts, isError = false } = result;
+    this.#results.set(id, { parts, ...(isError && { isError }) });
+    return { text: textOf(result).slice(0, OUTCOME), isError, isUnknown, ...(handed && { handed }) };
+  }
+
+  #handler({ name }: ToolAsk): ToolHandler {
+    const handler = this.#parts.tools[name] as ToolHandler | undefined;
+    if (!handler) throw new Error(`there is no handler of ${name}`);
+    return handler;
+  }
+
+  #call({ author: _, rights, ...ask }: ToolAsk, person: Person, signal: AbortSignal): ToolCall {
+    const { policies, thread, connection } = this.#parts;
+    const { runtime } = thread().record ?? {};
+    const letta = connection();
+    const offline = () => Promise.reject(asBridgeError(new Error('there is no link to the machine')));
+    const policy = policies.current();
+    const at: ToolRights['at'] = (place) => ({
+      mayWork: can(policy, person, { do: 'speak' }, place).allowed,
+      mayReadMessages: settingsOf(policy, place).context === 'thread',
+    });
+    return {
+      ...ask,
+      team: ask.address.team,
+      rights: { ...rights, at },
+      signal,
+      device: {
+        id: runtime?.deviceId ?? '',
+        conversation: runtime?.conversationId ?? '',
+        workingDirectory: thread().link.workingDirectory,
+        readFile: (path) => letta?.readFile(path) ?? offline(),
+        writeFile: (path, content) => letta?.writeFile(path, content) ?? offline(),
+        readBytes: (path, bytes) => letta?.readBytes(path, bytes) ?? offline(),
+      },
+    };
+  }
+}
+
+/** How much of a text the thread hears. */
+const OUTCOME = 2_000;
+
+const textOf = ({ parts }: ToolResult) => parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n');
