@@ -54,6 +54,7 @@ import type { PastOptions } from '../../src/bridge/thread/read-past.ts';
 import { takeTurns } from '../../src/bridge/thread/shared-conversations.ts';
 import { ThreadWorkers } from '../../src/bridge/thread/workers.ts';
 import type { ToolResult } from '../../src/bridge/tools/result.ts';
+import type { ToolHandlers } from '../../src/bridge/tools/tool.ts';
 import { type ImagePart, textOfInput } from '../../src/bridge/turn/input-content.ts';
 import type { TurnView } from '../../src/bridge/view/turn.ts';
 import { BridgeError } from '../../src/errors.ts';
@@ -494,6 +495,8 @@ export interface MiddleOptions {
   past?: PastOptions;
   /** Single messages of Slack; left out: none can be read. */
   reader?: MessageReader;
+  /** What the tools of the bridge do; left out: the agent has none. */
+  tools?: ToolHandlers;
   /** Whether what people think of answers is noted. */
   hasFeedback?: boolean;
   /** Left out: a log that drops everything. */
@@ -559,6 +562,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
       recordings: options.recordings,
       past: options.past,
       reader: options.reader,
+      tools: options.tools,
       ...(feedback && { feedback }),
       threads,
       surface: options.surface?.(clock) ?? surface,

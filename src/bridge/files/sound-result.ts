@@ -1,7 +1,7 @@
 import type { ToolPart, ToolResult } from '../tools/result.ts';
 import { isSoundImage } from './sound-image.ts';
 
-/** Of all images of one result, as base64: a frame to Letta must stay far below 8 MiB (docs/letta-protocol.md, Images). */
+/** Of all images of one result, as base64: a frame to Letta must stay far below 8 MiB (docs/letta-protocol.md, Images and files in a message). */
 const IMAGE_CHARACTERS = 5_000_000;
 const NOT_SHOWN = '[An image is left out here: it cannot be shown to you.]';
 

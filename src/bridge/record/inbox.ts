@@ -237,17 +237,11 @@ export function endTurn(record: ThreadRecord, now: number, wasTold = true): Thre
   if (!turn) return record;
   // Without a conversation there is none that was told: a new one begins.
   const known = wasTold && turn.state === 'submitted' && record.runtime !== null ? turn.past?.known : undefined;
-  const closed = closeApprovals(record, turn.id, 'turn_over', now);
+  const closed = closeApprovals(forgetCalls(record, turn.id), turn.id, 'turn_over', now);
   const open = closed.approvals.filter((approval) => approval.state.state === 'open');
   const kept = closed.approvals.filter((approval) => approval.state.state !== 'open').slice(-CLOSED_APPROVALS_KEPT);
   const headsUp = isHeadsUpDue(record) ? undefined : record.headsUp;
-  return {
-    ...forgetCalls(closed, turn.id),
-    turn: null,
-    approvals: [...kept, ...open],
-    headsUp,
-    ...(known && { known }),
-  };
+  return { ...closed, turn: null, approvals: [...kept, ...open], headsUp, ...(known && { known }) };
 }
 
 export function closeApprovals(

@@ -43,7 +43,7 @@ export const wrongInput = (wrong: string): string => `${wrong} Nothing was done.
 
 /** It may have happened, and nobody can tell. */
 export const UNKNOWN =
-  'It is not known whether this happened: the Slack bridge was interrupted in the middle of it. Do not repeat it before somebody has looked.';
+  'It is not known whether this happened: the Slack bridge was interrupted in the middle of it. Do not repeat it before someone has looked.';
 
 export const failedFor = (notice: string): string => `${notice} Nothing was done.`;
 
