@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,7 +37,16 @@ function requireLetta(): void {
   throw new Error(`no Letta server in ${home}: run "sh test/support/letta/install-letta.sh ${home}" first`);
 }
 
-export async function startRealLetta(surface: Surface): Promise<RealLetta> {
+/** What a page of the docs tells people to do. */
+export interface ByHand {
+  /** For a shell on the machine; in it, `letta` is the real one. */
+  command: string;
+  /** What its output says when it is up. */
+  ready: RegExp;
+}
+
+/** @param byHand starts the App Server or the device in place of our own way */
+export async function startRealLetta(surface: Surface, byHand?: ByHand): Promise<RealLetta> {
   requireLetta();
   const state = mkdtempSync(join(tmpdir(), 'real-letta-'));
   const project = join(state, 'project');
@@ -52,6 +61,10 @@ export async function startRealLetta(surface: Surface): Promise<RealLetta> {
     DISABLE_AUTOUPDATER: '1',
     LETTA_DIR: home,
   };
+  const bin = join(state, 'bin');
+  mkdirSync(bin);
+  writeFileSync(join(bin, 'letta'), `#!/bin/sh\nexec "${node}" "${letta}" "$@"\n`);
+  chmodSync(join(bin, 'letta'), 0o755);
   const modelLog = join(state, 'model.jsonl');
   const children: ChildProcess[] = [];
   const run = (args: string[], env: Record<string, string>, ready: RegExp) =>
@@ -100,6 +113,13 @@ export async function startRealLetta(surface: Surface): Promise<RealLetta> {
     begin = async () => {
       const args = [letta, '--backend', 'local', 'server', '--computer-name', 'bridge-test', '--debug'];
       agent = (await run(args, deviceEnv, /Connected\./)).child;
+    };
+  }
+  if (byHand) {
+    const { command, ready } = byHand;
+    const shellEnv = { ...base, ...(surface === 'single' && env), PATH: `${bin}:${base.PATH}` };
+    begin = async () => {
+      agent = (await start(['-c', command], project, shellEnv, ready, children, 'bash')).child;
     };
   }
   await begin();
@@ -153,8 +173,9 @@ function start(
   env: Record<string, string>,
   ready: RegExp,
   children: ChildProcess[],
+  program = node,
 ): Promise<{ child: ChildProcess; found: string }> {
-  const child = spawn(node, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   children.push(child);
   let output = '';
   return new Promise((resolve, reject) => {
