@@ -34,6 +34,8 @@ export interface Whole {
 export interface WholeOptions {
   slack?: SlackOptions;
   env?: Record<string, string>;
+  /** Files of the agent's machine, by absolute path. */
+  files?: Record<string, Uint8Array>;
   /** The bridge's own; left out: the real one. */
   clock?: Clock;
 }
@@ -79,7 +81,11 @@ export async function startWhole(
   const tokens = { bot: MARKED.bot, app: MARKED.app };
   const slack = await startSlack({ limits: 'off', tokens, ...options.slack });
   onTestFinished(() => slack.close());
-  const letta = await startScriptedLetta({ token: MARKED.letta, pace: 1 });
+  const letta = await startScriptedLetta({
+    token: MARKED.letta,
+    pace: 1,
+    seed: { ...(options.files && { files: options.files }) },
+  });
   onTestFinished(() => letta.close());
   const env = { ...settingsFor(slack, letta, temporaryFolder(context)), ...options.env };
   const config = loadConfig(env);

@@ -36,7 +36,7 @@ import { addressOf, type Thread } from './core/thread.ts';
 import { isSeenUnknown } from './core/view.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { PastOptions } from './read-past.ts';
-import { CallRunner } from './run-calls.ts';
+import { CallRunner, type CallRunnerParts } from './run-calls.ts';
 import { writeInput } from './write-prompt.ts';
 
 export interface PerformerParts {
@@ -51,6 +51,7 @@ export interface PerformerParts {
   files?: FileHandOver | undefined;
   /** What the tools of the bridge do; left out: there are none. */
   tools?: ToolHandlers | undefined;
+  join: CallRunnerParts['join'];
   policies: PolicyBook;
   audit: Audit;
   /** Notes who tried to decide what they may not. */
@@ -97,8 +98,8 @@ export class Performer {
 
   constructor(parts: PerformerParts) {
     this.#parts = parts;
-    const { tools = {}, door, policies, log, thread } = parts;
-    this.#calls = new CallRunner({ tools, door, policies, log, thread, connection: () => this.#connection });
+    const { tools = {}, door, policies, log, thread, join } = parts;
+    this.#calls = new CallRunner({ tools, door, policies, log, thread, join, connection: () => this.#connection });
   }
 
   /** Whether the connection has reported a loss whose event is still to come. */

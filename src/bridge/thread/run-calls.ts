@@ -4,8 +4,9 @@ import { can } from '../access/can.ts';
 import type { Door } from '../access/door.ts';
 import { type PolicyBook, settingsOf } from '../access/policy.ts';
 import { soundResult } from '../files/sound-result.ts';
+import type { ThreadKey, UserId } from '../ids.ts';
 import type { Person } from '../person.ts';
-import type { AgentConnection, Log } from '../ports.ts';
+import type { AgentConnection, Log, MessageAddress } from '../ports.ts';
 import { limitResult } from '../tools/limit.ts';
 import { fails, type ToolResult } from '../tools/result.ts';
 import type { ToolCall, ToolHandler, ToolHandlers, ToolPlan, ToolRights } from '../tools/tool.ts';
@@ -19,6 +20,8 @@ export interface CallRunnerParts {
   door: Pick<Door, 'judgeAgain'>;
   policies: PolicyBook;
   log: Log;
+  /** Lets the thread of a message that was posted elsewhere belong to this thread's conversation. */
+  join(home: ThreadKey, at: MessageAddress, requester: UserId): Promise<void>;
   thread(): Thread;
   connection(): AgentConnection | null;
 }
@@ -51,6 +54,7 @@ export class CallRunner {
     try {
       const { person } = await this.#parts.door.judgeAgain(this.#parts.thread().key, ask.author, { do: 'speak' });
       const result = await this.#handler(ask).run(this.#call(ask, person, ends.signal), plan);
+      await this.#join(ask, result);
       return this.#hold(id, soundResult(limitResult(result)), { handed: result.handed });
     } catch (error) {
       const { certain, notice } = asBridgeError(error);
@@ -71,7 +75,20 @@ export class CallRunner {
     const { person } = await this.#parts.door.judgeAgain(this.#parts.thread().key, ask.author, { do: 'speak' });
     const call = this.#call(ask, person, new AbortController().signal);
     const result = (await this.#handler(ask).recall?.(call)) ?? null;
+    if (result) await this.#join(ask, result);
     return result && { text: textOf(result), isError: result.isError === true };
+  }
+
+  /** Replies to what was posted elsewhere are for this conversation. That it is posted counts, even if this fails. */
+  async #join({ requester }: ToolAsk, { posted }: ToolResult): Promise<void> {
+    if (!posted) return;
+    const { join, log, thread } = this.#parts;
+    await join(thread().key, posted, requester).catch((error: unknown) =>
+      log.error(
+        { err: error, channel: posted.channel },
+        'replies to a posted message begin a conversation of their own',
+      ),
+    );
   }
 
   cancel(id: string): void {

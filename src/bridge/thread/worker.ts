@@ -93,11 +93,17 @@ export interface WorkerParts {
 }
 
 /** What a thread may know of all others. */
-export interface Others {
+interface Facts {
   /** Counts the other threads whose agent changes files in the same {@link ThreadWorker.workplace}. */
   countAlongside(workplace: string): number;
   /** How many schedules this person and this channel have, this thread included. */
   countSchedules(owner: UserId, channel: ChannelId): { user: number; channel: number };
+}
+
+/** What a thread has to do with all others. */
+export interface Others extends Facts {
+  /** Lets the thread of a message that the agent posted elsewhere belong to the conversation of `home`. */
+  join(home: ThreadKey, at: MessageAddress, requester: UserId): Promise<void>;
 }
 
 const NOTIFY_AFTER_MS = 2 * 60_000;
@@ -111,7 +117,7 @@ export class ThreadWorker {
   readonly #parts: WorkerParts;
   readonly #config: Config;
   readonly #onRetired: () => void;
-  readonly #others: Others;
+  readonly #others: Facts;
   readonly #mailbox: Mailbox;
   readonly #state: ThreadState;
   readonly #performer: Performer;
@@ -121,7 +127,7 @@ export class ThreadWorker {
   /** Whether the thread shows that its turn rests until the next start, so that no other live view is shown. */
   #paused = false;
 
-  constructor(key: ThreadKey, parts: WorkerParts, onRetired: () => void, others: Others) {
+  constructor(key: ThreadKey, parts: WorkerParts, onRetired: () => void, { join, ...others }: Others) {
     const { clock, threads } = parts;
     this.#parts = parts;
     this.#config = {
@@ -146,6 +152,7 @@ export class ThreadWorker {
     this.#mailbox = mailbox;
     this.#performer = new Performer({
       ...parts,
+      join,
       door: new Door(parts),
       refused: new RefusedClicks(parts),
       log,

@@ -5,7 +5,7 @@ import { hasSchedules, type ThreadRecord } from '../record/thread-record.ts';
 import type { Schedule } from '../schedules/schedule.ts';
 import type { Stored } from './core/inbox.ts';
 import type { ThreadOverview } from './core/view.ts';
-import { ThreadWorker, type WorkerParts } from './worker.ts';
+import { type Others, ThreadWorker, type WorkerParts } from './worker.ts';
 
 export type { Stored } from './core/inbox.ts';
 
@@ -74,7 +74,8 @@ export class ThreadWorkers {
     const countAlongside = (workplace: string) =>
       [...this.#workers.values()].filter((other) => other !== worker && other.workplace === workplace).length;
     const countSchedules = (owner: UserId, channel: ChannelId) => this.#countSchedules(owner, channel);
-    const worker: ThreadWorker = new ThreadWorker(key, this.#parts, retired, { countAlongside, countSchedules });
+    const join: Others['join'] = (...given) => this.join(...given);
+    const worker: ThreadWorker = new ThreadWorker(key, this.#parts, retired, { countAlongside, countSchedules, join });
     if (this.#draining) worker.drain();
     this.#workers.set(key, worker);
     return worker;
