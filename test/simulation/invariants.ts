@@ -128,6 +128,8 @@ function judgeLiveElements(world: Judged, shown: Map<string, Shown>): void {
   const offers = openOffers(world);
   const left = slack
     .listButtons()
+    // Whoever takes a reaction back is offered Stop in private: Slack lets nobody change that message later.
+    .filter(({ message, actionId }) => !(message.onlyFor !== null && actionId === 'bridge_stop'))
     .filter(({ token, actionId }) => actionId !== DETAILS && !offers.some((offer) => offer.token === token));
   for (const button of left) story.addViolation(`${button.actionId} is left at ${button.message.ts}`);
   for (const turn of shown.values()) {
@@ -186,22 +188,32 @@ const CLICK_MS = 30_000;
 /** Results of clicks that counted, or that got no answer and may have counted. */
 const COUNTED: ReadonlySet<string> = new Set(['decided', 'given', 'failed']);
 
+/** A reaction that was taken back and added again has several. */
+export const keysOf = ({ message, reaction }: Written): readonly string[] => reaction?.keys ?? [message.key];
+
 /** The bridge's turns that carried a message, and Letta's turns that got it. */
 function fateOf(world: Judged, written: Written, shown: Map<string, Shown>) {
-  const bridge = [...world.items].flatMap(([id, keys]) => (keys.has(written.message.key) ? [id] : []));
+  const bridge = [...world.items].flatMap(([id, keys]) => (keysOf(written).some((key) => keys.has(key)) ? [id] : []));
   const letta = world.letta.truth.filter((turn) => turn.carried.includes(written.name));
   return { bridge: bridge.flatMap((id) => shown.get(id) ?? []), letta };
+}
+
+/** The line that says who asked with a reaction proves nothing of what became of it. */
+function isNoticeOf({ reaction }: Written, post: SlackMessage): boolean {
+  return reaction !== undefined && visibleText(post).includes(' asked about ');
 }
 
 function judgeMessages(world: Judged, shown: Map<string, Shown>): void {
   const { people, slack, story, stored, offers } = world;
   for (const written of people.written) {
     const { name, message } = written;
-    const taken = stored.get(message.key) === 'speak';
+    const taken = keysOf(written).some((key) => stored.get(key) === 'speak');
     const { bridge, letta } = fateOf(world, written, shown);
-    if (letta.length > 1 && clicksOf(world, message.key, 'send_again').length === 0)
+    const isSentAgain = keysOf(written).some((key) => clicksOf(world, key, 'send_again').length > 0);
+    if (letta.length > 1 && !isSentAgain)
       story.addViolation(`${name} ran in turns ${letta.map((turn) => turn.n).join(' and ')}`);
-    if (written.outcomes.filter((outcome) => outcome === 'accepted').length > 1)
+    const isAsked = keysOf(written).length;
+    if (written.outcomes.filter((outcome) => outcome === 'accepted').length > isAsked)
       story.addViolation(`${name} was accepted twice`);
     if (written.outcomes.includes('accepted') && !taken) story.addViolation(`${name} was accepted and is on no disk`);
     judgeTurnedAway(world, written);
@@ -215,22 +227,25 @@ function judgeMessages(world: Judged, shown: Map<string, Shown>): void {
     }
     const says = (words: string | RegExp) =>
       slack.messages.some((post) => {
+        if (isNoticeOf(written, post)) return false;
         if (post.user !== BOT || post.onlyFor !== null || post.channel !== message.channel) return false;
         return typeof words === 'string' ? visibleText(post).includes(words) : words.test(visibleText(post));
       });
     // A long list of dropped messages names only the first ones.
     const dropped = says(name) || says(/discarded by Stop: .* and \d+ more/);
     const ended = bridge.some((turn) => turn.ending !== 'done' && turn.ending !== 'live');
-    const offered = openOffers(world).some((offer) => offer.items.some((item) => item.key === message.key));
+    const offered = openOffers(world).some((offer) => offer.items.some((item) => keysOf(written).includes(item.key)));
     const declined =
-      clicksOf(world, message.key, 'drop').length > 0 && says(/ discarded the .*messages? from earlier\./);
+      keysOf(written).some((key) => clicksOf(world, key, 'drop').length > 0) &&
+      says(/ discarded the .*messages? from earlier\./);
     // Its author chose it as the reason for a denial; the request may have ended by then.
     const isReason = people.clicks.some(
       ({ action, token, result }) =>
         action === 'deny_with_this' && COUNTED.has(result) && offers.get(token)?.about === message.key,
     );
     const denied = isReason && says(/ denied the request, with a message as the reason\./);
-    if (!dropped && !ended && !offered && !declined && !denied)
+    const isWithdrawn = written.reaction?.isTakenBack === true;
+    if (!dropped && !ended && !offered && !declined && !denied && !isWithdrawn)
       story.addViolation(`${name} is lost: it never ran and nobody was told`);
   }
 }
@@ -240,14 +255,19 @@ function isCut(shown: Shown | null): boolean {
   return shown?.ending === 'interrupted' || shown?.ending === 'stopped';
 }
 
+const isAbout = ({ reaction }: Written, { message }: Written) => reaction?.about === message.ts;
+
 /** The longest time from a refusal until Slack shows it, after other posts in that channel. */
 const TOLD_MS = 60_000;
 
 /** A message that was refused because too many wait never runs, and people see that it was refused. */
-function judgeTurnedAway({ slack, story, stored, isSlackReliable, lives }: Judged, written: Written): void {
+function judgeTurnedAway({ people, slack, story, stored, isSlackReliable, lives }: Judged, written: Written): void {
   const { name, message, turnedAway } = written;
-  if (!turnedAway) return;
-  if (stored.has(message.key)) story.addViolation(`${name} was turned away, and taken all the same`);
+  // A reaction that was added again may be taken the second time.
+  if (!turnedAway || keysOf(written).length > 1) return;
+  // As context it goes along when a reaction asks about it.
+  const isContext = stored.get(message.key) === 'context' && people.written.some((other) => isAbout(other, written));
+  if (stored.has(message.key) && !isContext) story.addViolation(`${name} was turned away, and taken all the same`);
   const told = slack.messages.some(({ user, channel, onlyFor, ts, ...shown }) => {
     const at = Number(ts) * 1_000 - turnedAway.at;
     if (user !== BOT || channel !== message.channel || at < -TOLD_MS || at > TOLD_MS) return false;
@@ -368,7 +388,8 @@ function judgeOrder({ people, letta, stored, story, offers }: Judged): void {
   const place = new Map<string, number>();
   for (const [at, name] of letta.truth.flatMap((turn) => turn.carried).entries()) place.set(name, at);
   const ran = people.written.filter(
-    (written) => stored.get(written.message.key) === 'speak' && place.has(written.name),
+    (written) =>
+      !written.reaction?.isTakenBack && stored.get(written.message.key) === 'speak' && place.has(written.name),
   );
   for (const a of ran) {
     for (const b of ran) {

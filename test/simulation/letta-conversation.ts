@@ -31,6 +31,10 @@ export interface Host {
   }[];
   /** Whether somebody asked to send this message again, so that it may run twice. */
   mayRunAgain(name: string): boolean;
+  /** Whether a reaction asks about this message, so that it goes along once more. */
+  mayHearAgain(name: string): boolean;
+  /** Whether a reaction asked this, was taken back and asked it again later. */
+  isAskedLater(name: string): boolean;
   /** Called with each message that a turn gets to answer. */
   onTaken(name: string): void;
 }
@@ -370,11 +374,13 @@ export class SimConversation implements TurnHost {
     for (const [at, name] of heard.entries()) {
       if (heard.indexOf(name) < at) host.story.addViolation(`${name} is context twice in one input`);
       if (names.includes(name)) host.story.addViolation(`${name} is context of its own turn`);
-      if (this.#known.has(name) && !isAgain) host.story.addViolation(`${name} was told to ${this.id} twice`);
+      if (this.#known.has(name) && !isAgain && !host.mayHearAgain(name))
+        host.story.addViolation(`${name} was told to ${this.id} twice`);
     }
     for (const name of [...heard, ...names]) this.#known.add(name);
-    const inOrder = names.toSorted((a, b) => Number(a.slice(3, -1)) - Number(b.slice(3, -1)));
-    if (inOrder.join() !== names.join()) host.story.addViolation(`${names.join(' ')} are not in the order of Slack`);
+    const placed = names.filter((name) => !host.isAskedLater(name));
+    const inOrder = placed.toSorted((a, b) => Number(a.slice(3, -1)) - Number(b.slice(3, -1)));
+    if (inOrder.join() !== placed.join()) host.story.addViolation(`${names.join(' ')} are not in the order of Slack`);
     for (const name of names) {
       const before = host.truth.find((turn) => turn.carried.includes(name));
       if (before && !host.mayRunAgain(name))

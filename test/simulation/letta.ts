@@ -60,6 +60,8 @@ export class SimLetta implements Host {
   #door: { life: Life; devices: DeviceDoor } | null = null;
   faults: LettaFaults = { ...noFaults };
   mayRunAgain: Host['mayRunAgain'] = () => false;
+  mayHearAgain: Host['mayHearAgain'] = () => false;
+  isAskedLater: Host['isAskedLater'] = () => false;
   onTaken: Host['onTaken'] = () => undefined;
   /** The last time that its process was away, in ms since 1970. */
   away = { from: 0, to: 0 };

@@ -28,6 +28,13 @@ export const mutations: readonly Mutation[] = [
     'return record.seen.length < 0 && key !== undefined;',
   ),
   mutation(
+    'a reaction that was taken back and added again asks once',
+    /ran in turns|was accepted twice/,
+    'src/bridge/record/reacted.ts',
+    'return mark !== null && reacted.some(isSame(mark));',
+    'return mark !== null && reacted.length < 0;',
+  ),
+  mutation(
     'the record keeps what the conversation was told',
     /was told to .* twice/,
     'src/bridge/record/inbox.ts',

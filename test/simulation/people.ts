@@ -1,5 +1,5 @@
 import { makeMessageKey, makeToken } from '../../src/bridge/ids.ts';
-import type { InboundClick, InboundMessage, Span } from '../../src/bridge/inbound.ts';
+import type { InboundClick, InboundMessage, InboundReaction, Span } from '../../src/bridge/inbound.ts';
 import { parseActionId } from '../../src/slack/render/action-ids.ts';
 import type { VirtualClock } from './clock.ts';
 import { filesOfMessage } from './files.ts';
@@ -19,6 +19,8 @@ export interface Written {
   outcomes: string[];
   /** Deliveries that Slack still tries; with 0 and no outcome only catch-up can find the message. */
   trying: number;
+  /** Set when a reaction says it: the last event of it. Every one has another key. */
+  reaction?: { event: InboundReaction; about: string; keys: string[]; isTakenBack: boolean } | undefined;
   /** When, and in which life, the bridge refused it because too many messages waited. */
   turnedAway: { at: number; life: number } | null;
 }
@@ -39,6 +41,7 @@ export interface Click {
 
 export interface Outbound {
   onMessage(written: Written): void;
+  onReaction(written: Written, event: InboundReaction): void;
   onClick(click: Click, action: InboundClick): void;
 }
 
@@ -64,6 +67,9 @@ export class SimPeople {
   readonly #outbound: Outbound;
   readonly #threads: { channel: string; root: string | null }[] = [];
   readonly #mostThreads: number;
+  /** Of a stream of its own: worlds without reactions are what they were. */
+  readonly #reacting: Chance;
+  readonly #reactsOften: number;
   /** Somebody writes far more than can be answered. */
   isFlooding = false;
 
@@ -74,12 +80,15 @@ export class SimPeople {
     this.#slack = slack;
     this.#outbound = outbound;
     this.#mostThreads = 1 + chance.intBelow(4);
+    this.#reacting = chance.forkStream('reactions');
+    this.#reactsOften = this.#reacting.happens(0.4) ? this.#reacting.between(0.02, 0.15) : 0;
     for (const id of MEMBERS) slack.people.set(id, { id, team_id: TEAM, profile: { display_name: `Name ${id}` } });
     slack.people.set(GUEST, { id: GUEST, team_id: TEAM, is_restricted: true, profile: { display_name: 'Eve' } });
   }
 
   /** Somebody does something. */
   doSomething() {
+    if (this.#reacting.happens(this.#reactsOften)) this.#react();
     const chance = this.#chance;
     const luck = chance.next();
     if (this.#threads.length === 0 || luck < 0.08) return this.#openThread();
@@ -138,6 +147,49 @@ export class SimPeople {
     const user = channel === DM ? MEMBERS[0] : chance.pickOne(MEMBERS);
     const command = chance.pickOne(['!stop', '!stop', '!new', '!status']);
     this.#sendText(user, channel, root, channel !== DM, command, command);
+  }
+
+  /** Somebody reacts to a message, and may take that back, and do it again. */
+  #react() {
+    const chance = this.#reacting;
+    const isFree = ({ message, reaction }: Written) =>
+      reaction === undefined &&
+      message.channel !== DM &&
+      !this.written.some((other) => other.reaction?.about === message.ts);
+    const free = this.written.filter(isFree);
+    if (free.length === 0) return;
+    const about = chance.pickOne(free);
+    const name = `msg${this.written.length + 1}z`;
+    const user = chance.happens(0.1) ? GUEST : chance.pickOne(MEMBERS);
+    const { channel, ts } = about.message;
+    const place = { team: TEAM, channel, channelKind: 'channel', external: false } as const;
+    const event: InboundReaction = {
+      ...{ ...place, kind: 'added', ts, isOurs: false, emoji: name, user, at: this.#slack.nextTs() },
+    };
+    const key = (at: string) => makeMessageKey({ team: TEAM, channel, ts: at });
+    const message: InboundMessage = {
+      ...{ ...place, key: key(event.at), ts: event.at, threadTs: about.root, user, userTeam: null },
+      ...{ spans: [], files: [], mentionsBot: true },
+    };
+    const fresh = { ackedAt: null, outcomes: [], trying: 0, turnedAway: null };
+    const reaction = { event, about: ts, keys: [message.key], isTakenBack: false };
+    const written: Written = { name, message, root: about.root, at: this.#clock.now(), reaction, ...fresh };
+    this.written.push(written);
+    const tell = (kind: InboundReaction['kind'], at: string) => {
+      this.#slack.react(channel, ts, user, name, kind === 'added');
+      this.#story.addLine(user, `${kind === 'added' ? 'reacts' : 'reacts no more'} with ${name} to ${ts}`);
+      if (kind === 'removed') reaction.isTakenBack = true;
+      else if (at !== event.at) {
+        reaction.keys.push(key(at));
+        written.at = this.#clock.now();
+      }
+      this.#outbound.onReaction(written, { ...event, kind, at });
+    };
+    tell('added', event.at);
+    if (!chance.happens(0.4)) return;
+    this.#clock.after(chance.between(100, 60_000), () => tell('removed', this.#slack.nextTs()));
+    if (chance.happens(0.5))
+      this.#clock.after(chance.between(60_001, 120_000), () => tell('added', this.#slack.nextTs()));
   }
 
   #writeMessage(user: string, channel: string, root: string | null, mention: boolean, verb: string): SlackMessage {

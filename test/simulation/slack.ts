@@ -126,6 +126,18 @@ export class SimSlack {
     return message;
   }
 
+  /** Who reacted to a message with what. */
+  readonly #reactions = new Map<string, Map<string, Set<string>>>();
+
+  react(channel: string, ts: string, user: string, name: string, isThere: boolean): void {
+    const of = this.#reactions.get(`${channel} ${ts}`) ?? new Map<string, Set<string>>();
+    this.#reactions.set(`${channel} ${ts}`, of);
+    const users = of.get(name) ?? new Set();
+    of.set(name, users);
+    if (isThere) users.add(user);
+    else users.delete(user);
+  }
+
   /** What everybody sees of a thread, in order; of a direct message's top level with `null`. */
   threadOf(channel: string, root: string | null): SlackMessage[] {
     return this.messages
@@ -347,7 +359,8 @@ export class SimSlack {
     // The cursor is a time, so deletions between two pages do not shift the next page.
     const cursor = typeof args.cursor === 'string' ? args.cursor : null;
     const isBehind = ({ ts }: SlackMessage) => cursor === null || (root === null ? ts < cursor : ts > cursor);
-    const all = this.threadOf(channel, root).filter((message) => message.ts > oldest && isBehind(message));
+    const isIn = ({ ts }: SlackMessage) => ts > oldest || (args.inclusive === true && ts === oldest);
+    const all = this.threadOf(channel, root).filter((message) => isIn(message) && isBehind(message));
     if (root === null) all.reverse();
     const limit = this.#chance.happens(0.3) ? 3 : Number(args.limit ?? 100);
     const page = all.slice(0, limit);
@@ -359,6 +372,7 @@ export class SimSlack {
       text: message.text,
       ...(message.user === BOT ? { bot_id: BOT_ID } : {}),
       ...this.#threadFields(message),
+      ...this.#reactionsOf(message),
       ...(message.metadata && args.include_all_metadata === true
         ? { metadata: { event_type: 'letta_bridge_post', event_payload: message.metadata } }
         : {}),
@@ -369,6 +383,12 @@ export class SimSlack {
       has_more: more,
       ...(more ? { response_metadata: { next_cursor: page.at(-1)?.ts } } : {}),
     };
+  }
+
+  #reactionsOf({ channel, ts }: SlackMessage): Json {
+    const found = [...(this.#reactions.get(`${channel} ${ts}`) ?? [])].filter(([, users]) => users.size > 0);
+    if (found.length === 0) return {};
+    return { reactions: found.map(([name, users]) => ({ name, users: [...users], count: users.size })) };
   }
 
   /** A root names its thread as soon as it has one (docs/slack.md, Which messages to handle). */

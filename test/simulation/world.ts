@@ -1,5 +1,6 @@
 import { closedPolicy, type Policy } from '../../src/bridge/access/policy.ts';
-import type { InboundClick, SubmissionName } from '../../src/bridge/inbound.ts';
+import { makeMessageKey } from '../../src/bridge/ids.ts';
+import type { InboundClick, InboundReaction, ReactionOutcome, SubmissionName } from '../../src/bridge/inbound.ts';
 import type { Log } from '../../src/bridge/ports.ts';
 import { createDevices } from '../../src/letta/devices/devices.ts';
 import type { LettaTarget } from '../../src/letta/gateway.ts';
@@ -8,7 +9,7 @@ import { type Bridge, wireBridge } from '../../src/wiring.ts';
 import { VirtualClock } from './clock.ts';
 import { SimDisk } from './disk.ts';
 import { simulateFiles } from './files.ts';
-import { type Judged, judge, type Offered, saysItWorks } from './invariants.ts';
+import { type Judged, judge, keysOf, type Offered, saysItWorks } from './invariants.ts';
 import { noFaults, SimLetta } from './letta.ts';
 import { Life } from './life.ts';
 import { type Click, isMember, SimPeople, type Written } from './people.ts';
@@ -60,7 +61,12 @@ const POLICY: Policy = {
   ...closedPolicy,
   users: { ...closedPolicy.users, members: true },
   channels: { everywhere: true, directMessages: true, ids: [] },
-  defaults: { ...closedPolicy.defaults, permissions: 'standard' },
+  defaults: {
+    ...closedPolicy.defaults,
+    permissions: 'standard',
+    // Each reaction has an emoji of its own, so that its name is found in the input.
+    reactions: Object.fromEntries(Array.from({ length: 3_000 }, (_, n) => [`msg${n}z`, 'and look'])),
+  },
 };
 /** Reasons why the bridge refuses a message when too many wait. */
 const FULL: ReadonlySet<string> = new Set(['inbox_full', 'queue_full']);
@@ -156,6 +162,7 @@ class World implements Judged {
     this.#environment = this.#chance.happens(0.5) ? 'device-1' : null;
     this.people = new SimPeople(this.clock, chance.forkStream('people'), this.story, this.slack, {
       onMessage: (written) => this.#sendMessage(written),
+      onReaction: (written, event) => this.#sendReaction(written, event),
       onClick: (click, action) => this.#deliverClick(click, action),
     });
     this.#weather = this.#chooseFaults();
@@ -165,6 +172,12 @@ class World implements Judged {
     this.people.isFlooding = narrow;
     this.isSlackReliable =
       this.#weather.slackAway === 0 && Object.values(this.slack.faults).every((often) => often === 0);
+    this.letta.mayHearAgain = (name) => {
+      const ts = this.people.written.find((written) => written.name === name)?.message.ts;
+      return this.people.written.some(({ reaction }) => reaction?.about === ts);
+    };
+    this.letta.isAskedLater = (name) =>
+      this.people.written.some((written) => written.name === name && (written.reaction?.keys.length ?? 1) > 1);
     this.letta.mayRunAgain = (name) => this.#wasClicked(name, 'send_again');
     this.letta.onTaken = (name) => this.#judgeAge(name);
     this.disk.onWrite = (namespace, key, value) => {
@@ -367,7 +380,13 @@ class World implements Judged {
     }
   }
 
-  #deliverMessage(written: Written, attempt: number): void {
+  #sendReaction(written: Written, event: InboundReaction): void {
+    this.#undelivered += 1;
+    written.trying += 1;
+    this.clock.after(this.#chance.between(20, 250), () => this.#deliverMessage(written, 0, event));
+  }
+
+  #deliverMessage(written: Written, attempt: number, reaction?: InboundReaction): void {
     let acked = false;
     const over = () => {
       if (!acked) this.#undelivered -= 1;
@@ -378,7 +397,10 @@ class World implements Judged {
     const bridge = this.#isConnected ? this.#bridge : null;
     if (bridge && currentLife) {
       const lost = !this.#isCalm && this.#chance.happens(this.#ackLost);
-      bridge.intake.handleMessage(written.message).then(
+      const handled: Promise<ReactionOutcome> = reaction
+        ? bridge.intake.handleReaction(reaction)
+        : bridge.intake.handleMessage(written.message);
+      handled.then(
         (result) => {
           if (currentLife.isOver) return;
           const { outcome } = result;
@@ -388,7 +410,7 @@ class World implements Judged {
           }
           if (outcome === 'accepted') {
             written.ackedAt ??= this.clock.now();
-            if (!this.stored.has(written.message.key))
+            if (!this.stored.has(reaction ? makeMessageKey({ ...reaction, ts: reaction.at }) : written.message.key))
               this.story.addViolation(`${written.name} was accepted and is on no disk yet`);
           }
           if (!lost) over();
@@ -405,7 +427,7 @@ class World implements Judged {
         return over();
       }
       acked = true;
-      this.#deliverMessage(written, attempt + 1);
+      this.#deliverMessage(written, attempt + 1, reaction);
     });
   }
 
@@ -567,7 +589,7 @@ class World implements Judged {
 
   /** What comes late is old, found or delivered: it is offered, never run unasked. */
   #judgeFound(key: string): void {
-    const written = this.people.written.find((known) => known.message.key === key);
+    const written = this.people.written.find((known) => keysOf(known).includes(key));
     if (!written) return;
     const now = this.clock.now();
     if (now - written.at <= this.staleAfterMs + STORED_MS) return;
@@ -589,7 +611,9 @@ class World implements Judged {
   #unfoundMessages(): Written[] {
     const threads = [...this.disk.rowsOf('threads').values()].map((row) => readRecord(row).record);
     const handled = new Set(threads.flatMap(({ seen }) => seen.map(({ key }) => key)));
-    return this.people.written.filter(({ message, trying, outcomes, at }) => {
+    return this.people.written.filter(({ message, trying, outcomes, at, reaction }) => {
+      // Looking back finds no reactions.
+      if (reaction) return false;
       if (handled.has(message.key)) return false;
       if (trying > 0 || outcomes.length > 0 || this.stored.has(message.key)) return false;
       if (this.#markedAt === null || at < this.#markedAt) return false;
@@ -601,10 +625,11 @@ class World implements Judged {
 
   /** Whether somebody clicked that on an offer of this message. */
   #wasClicked(name: string, action: string): boolean {
-    const key = this.people.written.find((written) => written.name === name)?.message.key ?? '';
-    return this.people.clicks.some(
-      (click) => click.action === action && this.offers.get(click.token)?.items.has(key) === true,
-    );
+    const written = this.people.written.find((known) => known.name === name);
+    const keys = written ? keysOf(written) : [];
+    return this.people.clicks.some(({ action: clicked, token }) => {
+      return clicked === action && keys.some((key) => this.offers.get(token)?.items.has(key) === true);
+    });
   }
 
   /** After a start nothing says that it works where nothing does. */
