@@ -306,6 +306,8 @@ export interface Surface {
    * @param tries `once`: it is given up when Slack refuses it for any reason, instead of ten minutes later
    */
   say(address: ThreadAddress, text: string, tries?: 'once'): Promise<Delivery>;
+  /** Posts a message of the bridge itself that begins a thread, once. @returns its `ts`; `null`: Slack refused it */
+  beginThread?(address: ThreadAddress, text: string): Promise<SlackTs | null>;
   /**
    * Posts a message that only `user` sees; best effort (docs/slack.md, Interactivity).
    * @param stop the token of a turn: adds a Stop button below the text

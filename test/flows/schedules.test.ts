@@ -64,6 +64,20 @@ describe('a schedule', () => {
     await shows('and it goes on', root);
   });
 
+  it('begins a thread in the channel after a slash command', async (context) => {
+    const { crons, shown, shows, click, control, channel } = await story('app-server', context);
+    const words = 'schedule every Monday 9:00 :: say: report';
+    await control.command({ channel, user: 'U01ALICE', command: '/agent', text: words });
+    await shows('A schedule of @alice: the details are in the thread.');
+    const root = control.messages(channel, {}).findLast(({ text }) => text?.includes('A schedule of'))?.ts ?? '';
+    await shows('should I schedule this', root);
+    await click('Schedule it', root);
+    await until(
+      () => crons().length === 1,
+      () => shown(root),
+    );
+  });
+
   it('asks its owner for approval, no one else', async (context) => {
     const { letta, say, shown, shows, click, schedule, sees } = await story('app-server', context);
     const root = await schedule('every day 9:00 :: go\nrun bash touch report.txt');
@@ -107,10 +121,10 @@ describe('a schedule', () => {
   it('is known as its owner’s when it waited for the bridge', async (context) => {
     const { letta, shown, shows, schedule, click } = await story('app-server', context);
     const root = await schedule('every Monday 9:00 :: go\nrun bash touch late.txt');
-    letta?.addFault({ kind: 'close' });
+    letta?.addFault({ kind: 'offline', ms: 2_000 });
     await until(
       () => letta?.state().sockets === 0,
-      () => 'still connected',
+      () => JSON.stringify(letta?.state()),
     );
     letta?.tickCrons(MONDAY_9);
     await shows('[Approve]', root);

@@ -31,7 +31,9 @@ async function start(surface: Surface) {
   const schedule = async (words: string): Promise<string> => {
     const { ts } = await say(`!schedule ${words}`);
     await click('Schedule it', ts);
-    await shows(/this one is `\w{8}`/, ts);
+    // A busy machine may not find out in time who clicked.
+    const isMade = () => shows(/this one is `\w{8}`/, ts, 10_000);
+    await isMade().catch(() => click('Schedule it', ts).then(isMade));
     return ts;
   };
   const idIn = (thread: string) => /this one is `(\w{8})`/.exec(shown(thread))?.[1] ?? '';

@@ -3,9 +3,17 @@ import { expect } from 'vitest';
 import { pingsOf } from '../../sandbox/slack/text/pings.ts';
 import { shownRequest } from '../../src/bridge/approvals/shown.ts';
 import { makeToken, makeTurnId } from '../../src/bridge/ids.ts';
+import type { Schedule } from '../../src/bridge/schedules/schedule.ts';
 import { asCode } from '../../src/bridge/text/as-code.ts';
 import { oneLine } from '../../src/bridge/text/one-line.ts';
 import type { TurnView } from '../../src/bridge/view/turn.ts';
+import {
+  askScheduleText,
+  missedText,
+  refusedByLettaText,
+  scheduledText,
+  scheduleLine,
+} from '../../src/bridge/words/schedules.ts';
 import { detailsView } from '../../src/slack/modals/details-view.ts';
 import { fullView } from '../../src/slack/modals/full-view.ts';
 import { plainPosts } from '../../src/slack/outbox/plain.ts';
@@ -168,6 +176,10 @@ function sinks(text: string): Record<string, { text: string; blocks: unknown[] }
     } as never);
   const approval = cardOf(text, { command: text, description: oneLine(text), [text]: text });
   const post = { part: 'card-x', kind: 'card' as const, blocks: approval.blocks, text: '', live: false };
+  const schedule: Schedule = {
+    ...{ id: 'abcd1234', owner: OURS, prompt: text, cron: '0 9 * * 1', once: null, zone: 'UTC' },
+    ...{ madeAt: 0, wanted: 'active', confirmed: 'active', firedAt: 0 },
+  };
   const bare = (blocks: unknown[]) => [{ text: '', blocks }];
   const forms = (form: 'smaller' | 'mrkdwn'): SlackPost[] => over.flatMap((post) => simplerPosts(post, form));
   return {
@@ -179,6 +191,11 @@ function sinks(text: string): Record<string, { text: string; blocks: unknown[] }
     notice: noticePosts(quoted),
     'notice in the clear': noticePosts(`<@${OURS}> ${text.replaceAll('<', '‹')}`),
     offer: offerPosts({ token, text: quoted, buttons: ['run_now'] }),
+    schedule: offerPosts({ token, text: askScheduleText(schedule, 0), buttons: ['make_schedule', 'drop_schedule'] }),
+    'schedule made': offerPosts({ token, text: scheduledText(schedule), buttons: [] }),
+    'schedule refused': noticePosts(refusedByLettaText(schedule, text)),
+    'schedule missed': noticePosts(missedText(schedule)),
+    'schedule listed': [{ text: ownMrkdwn(scheduleLine(schedule, 0)), blocks: [] }],
     command: [{ text: ownMrkdwn(quoted), blocks: [] }],
     question: bare(asked.blocks),
     approval: [{ text: summary(approval.words), blocks: approval.blocks }],

@@ -6,6 +6,7 @@ import type { AuditEntry } from '../approvals/audit-entry.ts';
 import {
   isDirect,
   type MessageKey,
+  makeThreadKey,
   parseMessageKey,
   parseThreadKey,
   type TeamId,
@@ -13,10 +14,11 @@ import {
   type UserId,
 } from '../ids.ts';
 import type { Person } from '../person.ts';
-import type { Audit, Clock, Threads } from '../ports.ts';
+import type { Audit, Clock, Surface, Threads } from '../ports.ts';
 import { asCode } from '../text/as-code.ts';
 import { moment } from '../text/moment.ts';
 import { oneLine } from '../text/one-line.ts';
+import { readSchedule } from '../thread/core/drafts.ts';
 import type { ScheduleChange } from '../thread/core/events.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import type { Machines } from '../view/home.ts';
@@ -37,7 +39,7 @@ import {
   whichToStopText,
 } from '../words/commands.ts';
 import { feedbackText, NO_FEEDBACK } from '../words/feedback.ts';
-import { SCHEDULES, scheduleLine } from '../words/schedules.ts';
+import { SCHEDULES, scheduleLine, scheduleThreadText } from '../words/schedules.ts';
 import { machinesText } from '../words/status.ts';
 import { type BindingRequest, parseAgent, parseMode } from './binding-requests.ts';
 import type { FeedbackBook } from './feedback.ts';
@@ -59,6 +61,7 @@ export interface CommandParts {
   machines?: (() => Machines) | undefined;
   botUser: UserId;
   clock: Pick<Clock, 'now'>;
+  surface: Pick<Surface, 'beginThread'>;
 }
 
 /** Who gave a command and where; the door has let them in already. */
@@ -92,6 +95,7 @@ export class CommandRunner {
       if (!verdict.allowed) return verdict.notice;
     }
     if (order.thread !== null || aboutOf(order.name) === 'anything') return this.#runInThread(order, order.thread);
+    if (order.name === 'schedule') return this.#scheduleInChannel(order);
     if (aboutOf(order.name) === 'thread') return whichThreadText(order.name);
     return this.#runInOwnThreads(order);
   }
@@ -155,7 +159,8 @@ export class CommandRunner {
         return worker.command({ name });
       case 'schedule': {
         const isTop = seen !== undefined && parseMessageKey(seen).ts === parseThreadKey(thread).root;
-        return worker.command({ name, args: order.args, by: person, isTop, seen });
+        const isGroup = order.place.channelKind === 'mpim';
+        return worker.command({ name, args: order.args, by: person, isTop, isGroup, seen });
       }
       case 'new':
         return worker.command({ name, by: person, seen });
@@ -179,6 +184,22 @@ export class CommandRunner {
       return isAdmin || requester === person.id || can(policy, person, { do: 'decide', requester }, place).allowed;
     });
     return entries.length === 0 ? NO_REQUESTS : entries.map(auditLine).join('\n');
+  }
+
+  /** Slack does not tell in which thread a slash command was typed, so a schedule of the channel begins one. */
+  async #scheduleInChannel(order: Order): Promise<string> {
+    const { surface, workers, clock, policies } = this.#parts;
+    const { args, person, team, place } = order;
+    const wanted = readSchedule(args, person, clock.now());
+    if (typeof wanted === 'string') return wanted;
+    const verdict = can(policies.current(), person, { do: 'speak' }, place);
+    if (!verdict.allowed) return verdict.notice;
+    const isGroup = place.channelKind === 'mpim';
+    const address = { team, channel: place.channel, threadTs: null, ...(isGroup && { kind: 'mpim' as const }) };
+    const root = (await surface.beginThread?.(address, scheduleThreadText(person.id))) ?? null;
+    if (root === null) return whichThreadText(order.name);
+    const thread = makeThreadKey({ team, channel: place.channel, root });
+    return workers.get(thread).command({ name: 'schedule', args, by: person, isTop: true, isGroup });
   }
 
   /** Lists the schedules of the thread and those of the caller, admins all; or changes one, wherever it is. */

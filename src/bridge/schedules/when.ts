@@ -28,7 +28,7 @@ export type NotWhen =
 
 /** A schedule runs no more often than this. */
 export const LEAST_MINUTES = 5;
-/** Letta looks at the clock once a minute, and what is due by then would be missed or run late. */
+/** People need a moment to confirm it. */
 const SOONEST_MS = 60_000;
 const FARTHEST_MS = 366 * 24 * 60 * 60_000;
 
@@ -43,13 +43,15 @@ interface Time {
 export function readWhen(text: string, zone: Zone, now: number): When | { problem: NotWhen } {
   const words = text.toLowerCase().replaceAll(/\s+/g, ' ').trim();
   const read = readRaw(words) ?? readEvery(words) ?? readOnce(words, zone, now) ?? { problem: 'unknown' as const };
-  return 'problem' in read ? read : checkWhen(read, zone, now);
+  if ('problem' in read) return read;
+  if (read.once !== undefined && read.once < now + SOONEST_MS) return { problem: 'past' };
+  return checkWhen(read, zone, now);
 }
 
 /** Whether it may be made now; asked again when its owner confirms it. */
 export function checkWhen(when: When, zone: Zone, now: number): When | { problem: NotWhen } {
   if (when.cron === undefined) {
-    if (when.once < now + SOONEST_MS) return { problem: 'past' };
+    if (when.once <= now) return { problem: 'past' };
     return when.once > now + FARTHEST_MS ? { problem: 'too_far' } : when;
   }
   const cron = readCron(when.cron);

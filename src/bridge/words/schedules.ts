@@ -64,8 +64,16 @@ function quoted(text: string): string {
 }
 
 const NEXT = 3;
-const MACHINE_ON =
-  'The agent’s machine must be on at those times: it skips a time at which it is off, and does not make up for it.';
+const MACHINE_ON = {
+  often:
+    'The agent’s machine must be on at those times: it skips a time at which it is off, and does not make up for it.',
+  once: 'The agent’s machine must be on then, or within five minutes after that time. If it is off, this does not run.',
+} as const;
+
+/** Begins a thread for a schedule of the channel. */
+export function scheduleThreadText(owner: string): string {
+  return `A schedule of <@${owner}>: the details are in the thread.`;
+}
 
 /** What the owner is asked to confirm. @param madeAt ms since 1970 */
 export function askScheduleText(draft: ScheduleDraft, madeAt: number): string {
@@ -77,7 +85,7 @@ export function askScheduleText(draft: ScheduleDraft, madeAt: number): string {
     quoted(draft.prompt),
     `Next: ${times.join(' · ')}`,
     `It will be yours: it runs with your rights and asks you before risky steps. Its answers appear ${where}.`,
-    MACHINE_ON,
+    draft.cron === null ? MACHINE_ON.once : MACHINE_ON.often,
   ].join('\n');
 }
 

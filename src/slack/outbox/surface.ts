@@ -1,7 +1,7 @@
 import type { ChannelId, SlackTs } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
 import type { Clock, Delivery, Log, Metrics, Random, Surface, TurnSurface } from '../../bridge/ports.ts';
-import type { Ending } from '../../bridge/record/thread-record.ts';
+import type { Ending, PostRecord } from '../../bridge/record/thread-record.ts';
 import type { OfferView } from '../../bridge/view/offer.ts';
 import type { Card, TurnView } from '../../bridge/view/turn.ts';
 import { type SlackApi, SlackError } from '../api/slack-api.ts';
@@ -126,7 +126,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
   async function deliverNotice(
     address: ThreadAddress,
     content: Content,
-    { owner, giveUpAfterMs = GIVE_UP_NOTICE_MS }: { owner?: string | undefined; giveUpAfterMs?: number } = {},
+    { owner, giveUpAfterMs = GIVE_UP_NOTICE_MS, onPosts }: NoticeOptions = {},
   ): Promise<Delivery> {
     if (isClosed) return CLOSED;
     if (noticeCount >= MAX_NOTICES) return { delivered: false, reason: 'too_many_notices' };
@@ -137,7 +137,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       posts: [],
       // With an owner an earlier process may have posted some of it.
       mayHaveUnknownPosts: owner !== undefined,
-      savePosts: async () => {},
+      savePosts: async (shown) => onPosts?.(shown),
       onFirstPost: () => {},
       sign: 'none',
       giveUpAfterMs,
@@ -273,6 +273,15 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       return deliverNotice(address, noticeContent(text, renderNotice), { giveUpAfterMs });
     },
 
+    async beginThread(address, text) {
+      let first: SlackTs | null = null;
+      const onPosts = (posts: readonly PostRecord[]) => {
+        first ??= posts[0]?.ts ?? null;
+      };
+      const delivery = await deliverNotice(address, noticeContent(text, renderNotice), { giveUpAfterMs: 0, onPosts });
+      return delivery.delivered ? first : null;
+    },
+
     retrySoon(channel) {
       scheduler.retrySoon(channel);
       for (const [publication, { address }] of publications) {
@@ -316,6 +325,12 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       await scheduler.close();
     },
   };
+}
+
+interface NoticeOptions {
+  owner?: string | undefined;
+  giveUpAfterMs?: number;
+  onPosts?: (posts: readonly PostRecord[]) => void;
 }
 
 function contentOf(view: TurnView, render: TurnRenderer, isFinal: boolean, owedSince?: number): Content {

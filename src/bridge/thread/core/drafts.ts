@@ -12,49 +12,47 @@ import type { Command } from './events.ts';
 import { addressOf, isDirectThread, placeOf } from './thread.ts';
 import { change, due, log, type Work, write } from './work.ts';
 
-/** Asks the person on a card to confirm a schedule. @returns a line for them */
-export function proposeSchedule(work: Work, order: Command & { name: 'schedule' }): string {
-  const { by, args, isTop, seen } = order;
+/** What somebody wrote of a schedule: when, and what. */
+type Wanted = Pick<ScheduleDraft, 'prompt' | 'cron' | 'once' | 'zone'>;
+
+/** @param args when, `::` and what @returns what is wrong, in words for the person */
+export function readSchedule(args: string, by: Pick<Person, 'kind' | 'timeZone'>, now: number): Wanted | string {
+  if (by.kind === 'bot') return SCHEDULES.noBots;
   const zone = readZone(by.timeZone ?? 'UTC') ?? readZone('UTC');
   const [, when = '', what = ''] = /^([\s\S]*?)\s*::\s*([\s\S]*)$/.exec(args) ?? [];
   const prompt = what.trim();
   if (when === '' || prompt === '' || !zone) return HOW_TO_SCHEDULE;
-  const read = readWhen(when, zone, work.context.now);
+  if (prompt.length > LONGEST_PROMPT) return SCHEDULES.tooLong;
+  const read = readWhen(when, zone, now);
   if ('problem' in read) return `${NOT_WHEN[read.problem]} ${HOW_TO_SCHEDULE}`;
-  const { cron = null, once = null } = read;
-  const inChannel = isTop && !isDirectThread(work.thread);
-  const problem = draftSchedule(work, by, {
-    ...{ prompt, cron, once, zone: zone.name },
-    ...(inChannel && { inChannel: true as const }),
-  });
-  if (problem !== null) return problem;
-  if (seen !== undefined) change(work, (record) => markSeen(record, seen, work.context.now));
-  return by.timeZone === zone.name ? SCHEDULES.confirm : `${SCHEDULES.confirm} ${ZONE_UNKNOWN}`;
+  return { prompt, cron: read.cron ?? null, once: read.once ?? null, zone: zone.name };
 }
 
-/**
- * Shows the card of a schedule that its owner is to confirm.
- * @returns why not, for the owner
- */
-function draftSchedule(work: Work, by: Person, wanted: Omit<ScheduleDraft, 'id' | 'owner'>): string | null {
-  if (by.kind === 'bot') return SCHEDULES.noBots;
-  if (wanted.prompt.length > LONGEST_PROMPT) return SCHEDULES.tooLong;
+/** Asks the person on a card to confirm a schedule. @returns a line for them */
+export function proposeSchedule(work: Work, order: Command & { name: 'schedule' }): string {
+  const { by, args, isTop, isGroup, seen } = order;
   const { now, policy } = work.context;
-  const verdict = can(policy, by, { do: 'speak' }, placeOf(work.thread));
+  const wanted = readSchedule(args, by, now);
+  if (typeof wanted === 'string') return wanted;
+  const { key } = work.thread;
+  const address = { ...addressOf(work.thread), ...(isGroup && { kind: 'mpim' as const }) };
+  const place = { channel: address.channel, channelKind: placeOf(work.thread).channelKind, external: false };
+  const verdict = can(policy, by, { do: 'speak' }, isGroup ? { ...place, channelKind: 'mpim' } : place);
   if (!verdict.allowed) return verdict.notice;
   const full = tooMany(work, by.id);
   if (full !== null) return full;
   const token = makeToken(work.context.id());
-  const draft = { ...wanted, id: work.context.id().slice(0, 8), owner: by.id };
-  const { key } = work.thread;
-  const address = addressOf(work.thread);
+  const inChannel = isTop && !isDirectThread(work.thread);
+  const id = work.context.id().slice(0, 8);
+  const draft = { ...wanted, id, owner: by.id, ...(inChannel && { inChannel: true as const }) };
   write(work, (known) => {
     const record = known ?? newRecord(key, address, by.id, now);
     return offerSchedule(noteMention(record, by.id), draft, token, now);
   });
+  if (seen !== undefined) change(work, (record) => markSeen(record, seen, now));
   log(work, 'info', { schedule: draft.id, owner: by.id }, 'a schedule waits for its owner to confirm it');
   due(work);
-  return null;
+  return by.timeZone === wanted.zone ? SCHEDULES.confirm : `${SCHEDULES.confirm} ${ZONE_UNKNOWN}`;
 }
 
 function tooMany(work: Work, owner: UserId): string | null {
