@@ -7,8 +7,8 @@ const THERE = makeThreadKey({ team: TEAM, channel: POSTED.channel, root: POSTED.
 const runtime = { agentId: 'agent-1', conversationId: 'conv-1', deviceId: null };
 
 /** A thread that has had a turn, and from which the agent posted a message elsewhere. */
-async function posted(): Promise<Middle> {
-  const middle = createMiddle({ takesTurns: true });
+async function posted(turnsDieWithLink = true): Promise<Middle> {
+  const middle = createMiddle({ takesTurns: true, turnsDieWithLink });
   await middle.write('ask the others');
   middle.connection.ready();
   await middle.clock.settle();
@@ -97,5 +97,49 @@ describe('a thread below a message that the agent posted elsewhere', () => {
     await middle.clock.settle();
     expect(middle.connection.submitted).toHaveLength(1);
     expect(middle.connection.submitted[0]?.content).toContain('yes, go');
+  });
+
+  it('after a restart: the thread whose turn goes on is linked first', async () => {
+    const middle = await posted(false);
+    await middle.write('one more thing', { mention: true });
+    await middle.clock.settle();
+    middle.connection.begin('run-2');
+    await middle.clock.settle();
+    await reply(middle, 'yes, go', '2000.000002');
+    const { clientMessageId = '' } = middle.connection.submitted.at(-1) ?? {};
+    await middle.restart();
+    const busy = {
+      loop: 'busy' as const,
+      activeRunIds: ['run-2'],
+      clientMessageIdsByRun: { 'run-2': [clientMessageId] },
+    };
+    // Whichever thread was first, the link that finds Letta at work ends up with the thread whose turn that is.
+    for (let n = 0; n < 3; n += 1) {
+      for (const link of middle.connections.filter(({ isClosed }) => !isClosed)) link.ready(busy);
+      await middle.clock.advance(3_000);
+    }
+    middle.connection.say('here it is', 'run-2', 'm-2');
+    middle.connection.end('end_turn', 'run-2');
+    await middle.clock.advance(10_000);
+    expect(shown(middle).filter(([, items]) => items.includes('here it is'))).toEqual([
+      ['C01GEN', expect.stringContaining('here it is')],
+    ]);
+    middle.connection.ready();
+    await middle.clock.settle();
+    expect(middle.connection.submitted.map(({ content }) => content.includes('yes, go'))).toEqual([true]);
+  });
+
+  it('a thread with a conversation of its own: keeps it', async () => {
+    const middle = createMiddle({ takesTurns: true });
+    await middle.write('ask the others');
+    middle.connection.ready();
+    await middle.clock.settle();
+    await answer(middle, 'asked');
+    await middle.write('hello', { channel: POSTED.channel, thread: POSTED.ts, ts: '2000.000002', mention: true });
+    middle.connection.ready({ runtime: { ...runtime, conversationId: 'conv-2' } });
+    await middle.clock.settle();
+    await middle.workers.join(THREAD, POSTED, 'U01ALICE');
+    expect(middle.record(THERE).runtime?.conversationId).toBe('conv-2');
+    expect(middle.record(THERE).isShared).toBeUndefined();
   });
 });
