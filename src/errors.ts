@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'no_agent'
   | 'several_agents'
   | 'agent_not_found'
+  | 'agent_elsewhere'
   | 'conversation_not_found'
   | 'mode_not_confirmed'
   | 'directory_not_confirmed'

@@ -27,7 +27,9 @@ export async function checkLetta(
 ): Promise<LettaFound> {
   const { letta, agentId } = config;
   if (letta.mode === 'listen') {
-    return { agent: null, device: await checkListening(config, letta, askDevices, addFinding) };
+    const device = await checkListening(config, letta, askDevices, addFinding);
+    if (device !== null) checkVersion(device.version, device.name, addFinding);
+    return { agent: null, device };
   }
   const stored = await readStoredChoices(config.store, [CHOSEN_AGENT, CHOSEN_DEVICE, BINDINGS]);
   const chosen = stored.get(CHOSEN_AGENT) ?? null;

@@ -487,6 +487,10 @@ function agentGone(agent: string, whose: 'thread' | 'channel' | 'setting', route
   // The ids of local agents begin with `agent-local-` (seen with 0.32.18).
   const isOfCloud = route.hasOnlyLocalAgents && !agent.startsWith('agent-local-');
   const notice = agentGoneText(agent, whose, isOfCloud);
+  // A new conversation would not find it either.
+  if (isOfCloud && whose !== 'thread') {
+    return new BridgeError('agent_elsewhere', `agent ${agent} is not on the device`, { notice, agent });
+  }
   return new BridgeError('agent_not_found', `agent ${agent} not found`, { notice, agent });
 }
 

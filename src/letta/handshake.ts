@@ -13,6 +13,7 @@ import {
 import { linkLost } from './requests.ts';
 import type { Plan, Route } from './routes/route.ts';
 import type { Session } from './session.ts';
+import { isNotLocal } from './words/devices.ts';
 import { modeNotConfirmedText, NOTICES } from './words/notices.ts';
 
 const STARTS_WITHIN_MS = 30_000;
@@ -175,7 +176,7 @@ function startRefused(answer: FrameOf<'runtime_start_response'>, plan: Plan): Br
   if (/^Agent \S+ not found/i.test(error)) return agentNotFound(plan.agentId);
   if (/^Conversation \S+ not found/i.test(error)) return conversationNotFound(plan.conversationId ?? 'new');
   return new BridgeError('letta_refused', `runtime_start was refused: ${error.slice(0, 300)}`, {
-    notice: NOTICES.startRefused,
+    notice: isNotLocal(error) ? NOTICES.notLocal : NOTICES.startRefused,
     retry: true,
   });
 }

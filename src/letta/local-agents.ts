@@ -3,6 +3,7 @@ import { BridgeError } from '../errors.ts';
 import { type AgentChoice, CHOSEN_AGENT, createAgentChoice } from './agent-choice.ts';
 import { agentList, listModels, runtimeStart } from './protocol/outgoing.ts';
 import { type Ask, linkLost } from './requests.ts';
+import { isNotLocal } from './words/devices.ts';
 import { NOTICES } from './words/notices.ts';
 
 export interface LocalAgentsOptions {
@@ -78,7 +79,7 @@ function refusedRequest(what: string, error: string | null | undefined): BridgeE
   return error === undefined
     ? linkLost({ certain: false })
     : new BridgeError('letta_refused', `${what} was refused: ${(error ?? '').slice(0, 300)}`, {
-        notice: NOTICES.agentRefused,
+        notice: isNotLocal(error ?? '') ? NOTICES.notLocal : NOTICES.agentRefused,
         retry: true,
       });
 }

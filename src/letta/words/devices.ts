@@ -14,6 +14,14 @@ export const REFUSALS = {
     'This is not how Letta Code registers a device. Start it with: letta server --backend local --computer-name NAME',
 } as const;
 
+/**
+ * Whether Letta Code passes on that this bridge has no agents: without `--backend local` it asks `LETTA_BASE_URL` for
+ * them (docs/letta-protocol.md, A device that dials us).
+ */
+export function isNotLocal(error: string): boolean {
+  return error.includes(REFUSALS.notLocal);
+}
+
 export function otherNameText(name: string): string {
   return `This token is for the machine named ${name}. Start Letta Code with --computer-name ${name}`;
 }

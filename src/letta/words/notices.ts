@@ -15,6 +15,8 @@ export const NOTICES = {
   noAppServer: 'The address of the Letta server is not the address of an App Server.',
   serverUnreachable: 'I can’t reach the Letta server.',
   deviceUnreachable: 'I can’t reach the Letta device right now.',
+  notLocal:
+    'Letta Code runs on the machine without `--backend local`, so it has no agent for me. Start it again with that option.',
 } as const;
 
 export function deviceUnknownText(device: string): string {
