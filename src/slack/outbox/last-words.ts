@@ -1,13 +1,15 @@
 import type { SlackTs } from '../../bridge/ids.ts';
+import type { Clock } from '../../bridge/ports.ts';
 import type { PostRecord } from '../../bridge/record/thread-record.ts';
 import type { SlackPost } from '../render/post.ts';
+import type { Content } from './content.ts';
 import type { PlannedCall } from './plan.ts';
 
 /**
  * The end of a turn is posted below its last message if that can be edited only so long after it (ms). People shall see
  * it within 1.5 s, and the call takes its time.
  */
-export const LAST_WORDS_MS = 1_300;
+const LAST_WORDS_MS = 1_300;
 
 /**
  * What makes the end of a turn seen although an edit must wait. `below`: nothing, because all edits that wait only tidy
@@ -16,23 +18,56 @@ export const LAST_WORDS_MS = 1_300;
  */
 export type LastWordsStep = { kind: 'below' } | { kind: 'seam' | 'replace'; record: PostRecord; seam: number };
 
-/** Knows which text each message shows, as far as this process put it there. */
-export interface ShownTexts {
+/** Decides how the end of one turn is shown when an edit must wait. */
+export interface LastWords {
+  /** Whether posts need not wait for edits above them any more. */
+  readonly isBelow: boolean;
+  /** The turn is over from now on. */
+  noteEnd(): void;
+  /** @param isRendered whether it was made as rendered, not in a simpler form */
   noteCall(call: PlannedCall, ts: SlackTs, isRendered: boolean): void;
   /** What the message shows is not known any more. */
   forget(ts: SlackTs): void;
-  get(ts: SlackTs): SlackPost | undefined;
+  /**
+   * The step before the planned calls are made; then they are planned anew. `null`: none.
+   * @param times when each of the calls is allowed
+   */
+  nextStep(shown: Shown, calls: readonly PlannedCall[], times: readonly number[]): LastWordsStep | null;
 }
 
-export function createShownTexts(): ShownTexts {
-  const shown = new Map<SlackTs, SlackPost>();
+interface Shown {
+  content: Pick<Content, 'isFinal' | 'isTextUnknown' | 'hasLastWords'>;
+  /** As rendered, before any simpler form, in reading order. */
+  raw: readonly SlackPost[];
+}
+
+export function createLastWords(clock: Pick<Clock, 'monotonic'>): LastWords {
+  /** By ts: what each text message shows, as far as this process put it there. */
+  const texts = new Map<SlackTs, SlackPost>();
+  let endedAt = 0;
+  let isBelow = false;
+
   return {
-    noteCall(call, ts, isRendered) {
-      if (call.kind === 'delete' || !isRendered || call.post.kind !== 'text') shown.delete(ts);
-      else shown.set(ts, call.post);
+    get isBelow() {
+      return isBelow;
     },
-    forget: (ts) => void shown.delete(ts),
-    get: (ts) => shown.get(ts),
+    noteEnd() {
+      endedAt = clock.monotonic();
+    },
+    noteCall(call, ts, isRendered) {
+      if (call.kind === 'delete' || !isRendered || call.post.kind !== 'text') texts.delete(ts);
+      else texts.set(ts, call.post);
+    },
+    forget: (ts) => void texts.delete(ts),
+    nextStep({ content, raw }, calls, times) {
+      const at = times[calls.findIndex(({ kind }) => kind === 'update')];
+      if (!content.isFinal || content.isTextUnknown || at === undefined) return null;
+      if (at <= Math.max(clock.monotonic(), endedAt + LAST_WORDS_MS)) return null;
+      const step = planLastWords(calls, raw, content.hasLastWords === true, texts);
+      if (step === null || (step.kind === 'below' && isBelow)) return null;
+      isBelow = true;
+      return step;
+    },
   };
 }
 
@@ -41,11 +76,11 @@ export function createShownTexts(): ShownTexts {
  * known what the message shows.
  * @param posts what the messages should show, as rendered, in reading order
  */
-export function planLastWords(
+function planLastWords(
   calls: readonly PlannedCall[],
   posts: readonly SlackPost[],
   hasLastWords: boolean,
-  texts: ShownTexts,
+  texts: ReadonlyMap<SlackTs, SlackPost>,
 ): LastWordsStep | null {
   for (const call of calls) {
     if (call.kind !== 'update' || !isNews(call.post, hasLastWords)) continue;

@@ -1,6 +1,10 @@
 import type { SlackTs } from '../../bridge/ids.ts';
-import type { Clock, Timer } from '../../bridge/ports.ts';
-import type { SlackAnswer } from '../api/slack-api.ts';
+import type { ThreadAddress } from '../../bridge/inbound.ts';
+import type { Clock, Log, Timer } from '../../bridge/ports.ts';
+import { type SlackAnswer, SlackError } from '../api/slack-api.ts';
+import { lookCall, readLook } from './calls.ts';
+import type { Ledger } from './ledger.ts';
+import type { Scheduler } from './scheduler.ts';
 
 export interface AwaitedPost {
   clock: Clock;
@@ -40,5 +44,34 @@ export async function awaitPost({ clock, answer, look }: AwaitedPost): Promise<S
   } finally {
     isOver = true;
     (timer as Timer | null)?.cancel();
+  }
+}
+
+export interface PostFinder {
+  scheduler: Scheduler;
+  clock: Clock;
+  log: Log;
+  /** The id in the metadata of the message: the turn's. */
+  owner: string;
+  /** The messages that are known. */
+  ledger: Ledger;
+}
+
+/** Looks in the thread for a message that is being posted; `null`: it is not there, or nobody can tell now. */
+export async function findPost(finder: PostFinder, address: ThreadAddress, part: string): Promise<SlackTs | null> {
+  const { scheduler, clock, log, owner, ledger } = finder;
+  const after = ledger.posts.at(-1)?.ts ?? address.threadTs;
+  // A person's id is no channel that has a history.
+  if (after === null || /^[UW]/.test(address.channel)) return null;
+  const look = lookCall(address, after, null);
+  const ask = { method: look.method, channel: address.channel, urgency: 'must' } as const;
+  if (scheduler.whenAllowed(ask) > clock.monotonic()) return null;
+  try {
+    const { found } = readLook(await scheduler.call(ask, look, 'live'), owner);
+    const isKnown = (ts: SlackTs) => ledger.posts.some((post) => post.ts === ts);
+    return found.find((post) => post.part === part && !isKnown(post.ts))?.ts ?? null;
+  } catch (error) {
+    if (!(error instanceof SlackError)) log.error({ err: error }, 'could not look for a post');
+    return null;
   }
 }

@@ -7,16 +7,16 @@ import { SlackError } from '../api/slack-api.ts';
 import type { Uploader } from '../api/uploader.ts';
 import type { PostFile, Seams, SlackPost } from '../render/post.ts';
 import type { Ask, Urgency } from './budget.ts';
-import { lookCall, readLook, slackCall } from './calls.ts';
+import { slackCall } from './calls.ts';
 import type { Content } from './content.ts';
 import { firstPostAt, type SignOfLife } from './first-post.ts';
 import { createForms, type Fallback, type PlanLatch } from './forms.ts';
 import { type Obstacle, watchHeldUp } from './held-up.ts';
-import { createShownTexts, LAST_WORDS_MS, planLastWords } from './last-words.ts';
+import { createLastWords, type LastWordsStep } from './last-words.ts';
 import { createLedger, isCard } from './ledger.ts';
 import { createLookup } from './lookup.ts';
 import type { LoopTurns } from './loop-turns.ts';
-import { awaitPost } from './lost-answer.ts';
+import { awaitPost, findPost } from './lost-answer.ts';
 import { contentHash, deletionsOfUneditable, type PlannedCall, planCalls } from './plan.ts';
 import { type Closed, closedBy, refusalOf } from './refusal.ts';
 import type { Job, Rank, Scheduler, Wish } from './scheduler.ts';
@@ -131,6 +131,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   const ledger = createLedger({ ...options, clock, log });
   const forms = createForms(parts.fallback, parts.plans, log, parts.metrics);
   const uploads = createUploads({ ...parts, latch: parts.uploadLatch, log, ledger, address });
+  const finder = { scheduler, clock, log, owner, ledger };
   const lookup = createLookup({ ...options, address: () => address, ledger, clock, log });
   const outcome = Promise.withResolvers<Delivery>();
 
@@ -157,10 +158,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   let shownText: 'none' | 'words' | 'readable' = 'none';
   /** By ts: when the last post or edit of each message of the ledger was begun. */
   const lastChanges = new Map<SlackTs, number>();
-  const shownTexts = createShownTexts();
-  /** Since when the final content is wanted, and whether its rest is posted although edits above it wait. */
-  let finalSince = 0;
-  let isBelow = false;
+  const lastWords = createLastWords(clock);
   /** Whether the text goes on in a new message, so that it need not wait for the pace of edits. */
   let isPostNext = false;
   let vanishedCount = 0;
@@ -241,9 +239,13 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     const { isThreadGone } = ledger;
     const calls = isThreadGone
       ? deletionsOfUneditable(ledger.posts)
-      : planCalls(ledger.posts, posts, content.isTextUnknown, isBelow);
+      : planCalls(ledger.posts, posts, content.isTextUnknown, lastWords.isBelow);
     const times = calls.map((call) => allowedAt(call, content));
-    if (!isThreadGone && goBelow(rendered, calls, times)) return;
+    const below = isThreadGone ? null : lastWords.nextStep(rendered, calls, times);
+    if (below !== null) {
+      startWork(() => goBelow(below));
+      return;
+    }
     const call = calls.find((_, index) => (times[index] ?? 0) <= clock.monotonic());
     if (!isThreadGone && unseenCards().length === 0 && !calls.some(isOfCard)) shownCards = content.cards;
     if (call) startWork(() => performCall(call, content));
@@ -256,28 +258,11 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     }
   }
 
-  /**
-   * If the end of the turn would wait too long for an edit, lets it be posted below. False: there is nothing to do about
-   * that.
-   */
-  function goBelow({ content, raw }: Rendered, calls: readonly PlannedCall[], times: readonly number[]): boolean {
-    const at = times[calls.findIndex(({ kind }) => kind === 'update')];
-    if (!content.isFinal || content.isTextUnknown || at === undefined) return false;
-    if (at <= Math.max(clock.monotonic(), finalSince + LAST_WORDS_MS)) return false;
-    const step = planLastWords(calls, raw, content.hasLastWords === true, shownTexts);
-    if (step === null || (step.kind === 'below' && isBelow)) return false;
-    isBelow = true;
-    if (step.kind === 'below') {
-      makeNextCall();
-      return true;
-    }
-    const { record, seam } = step;
-    startWork(async () => {
-      if (step.kind === 'seam') await ledger.saveSeam(record, seam);
-      else await ledger.saveRefusal(record, 'edit');
-      rendered = null;
-    });
-    return true;
+  /** Lets the end of the turn be posted below a message that cannot be edited for now. */
+  async function goBelow(step: LastWordsStep): Promise<void> {
+    if (step.kind === 'seam') await ledger.saveSeam(step.record, step.seam);
+    if (step.kind === 'replace') await ledger.saveRefusal(step.record, 'edit');
+    if (step.kind !== 'below') rendered = null;
   }
 
   /** A text that begins after a restart has other lengths. */
@@ -376,7 +361,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       const client = wants.urgency === 'must' ? 'control' : 'live';
       const isBroadcast = isFirst && options.inChannel === true;
       const answering = scheduler.call(wants, slackCall(address, owner, call, isBroadcast), client);
-      const look = () => findPost(call);
+      const look = async () => (isOver || call.kind !== 'post' ? null : findPost(finder, address, call.post.part));
       const answer = await (call.kind === 'post' ? awaitPost({ clock, answer: answering, look }) : answering);
       ts = call.kind === 'post' ? tsOf(answer.ts) : call.record.ts;
       answerChannel = answer.channel;
@@ -397,7 +382,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     }
     if (call.kind === 'delete') lastChanges.delete(ts);
     else lastChanges.set(ts, begunAt);
-    shownTexts.noteCall(call, ts, call.kind !== 'delete' && rendered?.raw.includes(call.post) === true);
+    lastWords.noteCall(call, ts, call.kind !== 'delete' && rendered?.raw.includes(call.post) === true);
     await ledger.saveCall(call, ts);
     if (call.kind === 'post') learnChannel(answerChannel);
     isPostNext = false;
@@ -405,25 +390,6 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     const [next] = planCalls(ledger.posts, rendered.posts, content.isTextUnknown);
     isPostNext = next?.kind === 'post';
     if (!lookup.isDue && next === undefined) noteAllShown();
-  }
-
-  /** Looks whether Slack has a message that is being posted. */
-  async function findPost(call: PlannedCall): Promise<SlackTs | null> {
-    if (call.kind !== 'post' || isOver || isPerson(address.channel)) return null;
-    const after = ledger.posts.at(-1)?.ts ?? address.threadTs;
-    if (after === null) return null;
-    const look = lookCall(address, after, null);
-    const wants = makeAsk(look.method, 'must');
-    if (scheduler.whenAllowed(wants) > clock.monotonic()) return null;
-    try {
-      const { found } = readLook(await scheduler.call(wants, look, 'live'), owner);
-      const isNew = ({ part, ts }: PostRecord) =>
-        part === call.post.part && !ledger.posts.some((known) => known.ts === ts);
-      return found.find(isNew)?.ts ?? null;
-    } catch (error) {
-      if (!(error instanceof SlackError)) log.error({ err: error }, 'could not look for a post');
-      return null;
-    }
   }
 
   /**
@@ -472,7 +438,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     if (refusal === 'later') {
       if (failure === 'unknown' && call.kind === 'update') {
         ledger.markDoubtful(call.record);
-        shownTexts.forget(call.record.ts);
+        lastWords.forget(call.record.ts);
       }
       if (failure === 'unknown' && call.kind === 'post') lookup.request();
       tryLater(error);
@@ -639,7 +605,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     else if (isBusy) newerSince ??= clock.monotonic();
     if (content.isFinal) {
       failingSince = null;
-      finalSince = clock.monotonic();
+      lastWords.noteEnd();
     }
     if (lastRefusal !== null || findObstacle() !== null) heldUp?.start();
     const better = before === null || urgent || rankOf(content) < before;
