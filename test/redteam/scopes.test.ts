@@ -40,13 +40,13 @@ async function startWithout(
   return log.lines.find(({ message }) => message === 'the bot token lacks scopes');
 }
 
-describe('the table of scopes', () => {
+describe.concurrent('the table of scopes', () => {
   it('has each scope of the manifest', () => {
     expect(Object.keys(SCOPES).sort()).toEqual([...ALL].sort());
   });
 });
 
-describe('a start without a scope', () => {
+describe.concurrent('a start without a scope', () => {
   it.for([
     ['chat:write', NAMED],
     ['users:read', NAMED],
@@ -83,7 +83,7 @@ describe('a start without a scope', () => {
   });
 });
 
-describe('missing scopes', () => {
+describe.concurrent('missing scopes', () => {
   it('channel of unknown kind: needs both kinds of history', () => {
     const policy: Policy = { ...closedPolicy, channels: { everywhere: false, directMessages: false, ids: ['C1'] } };
     expect(missingScopes([], policy).breaking).toEqual([

@@ -23,7 +23,7 @@ async function startOn(context: TestContext, offMs: number, options: WholeOption
   return { ...whole, machine, say, reply, shown, logged };
 }
 
-describe('a wrong clock', () => {
+describe.concurrent('a wrong clock', () => {
   it.for([-300_000, HOUR])('steps by %i ms during a turn: the turn ends normally', async (ms, context) => {
     const { machine, say, shown, get } = await startOn(context, 0);
     await say('@agent slow 12 words');

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { runs } from '../support/runs.ts';
 import { simulate } from './world.ts';
 
-const SEEDS = Number(process.env.SEEDS ?? 60);
+const SEEDS = Number(process.env.SEEDS ?? runs(60));
 const FIRST = Number(process.env.SEED ?? 1);
 
 describe('the simulation', () => {
