@@ -94,8 +94,8 @@ export const mutations: readonly Mutation[] = [
     'one round trip passes between two turns',
     /right behind a turn's end/,
     'src/bridge/thread/perform.ts',
-    "'sync after a turn failed',\n          async () => (await letta()).settle(),",
-    "'sync after a turn failed',\n          async () => undefined,",
+    'const settled = async () => (await letta()).settle().then(() => true);',
+    'const settled = async () => true;',
   ),
   mutation(
     'an unanswered post is looked up before posting again',

@@ -6,12 +6,12 @@ import { approve } from '../approvals/answers.ts';
 import type { AuditEntry, RefusedClick } from '../approvals/audit-entry.ts';
 import type { FileHandOver } from '../files/hand-over.ts';
 import type { ThreadKey, TurnId, UserId } from '../ids.ts';
+import type { ThreadAddress } from '../inbound.ts';
 import type {
   AgentConnection,
   AgentGateway,
   Audit,
   Clock,
-  Delivery,
   DetailsStore,
   Log,
   MessageAddress,
@@ -81,6 +81,8 @@ const OVERTAKEN_MS = 1_000;
 /** When Letta certainly works on an input, the history has it after these times at the latest. */
 const STORED_AFTER_MS = [300, 700, 1_500];
 
+const UNREADABLE = 'could not read the history';
+
 /** Does what steps want done in the world, and hands what comes of it back as events. */
 export class Performer {
   readonly #parts: PerformerParts;
@@ -114,7 +116,7 @@ export class Performer {
 
   /** Leaves all that Slack shows of the thread as it is. Resolves when no call is running any more and posts are stored. */
   async freeze(): Promise<void> {
-    await this.#parts.surface.freeze?.(addressOf(this.#parts.thread()));
+    await this.#parts.surface.freeze?.(this.#address);
   }
 
   /** The thread has moved, so that its open turn is shown under another address. */
@@ -133,7 +135,6 @@ export class Performer {
     // The link was lost while the disk wrote: over the next one Letta asks anew, perhaps for something else.
     if ('link' in effect && (this.isLinkLost || effect.link !== this.#parts.thread().link.up)) return;
     const { surface, log, mailbox } = this.#parts;
-    const address = addressOf(this.#parts.thread());
     const connection = this.#connection;
     const letta = () => connection ?? Promise.reject(new Error('there is no link'));
     switch (effect.do) {
@@ -145,9 +146,11 @@ export class Performer {
         return this.#parts.onRetired();
       // ---- Slack
       case 'say':
-        return this.#away('could not post a notice', () => surface.say(address, effect.text));
+        return this.#away('could not post a notice', () => surface.say(this.#address, effect.text));
       case 'whisper':
-        return this.#away('could not show a private notice', () => surface.whisper(address, effect.user, effect.text));
+        return this.#away('could not show a private notice', () =>
+          surface.whisper(this.#address, effect.user, effect.text),
+        );
       case 'direct':
         return this.#tell(effect);
       case 'remind':
@@ -180,45 +183,37 @@ export class Performer {
       case 'submit':
         return this.#submit(effect);
       case 'settle': {
-        const told = (ok: boolean) => ({ type: 'settled', link: effect.link, ok }) as const;
-        return this.#away(
-          'sync after a turn failed',
-          async () => (await letta()).settle(),
-          () => told(true),
-          () => told(false),
-        );
+        const { link } = effect;
+        const settled = async () => (await letta()).settle().then(() => true);
+        return this.#ask('sync after a turn failed', settled, (ok) => ({ type: 'settled', link, ok: ok ?? false }));
       }
       case 'settle_silent':
         return this.#away('could not ask Letta about a silent turn', async () => (await letta()).settle());
       case 'settle_stop': {
         const { turn, link, attempt } = effect;
-        const told = () => ({ type: 'stop_settled', turn, link, attempt }) as const;
-        return this.#away('sync after an abort failed', async () => (await letta()).settle(), told, told);
+        const settled = async () => (await letta()).settle();
+        return this.#ask('sync after an abort failed', settled, () => ({ type: 'stop_settled', turn, link, attempt }));
       }
       case 'abort': {
-        const told = (aborted: boolean | null) => ({ type: 'aborted', turn: effect.turn, aborted }) as const;
+        const { turn } = effect;
         const abort = async () => (await letta()).abort();
-        return this.#away(
-          'Letta did not confirm the abort',
-          abort,
-          ({ aborted }) => told(aborted),
-          () => told(null),
-        );
+        return this.#ask('Letta did not confirm the abort', abort, (answer) => ({
+          type: 'aborted',
+          turn,
+          aborted: answer?.aborted ?? null,
+        }));
       }
       case 'look':
         return this.#look(effect);
       case 'read_gap': {
         const { turn, failures } = effect;
         const read = async () => (await letta()).fetchHistory(HISTORY_ITEMS);
-        const told = (history: Awaited<ReturnType<typeof read>> | null) =>
-          ({ type: 'gap_read', turn, failures, history }) as const;
-        return this.#away('could not read the history', read, told, () => told(null));
+        return this.#ask(UNREADABLE, read, (history) => ({ type: 'gap_read', turn, failures, history }));
       }
       case 'recall': {
+        const { turn } = effect;
         const read = async () => (await letta()).fetchHistory(HISTORY_ITEMS);
-        const told = (history: Awaited<ReturnType<typeof read>> | null) =>
-          ({ type: 'recalled', turn: effect.turn, history }) as const;
-        return this.#away('could not read the history', read, told, () => told(null));
+        return this.#ask(UNREADABLE, read, (history) => ({ type: 'recalled', turn, history }));
       }
       case 'answer': {
         const { turn, link, token, requestId, decision } = effect;
@@ -347,46 +342,38 @@ export class Performer {
       // ---- who may, and what is written about it
       case 'judge': {
         const { turn, link, request, by } = effect;
-        const told = (may: boolean | null) => ({ type: 'judged', turn, link, request, by, may }) as const;
-        return this.#away(
+        return this.#ask(
           'could not judge whether a request may pass',
           () => this.#stillMay(effect),
-          told,
-          () => told(null),
+          (may) => ({ type: 'judged', turn, link, request, by, may }),
           { request: request.requestId },
         );
       }
       case 'rejudge': {
         const { turn, link, token, send, by: user, requester } = effect;
         const judge = () => this.#parts.door.judgeAgain(this.#key, { user }, { do: 'decide', requester });
-        return this.#away(
+        return this.#ask(
           'could not check whether a decision still counts',
           judge,
-          ({ person }) => ({ type: 'rejudged', turn, link, token, send, person }),
-          () => ({ type: 'rejudged', turn, link, token, send, person: null }),
+          (answer) => ({ type: 'rejudged', turn, link, token, send, person: answer?.person ?? null }),
           { request: effect.requestId },
         );
       }
       case 'write_pass': {
         const { turn, link, request, entry } = effect;
-        const told = (ok: boolean) => ({ type: 'pass_written', turn, link, request, ok }) as const;
-        return this.#away(
+        return this.#ask(
           'could not let a request pass',
           () => this.#write(entry),
-          () => told(true),
-          () => told(false),
+          (ok) => ({ type: 'pass_written', turn, link, request, ok: ok ?? false }),
           { request: request.requestId },
         );
       }
       case 'audit': {
         const { entry, token } = effect;
-        const told = (ok: boolean) => ({ type: 'audited', entry, token, ok }) as const;
-        const message = 'could not write an approval to the audit';
-        return this.#away(
-          message,
+        return this.#ask(
+          'could not write an approval to the audit',
           () => this.#write(entry),
-          () => told(true),
-          () => told(false),
+          (ok) => ({ type: 'audited', entry, token, ok: ok ?? false }),
           { level: 'error', request: entry.requestId },
         );
       }
@@ -400,6 +387,10 @@ export class Performer {
 
   get #key(): ThreadKey {
     return this.#parts.thread().key;
+  }
+
+  get #address(): ThreadAddress {
+    return addressOf(this.#parts.thread());
   }
 
   /** Begins work of the world; what comes of it is an event. @param message for the log when it fails, with `fields` */
@@ -419,6 +410,16 @@ export class Performer {
         post(failed(error));
       },
     );
+  }
+
+  /** As {@link #away}; `told` also tells that it failed, by `null`. */
+  #ask<T>(
+    message: string,
+    begin: () => Promise<T>,
+    told: (answer: T | null) => ThreadEvent,
+    fields: { level?: 'warn' | 'error'; request?: string } = {},
+  ): void {
+    this.#away(message, begin, told, () => told(null), fields);
   }
 
   #post(event: ThreadEvent): void {
@@ -443,12 +444,12 @@ export class Performer {
   // ---- Slack -----------------------------------------------------------------------------------
 
   #openTurn(turn: OpenTurn, resumed: boolean): TurnSurface {
-    const { surface, mailbox, thread, handle } = this.#parts;
+    const { surface, mailbox, handle } = this.#parts;
     const { id } = turn;
     this.#said = null;
     return surface.openTurn({
       turn: id,
-      address: addressOf(thread()),
+      address: this.#address,
       posts: turn.posts,
       resumed,
       ...(turn.schedule?.inChannel && { inChannel: true }),
@@ -502,8 +503,8 @@ export class Performer {
   }
 
   #tell({ user, text, copy }: Effect & { do: 'direct' }): void {
-    const { surface, thread, log } = this.#parts;
-    const { team } = addressOf(thread());
+    const { surface, log } = this.#parts;
+    const { team } = this.#address;
     const message = 'could not tell a person what their thread does not show';
     const told = (isDelivered: boolean) => copy && ({ type: 'told', turn: copy.turn, isDelivered } as const);
     const tell = surface.sendDirectMessage?.bind(surface);
@@ -520,8 +521,8 @@ export class Performer {
   }
 
   #remind({ whom, text, there, open }: Effect & { do: 'remind' }): void {
-    const { surface, thread } = this.#parts;
-    const { team } = addressOf(thread());
+    const { surface } = this.#parts;
+    const { team } = this.#address;
     const tell = (user: UserId) => surface.sendDirectMessage?.(user, team, text, null, open);
     const remind = async () => {
       const missed: UserId[] = [];
@@ -545,26 +546,24 @@ export class Performer {
   }
 
   #finishLate({ turn, posts, view }: Effect & { do: 'finish_late' }): void {
-    const { surface, thread, mailbox, handle, clock } = this.#parts;
+    const { surface, mailbox, handle, clock } = this.#parts;
     const late = surface.openTurn({
       turn,
-      address: addressOf(thread()),
+      address: this.#address,
       posts,
       resumed: true,
       isLate: true,
       onPosts: (now) => mailbox.posted(() => handle({ type: 'late_posts', of: turn, posts: now })),
     });
-    const told = (delivery: Delivery | null) => ({ type: 'late_shown', of: turn, delivery }) as const;
-    this.#away(
+    this.#ask(
       'could not finish a late answer',
       () => late.finish(view, clock.now()),
-      (delivery) => told(delivery),
-      () => told(null),
+      (delivery) => ({ type: 'late_shown', of: turn, delivery }),
     );
   }
 
   #showOffer({ offer, wanted }: Effect & { do: 'show_offer' }): void {
-    const { surface, thread, mailbox, handle, botUser, log } = this.#parts;
+    const { surface, mailbox, handle, botUser, log } = this.#parts;
     const { token, kind, posts, display } = offer;
     const message = offer.tail?.message;
     const view = (message !== undefined && tailOfferView(offer)) || offerView(offer, botUser);
@@ -572,7 +571,7 @@ export class Performer {
       surface.showOffer({
         view,
         ...(message !== undefined && { message }),
-        address: addressOf(thread()),
+        address: this.#address,
         posts,
         resumed: display === 'begun' && posts.length === 0,
         onPosts: (now) => mailbox.posted(() => handle({ type: 'offer_posts', token, posts: now })),
@@ -683,12 +682,7 @@ export class Performer {
       }
       return connection.fetchHistory(isDeep ? HISTORY_DEEP : HISTORY_ITEMS);
     };
-    this.#away(
-      'could not read the history',
-      read,
-      (history) => ({ type: 'looked', turn, link, look, isDeep, history }),
-      () => ({ type: 'looked', turn, link, look, isDeep, history: null }),
-    );
+    this.#ask(UNREADABLE, read, (history) => ({ type: 'looked', turn, link, look, isDeep, history }));
   }
 
   /** Letta stores an input a little after it began to work on it, so the history is read again for a while. */
@@ -751,9 +745,10 @@ export class Performer {
     return (await Promise.all(asked)).every(({ verdict }) => verdict.allowed);
   }
 
-  async #write(entry: AuditEntry): Promise<void> {
+  async #write(entry: AuditEntry): Promise<true> {
     await this.#parts.audit.append(entry);
     this.#parts.log.info(fieldsOf(entry), 'approval settled');
+    return true;
   }
 }
 

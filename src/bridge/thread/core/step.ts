@@ -45,7 +45,7 @@ const REST_AFTER_MS = 5 * 60_000;
 export function step(work: Work, event: ThreadEvent): void {
   const before = work.thread.record;
   if (!isLate(work, event)) handle(work, event);
-  release(work);
+  if (work.thread.held.length > 0) release(work);
   if (work.thread.record !== before) {
     pursueCalls(work);
     resume(work);
