@@ -241,7 +241,9 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       ? deletionsOfUneditable(ledger.posts)
       : planCalls(ledger.posts, posts, content.isTextUnknown, lastWords.isBelow);
     const times = calls.map((call) => allowedAt(call, content));
-    const below = isThreadGone ? null : lastWords.nextStep(rendered, calls, times);
+    // Where Slack takes no edit at all, it takes no post either: the edit is made once the channel is open again.
+    const isClosed = scheduler.whyClosed('chat.update', address.channel) !== null;
+    const below = isThreadGone || isClosed ? null : lastWords.nextStep(rendered, calls, times);
     if (below !== null) {
       startWork(() => goBelow(below));
       return;
