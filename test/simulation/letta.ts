@@ -610,13 +610,16 @@ export class SimLetta implements Host {
     this.#leaveRouter(this.chance.between(1, 400));
   }
 
+  /** How much longer than usual something runs in the background. */
+  taskLength = 1;
+
   /** The agent starts something by itself. */
   startSomething() {
     const all = [...this.conversations.values()];
     if (all.length === 0 || !this.#isUp) return;
     const conversation = this.chance.pickOne(all);
     if (this.chance.happens(0.6)) {
-      const ms = this.chance.between(500, 30_000);
+      const ms = this.chance.between(500, 30_000) * this.taskLength;
       const delegates = this.chance.happens(0.4);
       this.story.addLine('letta', `a ${delegates ? 'subagent' : 'background task'} begins in ${conversation.id}`);
       if (delegates) conversation.startSubagent(ms);

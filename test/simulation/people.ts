@@ -97,6 +97,12 @@ export class SimPeople {
     return this.#clickSomething();
   }
 
+  /** Somebody stops what runs in the background of a thread, if anything does. */
+  stopTasks() {
+    const button = this.#slack.listButtons().find(({ message }) => visibleText(message).startsWith('Still running in'));
+    if (button) this.#pressButton(button, button.message.channel === DM ? MEMBERS[0] : this.#chance.pickOne(MEMBERS));
+  }
+
   /** Everyone who is asked approves or answers; offers are taken only now and then. */
   answerAll() {
     const seen = new Set<string>();

@@ -112,6 +112,9 @@ class World implements Judged {
   readonly people: SimPeople;
   readonly #chance: Chance;
   readonly #weather: Weather;
+  readonly #background: Chance;
+  /** Whether much runs in the background, and people stop it. */
+  readonly #stopsTasks: boolean;
   /** Which messages each turn of the bridge carried, and what became of each message on disk. */
   readonly items = new Map<string, Set<string>>();
   readonly stored = new Map<string, 'speak' | 'context'>();
@@ -165,6 +168,9 @@ class World implements Judged {
       onReaction: (written, event) => this.#sendReaction(written, event),
       onClick: (click, action) => this.#deliverClick(click, action),
     });
+    this.#background = chance.forkStream('background');
+    this.#stopsTasks = this.#background.happens(0.12);
+    if (this.#stopsTasks) this.letta.taskLength = 4;
     this.#weather = this.#chooseFaults();
     this.staleAfterMs = this.#chance.happens(0.6) ? this.#chance.between(20_000, 120_000) : 15 * 60_000;
     const narrow = this.#chance.happens(0.3);
@@ -520,6 +526,10 @@ class World implements Judged {
     if (now(weather.lettaRestart)) this.letta.restartProcess();
     if (now(weather.unroute)) this.letta.loseRouter();
     if (now(weather.agent)) this.letta.startSomething();
+    if (this.#stopsTasks) {
+      if (this.#background.happens((6 * TICK_MS) / 60_000)) this.letta.startSomething();
+      if (this.#background.happens((12 * TICK_MS) / 60_000)) this.people.stopTasks();
+    }
     if (now(weather.slackGap)) this.#loseSocket();
     if (now(weather.slackAway)) {
       const ms = chance.between(1_000, 40_000);
