@@ -35,7 +35,7 @@ import type {
 } from './bridge/ports.ts';
 import { takeTurns } from './bridge/thread/shared-conversations.ts';
 import { ThreadWorkers } from './bridge/thread/workers.ts';
-import type { ToolDevice } from './bridge/tools/tool.ts';
+import type { ToolDevice, ToolHandlers } from './bridge/tools/tool.ts';
 import type { Machines } from './bridge/view/home.ts';
 import { createGateway, type LettaTarget } from './letta/gateway.ts';
 import type { FetchLike } from './letta/hosted-api.ts';
@@ -213,23 +213,24 @@ export function wireBridge(parts: BridgeParts): Bridge {
     clockAheadMs: parts.clockAheadMs,
   };
   const files = parts.files && new FileHandOver({ ...middleFiles(parts.files), clock, random, log });
-  const reader = parts.past && createThreadReader({ api, identity, tier: parts.past.tier, meter });
-  const tools =
-    reader &&
-    createSlackTools({
-      api,
-      reader,
-      people,
-      nameOf: people.lastNameOf,
-      upload: longAnswers?.send ?? null,
-      give: files ? (file, at, machine, signal) => giveFile(files, file, at, machineOf(machine), signal) : null,
-      botUser: identity.botUserId,
-      enterpriseId: identity.enterpriseId,
-      workspace: identity.url ?? null,
-      clock,
-      random,
-      log,
-    });
+  const reader = createThreadReader({ api, identity, tier: parts.past?.tier ?? 'limited', meter });
+  const { slack_read_thread, slack_read_channel, ...otherTools } = createSlackTools({
+    api,
+    reader,
+    people,
+    nameOf: people.lastNameOf,
+    upload: longAnswers?.send ?? null,
+    give: files ? (file, at, machine, signal) => giveFile(files, file, at, machineOf(machine), signal) : null,
+    botUser: identity.botUserId,
+    enterpriseId: identity.enterpriseId,
+    workspace: identity.url ?? null,
+    clock,
+    random,
+    log,
+  });
+  // Without it the bridge reads no history of Slack at all.
+  const readers = parts.past && { slack_read_thread, slack_read_channel };
+  const tools: ToolHandlers = { ...otherTools, ...readers };
   const turnsDieWithLink = target.mode === 'app-server';
   const workers = new ThreadWorkers({
     ...middle,
@@ -244,7 +245,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
     details,
     approvalTimeoutMs,
     linkTo: (at) => permalink(at, identity.url ?? null),
-    past: parts.past && reader && { reader, mostMessages: parts.past.mostMessages },
+    past: parts.past && { reader, mostMessages: parts.past.mostMessages },
     recordings: parts.recordings,
     // A crash right after its first message may have kept the thread out of this list.
     onTakenUp: (thread) => recent?.noteKey(thread),

@@ -111,7 +111,7 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
     case 'tool-returned':
       return changeCallIn(withTodoResult(state, event), event.callId, {
         status: event.ok ? 'ok' : 'failed',
-        output: event.output,
+        output: withoutImages(event.output),
       });
     case 'text-void':
       return { ...state, parts: state.parts.filter((part) => part.kind !== 'text' || part.runId !== event.runId) };
@@ -255,4 +255,21 @@ function changeCallIn(state: TurnState, callId: string, change: Partial<ToolCall
   const tools = changeCall(state.tools, callId, change, tool);
   if (tools === state.tools) return state;
   return { ...state, tools, ...(tools.length > state.tools.length && { phase: 'working' }) };
+}
+
+/** A result with an image comes as JSON with its base64 (docs/letta-protocol.md, External tools: a call). */
+function withoutImages(output: string): string {
+  if (!output.startsWith('[{') || !output.includes('"type":"image"')) return output;
+  const texts = [...output.matchAll(/"type":"text","text":"((?:[^"\\]|\\.)*)"/g)].map(([, text = '']) =>
+    unquoted(text),
+  );
+  return [...texts, '(an image)'].join('\n');
+}
+
+function unquoted(text: string): string {
+  try {
+    return String(JSON.parse(`"${text}"`));
+  } catch {
+    return text;
+  }
 }

@@ -46,6 +46,8 @@ export function activityWords(activity: Activity, who?: string): ActivityWords {
       return { line: '⏳ Writing…', notification: null, status: THINKING };
     case 'tool': {
       const { tool, detail } = activity;
+      const own = OWN_TOOLS[tool]?.(detail);
+      if (own !== undefined) return { line: `🔧 ${own}`, notification: own, status: 'is using Slack…' };
       const isCommand = COMMANDS.has(tool.toLowerCase());
       const what = detail === '' ? tool : `${tool}: ${detail}`;
       return {
@@ -88,6 +90,23 @@ export function answeringWords(answers: string | undefined): string {
   if (answers === undefined) return 'The agent started working by itself';
   return answers === '' ? 'Answering your message' : `Answering: “${answers}”`;
 }
+
+/** What the agent does with a tool of the bridge. @param detail the first words of its input: data */
+const OWN_TOOLS: Readonly<Record<string, ((detail: string) => string) | undefined>> = Object.assign(
+  Object.create(null),
+  {
+    slack_upload_file: (detail: string) => `Uploading ${/[^/\\]*$/.exec(detail)?.[0] ?? ''}`.trim(),
+    slack_react: (detail: string) => `Reacting with :${detail.replaceAll(':', '')}:`,
+    slack_read_thread: () => 'Reading the thread',
+    slack_read_file: () => 'Reading a file of the thread',
+    slack_find_people: (detail: string) => `Looking for ${detail}`,
+    slack_post_message: (detail: string) => `Posting in ${detail}`,
+    slack_read_channel: (detail: string) => `Reading ${detail}`,
+    slack_schedule: (detail: string) => `Proposing a schedule: ${detail}`,
+    slack_schedules: () => 'Listing schedules',
+    slack_unschedule: () => 'Deleting a schedule',
+  },
+);
 
 /** Tools whose detail is the command that they run. Names as in the toolsets of Letta Code. */
 const COMMANDS = new Set(['bash', 'exec_command', 'shell', 'shell_command', 'shellcommand', 'run_shell_command']);

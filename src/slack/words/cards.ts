@@ -21,6 +21,15 @@ export const HEADS: Readonly<Record<string, { asks: string; file?: string }>> = 
   SetWorkingDirectory: { asks: 'Move to another folder?' },
   EnterWorktree: { asks: 'Move to a worktree?' },
   ExitWorktree: { asks: 'Leave the worktree?' },
+  slack_upload_file: { asks: 'Upload this file here?' },
+  slack_react: { asks: 'React to this message?' },
+  slack_read_thread: { asks: 'Read this thread?' },
+  slack_read_file: { asks: 'Read this file of Slack?' },
+  slack_find_people: { asks: 'Look for these people?' },
+  slack_post_message: { asks: 'Post this message?' },
+  slack_read_channel: { asks: 'Read this channel?' },
+  slack_schedule: { asks: 'Make this schedule?' },
+  slack_unschedule: { asks: 'Delete this schedule?' },
   ExitPlanMode: { asks: 'Go on with this plan?' },
 };
 

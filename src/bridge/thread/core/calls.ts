@@ -308,7 +308,7 @@ function showOwnCard(work: Work, call: ToolCallRecord, { facts, seal }: ToolPlan
   const card = ownCard(work, call);
   const left = dueIn(work, call) - CARD_ENDS_EARLIER_MS;
   if (left <= 0) return settle(work, call, notDone('expired'));
-  const expiresAt = work.context.now + left;
+  const expiresAt = Math.floor(work.context.now + left);
   const known = card?.state.state === 'open' && card.call?.seal === seal ? card : null;
   show(work, request, known, { call: { id: call.callId, seal }, expiresAt });
 }
