@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
 import { createFakeLetta, type FakeLetta } from './letta.ts';
 
 export interface LettaServer {
@@ -15,6 +15,8 @@ export interface LettaServer {
   acks: number[][];
   /** Sends a frame to all sockets, as Letta does by itself. */
   pushFrame(frame: Record<string, unknown>): void;
+  /** Dials a bridge as a device does, and again whenever its socket ends. */
+  dialBridge(url: string): Promise<void>;
   /** Cuts all sockets without a close frame. */
   cutSockets(): void;
   stop(): Promise<void>;
@@ -65,6 +67,37 @@ export async function startLettaServer(kind: 'app-server' | 'cloud'): Promise<Le
     }
   };
 
+  const dialBridge = async (base: string) => {
+    const headers = { authorization: `Bearer ${world.token}` };
+    const body = JSON.stringify({
+      deviceId: world.deviceId,
+      connectionName: 'build-box',
+      metadata: { environmentMessageProtocol: 'v2-input' },
+    });
+    const answer = await fetch(`${base}/v1/environments/register`, { method: 'POST', headers, body });
+    const { wsUrl } = (await answer.json()) as { wsUrl: string };
+    const dial = () => {
+      const socket = new WebSocket(`${wsUrl}?deviceId=${world.deviceId}&connectionName=build-box`, { headers });
+      socket.on('error', () => undefined);
+      socket.on('open', () => addSocket(socket));
+      socket.on('close', () => isStopped || dial());
+    };
+    dial();
+  };
+  let isStopped = false;
+
+  const addSocket = (ws: WebSocket) => {
+    const state = { seq: 0, acks: [] as number[] };
+    sockets.set(ws, state);
+    world.acks.push(state.acks);
+    ws.on('close', () => sockets.delete(ws));
+    ws.on('message', (data) => {
+      const frame = JSON.parse(String(data)) as Record<string, unknown>;
+      if (frame.type === 'ack') state.acks.push(Number(frame.seq));
+      for (const answer of letta.answerFrame(frame)) push(answer);
+    });
+  };
+
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://x');
     const authorized = request.headers.authorization === `Bearer ${world.token}`;
@@ -78,17 +111,7 @@ export async function startLettaServer(kind: 'app-server' | 'cloud'): Promise<Le
       socket.end(`HTTP/1.1 ${status} No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
       return;
     }
-    upgrades.handleUpgrade(request, socket, head, (ws) => {
-      const state = { seq: 0, acks: [] as number[] };
-      sockets.set(ws, state);
-      world.acks.push(state.acks);
-      ws.on('close', () => sockets.delete(ws));
-      ws.on('message', (data) => {
-        const frame = JSON.parse(String(data)) as Record<string, unknown>;
-        if (frame.type === 'ack') state.acks.push(Number(frame.seq));
-        for (const answer of letta.answerFrame(frame)) push(answer);
-      });
-    });
+    upgrades.handleUpgrade(request, socket, head, addSocket);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 
@@ -100,10 +123,13 @@ export async function startLettaServer(kind: 'app-server' | 'cloud'): Promise<Le
     connectionId: 'conn-1',
     acks: [],
     pushFrame: push,
+    dialBridge,
     cutSockets: () => {
       for (const socket of sockets.keys()) socket.terminate();
     },
     async stop() {
+      isStopped = true;
+      for (const socket of sockets.keys()) socket.terminate();
       for (const socket of upgrades.clients) socket.terminate();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -197,6 +197,40 @@ describe('the door for devices', () => {
     expect(devices.list()).toMatchObject([{ isOnline: true }]);
   });
 
+  it('gives up on whoever sends slowly', async (context) => {
+    const { port, dial } = await open(context);
+    const device = await dial();
+    await isOnline(device);
+    const slow = Array.from({ length: 40 }, () => connect(port, '127.0.0.1'));
+    const closed = slow.map((socket) => new Promise((resolve) => socket.once('close', resolve)));
+    for (const socket of slow) {
+      socket.on('error', () => undefined);
+      socket.resume();
+      socket.write('POST /v1/environments/register HTTP/1.1\r\nHost: x\r\nX-Slow: ');
+    }
+    await Promise.all(closed);
+    expect(device.state()).toMatchObject({ online: true, ended: null });
+  });
+
+  it('takes no device in again and again: it must wait longer', async (context) => {
+    const { register } = await open(context);
+    const { wsUrl } = (await (await register(REGISTRATION)).json()) as { wsUrl: string };
+    const dialOnce = () =>
+      new Promise<number>((resolve) => {
+        const socket = new WebSocket(`${wsUrl}?deviceId=d1`, { headers: { authorization: `Bearer ${TOKEN}` } });
+        socket.on('unexpected-response', (_, { statusCode = 0 }) => resolve(statusCode));
+        socket.on('error', () => undefined);
+        socket.on('open', () => {
+          socket.terminate();
+          resolve(101);
+        });
+      });
+    const statuses: number[] = [];
+    for (let n = 0; n < 25; n += 1) statuses.push(await dialOnce());
+    expect(statuses.filter((status) => status === 101)).toHaveLength(20);
+    expect(statuses.slice(20)).toEqual([503, 503, 503, 503, 503]);
+  });
+
   it('closes with 1001 when the bridge stops', async (context) => {
     const { register, stop } = await open(context);
     const { wsUrl } = (await (await register(REGISTRATION)).json()) as { wsUrl: string };
