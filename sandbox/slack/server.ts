@@ -197,6 +197,8 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
     sendJson(response, 404, { ok: false, error: 'not_found' });
   };
   const server = createServer((request, response) => {
+    // Node would tell the machine's time, which is another one once time has been passed.
+    response.setHeader('date', new Date(now()).toUTCString());
     serveRequest(request, response).catch((error: unknown) => {
       if (!response.headersSent) sendJson(response, 500, { ok: false, error: `sandbox: ${String(error)}` });
       else response.destroy();
