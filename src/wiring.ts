@@ -4,6 +4,7 @@ import type { PolicyBook } from './bridge/access/policy.ts';
 import { FeedbackBook } from './bridge/commands/feedback.ts';
 import { watchHomes } from './bridge/commands/home-changes.ts';
 import { NotifyTimes } from './bridge/commands/notify-times.ts';
+import { createScheduleTools } from './bridge/commands/schedule-tools.ts';
 import { giveFile } from './bridge/files/give-one.ts';
 import { FileHandOver, type Machine } from './bridge/files/hand-over.ts';
 import {
@@ -230,9 +231,10 @@ export function wireBridge(parts: BridgeParts): Bridge {
   });
   // Without it the bridge reads no history of Slack at all.
   const readers = parts.past && { slack_read_thread, slack_read_channel };
-  const tools: ToolHandlers = { ...otherTools, ...readers };
+  const scheduleTools = createScheduleTools({ workers: () => workers, people, clock });
+  const tools: ToolHandlers = { ...otherTools, ...readers, ...scheduleTools };
   const turnsDieWithLink = target.mode === 'app-server';
-  const workers = new ThreadWorkers({
+  const workers: ThreadWorkers = new ThreadWorkers({
     ...middle,
     gateway: takeTurns(letta.gateway, clock),
     files,

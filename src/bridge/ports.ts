@@ -169,8 +169,9 @@ export interface AgentConnection {
   /**
    * Makes the schedules at Letta what they are to be: makes, changes, pauses, resumes and deletes them there, and deletes
    * doubles. It first asks what Letta has, so after an answer that was lost it can be called again.
+   * @param orphan the id of a schedule that no thread has: it is deleted, too
    */
-  alignSchedules(wanted: readonly Schedule[]): Promise<SeenSchedule[]>;
+  alignSchedules(wanted: readonly Schedule[], orphan?: string): Promise<SeenSchedule[]>;
   /** Lets a schedule run now. `false`: Letta has no such schedule, or refused. */
   runSchedule(id: string): Promise<boolean>;
   /** Stops for good; no event comes afterwards. Closing twice is fine. */

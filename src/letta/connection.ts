@@ -456,7 +456,7 @@ export function createConnection(
       if (file === null) throw fileUnanswered();
       return file;
     },
-    alignSchedules: (wanted) => request((session, ref) => alignSchedules(session.ask, ref, wanted)),
+    alignSchedules: (wanted, orphan) => request((session, ref) => alignSchedules(session.ask, ref, wanted, orphan)),
     async runSchedule(id) {
       return (await request((session) => runSchedule(session.ask, id))) === 'queued';
     },

@@ -22,6 +22,7 @@ export async function alignSchedules(
   ask: Ask,
   runtime: RuntimeRef,
   wanted: readonly Schedule[],
+  orphan?: string,
 ): Promise<SeenSchedule[] | null> {
   try {
     const { tasks } = await answered(ask('cron_list_response', cronList, ANSWERS_WITHIN_MS));
@@ -31,7 +32,8 @@ export async function alignSchedules(
       const mine = tasks.filter(({ name }) => idInName(name) === schedule.id);
       seen.push(await alignOne(ask, runtime, schedule, mine));
     }
-    for (const task of tasks) if (isOrphan(task, runtime, wanted)) await deleteTask(ask, task.id);
+    const orphans = tasks.filter(({ name }) => orphan !== undefined && idInName(name) === orphan);
+    for (const { id } of orphans) await deleteTask(ask, id);
     return seen;
   } catch (error) {
     if (error instanceof NoAnswer) return null;
@@ -75,13 +77,6 @@ async function alignOne(
   const { success, task, error } = await answered(ask('cron_add_response', make, ANSWERS_WITHIN_MS));
   if (success !== true || !task) return { id, state: 'refused', error: error ?? '', lastFiredAt: null };
   return setStatus(ask, schedule, task);
-}
-
-/** Of this thread, and deleted by its people: it was made later all the same, by a frame that was on its way for long. */
-function isOrphan(task: WireCronTask, runtime: RuntimeRef, wanted: readonly Schedule[]): boolean {
-  const id = idInName(task.name);
-  const isHere = task.agent_id === runtime.agentId && task.conversation_id === runtime.conversationId;
-  return id !== null && isHere && !wanted.some((schedule) => schedule.id === id);
 }
 
 async function deleteTask(ask: Ask, task: string): Promise<void> {

@@ -78,6 +78,34 @@ describe('a schedule', () => {
     );
   });
 
+  it('is made and deleted by the agent only with a click', async (context) => {
+    const { letta, crons, say, shown, shows, click } = await story('app-server', context);
+    const call = (name: string, input: object) => `call ${name} ${JSON.stringify(input)}`;
+    const { ts } = await say(
+      `@agent ${call('slack_schedule', { when: 'every Monday 9:00', prompt: 'go\nsay: report' })}`,
+    );
+    await shows('should I schedule this', ts);
+    await shows('Nothing is made before they do', ts);
+    expect(crons()).toEqual([]);
+    await click('Schedule it', ts);
+    await until(
+      () => crons().length === 1,
+      () => shown(ts),
+    );
+    letta?.tickCrons(MONDAY_9);
+    await shows('Schedule of @alice', ts);
+    await shows('report', ts);
+    const id = /\(slack-(\w{8})\)/.exec(String(crons()[0]?.name))?.[1];
+    await say(call('slack_unschedule', { id }), ts);
+    await shows('[Approve]', ts);
+    expect(crons()).toHaveLength(1);
+    await click('Approve', ts);
+    await until(
+      () => crons().length === 0,
+      () => shown(ts),
+    );
+  });
+
   it('asks its owner for approval, no one else', async (context) => {
     const { letta, say, shown, shows, click, schedule, sees } = await story('app-server', context);
     const root = await schedule('every day 9:00 :: go\nrun bash touch report.txt');

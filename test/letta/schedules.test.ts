@@ -60,7 +60,7 @@ function letta(luck: Luck[] = []) {
     return what === 'answered' ? answer : null;
   };
   const align = (...wanted: Schedule[]) => alignSchedules(ask as unknown as Ask, runtime, wanted);
-  return { crons, align, arrive: () => late.splice(0).forEach(send), luck };
+  return { crons, align, ask: ask as unknown as Ask, arrive: () => late.splice(0).forEach(send), luck };
 }
 
 describe('the schedules at Letta', () => {
@@ -114,12 +114,12 @@ describe('the schedules at Letta', () => {
   });
 
   it('do not come back once they were deleted in the thread', async () => {
-    const { crons, align, arrive } = letta(['answered', 'late', 'answered']);
+    const { crons, align, arrive, ask } = letta(['answered', 'late', 'answered']);
     await align(MONDAY);
     await align({ ...MONDAY, wanted: 'gone' });
     arrive();
     expect(crons.tasks).toHaveLength(1);
-    await align();
+    await alignSchedules(ask, runtime, [], MONDAY.id);
     expect(crons.tasks).toEqual([]);
   });
 

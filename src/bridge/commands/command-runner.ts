@@ -18,7 +18,7 @@ import type { Audit, Clock, Surface, Threads } from '../ports.ts';
 import { asCode } from '../text/as-code.ts';
 import { moment } from '../text/moment.ts';
 import { oneLine } from '../text/one-line.ts';
-import { readSchedule } from '../thread/core/drafts.ts';
+import { readSchedule, splitSchedule } from '../thread/core/drafts.ts';
 import type { ScheduleChange } from '../thread/core/events.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import type { Machines } from '../view/home.ts';
@@ -160,7 +160,7 @@ export class CommandRunner {
       case 'schedule': {
         const isTop = seen !== undefined && parseMessageKey(seen).ts === parseThreadKey(thread).root;
         const isGroup = order.place.channelKind === 'mpim';
-        return worker.command({ name, args: order.args, by: person, isTop, isGroup, seen });
+        return worker.command({ name, ...splitSchedule(order.args), by: person, isTop, isGroup, seen });
       }
       case 'new':
         return worker.command({ name, by: person, seen });
@@ -190,7 +190,8 @@ export class CommandRunner {
   async #scheduleInChannel(order: Order): Promise<string> {
     const { surface, workers, clock, policies } = this.#parts;
     const { args, person, team, place } = order;
-    const wanted = readSchedule(args, person, clock.now());
+    const said = splitSchedule(args);
+    const wanted = readSchedule(said, person, clock.now());
     if (typeof wanted === 'string') return wanted;
     const verdict = can(policies.current(), person, { do: 'speak' }, place);
     if (!verdict.allowed) return verdict.notice;
@@ -199,7 +200,7 @@ export class CommandRunner {
     const root = (await surface.beginThread?.(address, scheduleThreadText(person.id))) ?? null;
     if (root === null) return whichThreadText(order.name);
     const thread = makeThreadKey({ team, channel: place.channel, root });
-    return workers.get(thread).command({ name: 'schedule', args, by: person, isTop: true, isGroup });
+    return workers.get(thread).command({ name: 'schedule', ...said, by: person, isTop: true, isGroup });
   }
 
   /** Lists the schedules of the thread and those of the caller, admins all; or changes one, wherever it is. */

@@ -696,12 +696,12 @@ export class Performer {
     return lastFiring(await connection.fetchHistory(HISTORY_ITEMS), schedules);
   }
 
-  #align({ link, schedules }: Effect & { do: 'align' }): void {
+  #align({ link, schedules, orphan }: Effect & { do: 'align' }): void {
     const { log } = this.#parts;
     const connection = this.#connection;
     const compare = async () => {
       if (!connection) throw new Error('there is no link');
-      const seen = await connection.alignSchedules(schedules);
+      const seen = await connection.alignSchedules(schedules, orphan);
       const isNews = ({ id, lastFiredAt }: SeenSchedule) =>
         (lastFiredAt ?? 0) > (schedules.find((schedule) => schedule.id === id)?.firedAt ?? 0);
       return { seen, history: seen.some(isNews) ? await connection.fetchHistory(HISTORY_ITEMS) : [] };

@@ -98,6 +98,7 @@ interface Facts {
   countAlongside(workplace: string): number;
   /** How many schedules this person and this channel have, this thread included. */
   countSchedules(owner: UserId, channel: ChannelId): { user: number; channel: number };
+  isScheduled(id: string): boolean;
 }
 
 /** What a thread has to do with all others. */

@@ -73,9 +73,15 @@ export class ThreadWorkers {
     };
     const countAlongside = (workplace: string) =>
       [...this.#workers.values()].filter((other) => other !== worker && other.workplace === workplace).length;
+    const isScheduled = (id: string) => this.schedules().some(({ schedule }) => schedule.id === id);
     const countSchedules = (owner: UserId, channel: ChannelId) => this.#countSchedules(owner, channel);
     const join: Others['join'] = (...given) => this.join(...given);
-    const worker: ThreadWorker = new ThreadWorker(key, this.#parts, retired, { countAlongside, countSchedules, join });
+    const worker: ThreadWorker = new ThreadWorker(key, this.#parts, retired, {
+      countAlongside,
+      countSchedules,
+      isScheduled,
+      join,
+    });
     if (this.#draining) worker.drain();
     this.#workers.set(key, worker);
     return worker;

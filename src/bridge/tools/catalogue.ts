@@ -1,3 +1,4 @@
+import { LONGEST_PROMPT } from '../schedules/schedule.ts';
 import { type InputOf, jsonSchemaOf, optional, type Params, text, whole } from './params.ts';
 
 /**
@@ -101,7 +102,7 @@ const CATALOGUE = {
     description: 'Asks the person to confirm a schedule on which you are given a prompt in this conversation.',
     params: {
       when: text('When, in plain English or as a five-field cron rule, in the time zone of the person.', 200),
-      prompt: text('What you are to do then.', 4_000),
+      prompt: text('What you are to do then.', LONGEST_PROMPT),
     },
   },
   slack_schedules: {

@@ -161,6 +161,15 @@ export function tooManyText(which: 'thread' | 'user' | 'channel', most: number):
 /** Whose zone is not known, so that UTC counts. */
 export const ZONE_UNKNOWN = 'Slack does not tell me your time zone, so the times are in UTC.';
 
+/** What the agent's tools for schedules tell it. */
+export const SCHEDULE_TOOLS = {
+  asked:
+    'The person was asked to confirm it on a card in this thread. Nothing is made before they do, and you are not told what they decide.',
+  deleted: 'It is deleted.',
+  notHere: 'There is no such schedule in this thread.',
+  notTheirs: 'Only its owner can have it deleted, and this turn is not theirs.',
+} as const;
+
 /** A line of the list. @param where a channel, mentioned; left out: here */
 export function scheduleLine(schedule: Schedule, now: number, where?: string): string {
   const zone = readZone(schedule.zone);

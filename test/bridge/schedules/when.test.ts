@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { leastGap, nextTimes, readCron } from '../../../src/bridge/schedules/cron.ts';
+import { lastFiring, unheardFirings } from '../../../src/bridge/schedules/firing.ts';
 import { readWhen, timesOf } from '../../../src/bridge/schedules/when.ts';
 import { readZone, type Zone } from '../../../src/bridge/schedules/zone.ts';
 
@@ -85,6 +86,33 @@ describe('the words of a schedule', () => {
         expect(first).toBeGreaterThan(NOW);
       }),
     );
+  });
+});
+
+describe('a firing', () => {
+  const schedules = [{ id: 'abcd1234', firedAt: 0 }];
+  const head =
+    'Scheduled task "x (slack-abcd1234)" is firing.\nTimezone: UTC\nCurrent time: 2026-11-30T09:00:05.000+00:00[UTC]\n';
+  const input = (text: string, clientMessageId: string | null = 'otid-1') =>
+    [{ kind: 'user', id: 'u', clientMessageId, text }] as const;
+
+  it('is read from Letta’s own words alone', () => {
+    const at = Date.UTC(2026, 10, 30, 9, 0, 5);
+    expect(unheardFirings(input(`${head}\nPrompt: x`), schedules)).toEqual([{ id: 'abcd1234', input: 'otid-1', at }]);
+    expect(lastFiring(input(`${head}\nPrompt: x`), [{ id: 'abcd1234', firedAt: at }])).toBeNull();
+  });
+
+  it.each([
+    ['a message of a person', input(`${head}\nPrompt: x`, 'slack-T1-C1-1.000001')],
+    ['a quote further down', input(`Look:\n${head}\nPrompt: x`)],
+    [
+      'a time in the prompt',
+      input('Scheduled task "x (slack-abcd1234)" is firing.\n\nCurrent time: 2026-11-30T09:00:05.000+00:00[UTC]'),
+    ],
+    ['another schedule', input(head.replace('abcd1234', 'zzzz9999'))],
+  ])('is not taken from %s', (_, history) => {
+    expect(unheardFirings(history, schedules)).toEqual([]);
+    expect(lastFiring(history, schedules)).toBeNull();
   });
 });
 

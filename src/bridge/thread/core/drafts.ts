@@ -4,6 +4,7 @@ import { makeToken, type UserId } from '../../ids.ts';
 import type { Person } from '../../person.ts';
 import { newRecord, noteMention } from '../../record/inbox.ts';
 import { markSeen, offerSchedule } from '../../record/offers.ts';
+import { findSchedule } from '../../record/schedules.ts';
 import { LONGEST_PROMPT, MOST_IN_THREAD, type ScheduleDraft, whenOf } from '../../schedules/schedule.ts';
 import { checkWhen, readWhen } from '../../schedules/when.ts';
 import { readZone } from '../../schedules/zone.ts';
@@ -15,11 +16,20 @@ import { change, due, log, type Work, write } from './work.ts';
 /** What somebody wrote of a schedule: when, and what. */
 type Wanted = Pick<ScheduleDraft, 'prompt' | 'cron' | 'once' | 'zone'>;
 
-/** @param args when, `::` and what @returns what is wrong, in words for the person */
-export function readSchedule(args: string, by: Pick<Person, 'kind' | 'timeZone'>, now: number): Wanted | string {
+/** What follows `!schedule`: when, `::` and what. Empty where something is missing. */
+export function splitSchedule(args: string): { when: string; what: string } {
+  const [, when = '', what = ''] = /^([\s\S]*?)\s*::\s*([\s\S]*)$/.exec(args) ?? [];
+  return { when, what };
+}
+
+/** @returns what is wrong, in words for the person */
+export function readSchedule(
+  { when, what }: { when: string; what: string },
+  by: Pick<Person, 'kind' | 'timeZone'>,
+  now: number,
+): Wanted | string {
   if (by.kind === 'bot') return SCHEDULES.noBots;
   const zone = readZone(by.timeZone ?? 'UTC') ?? readZone('UTC');
-  const [, when = '', what = ''] = /^([\s\S]*?)\s*::\s*([\s\S]*)$/.exec(args) ?? [];
   const prompt = what.trim();
   if (when === '' || prompt === '' || !zone) return HOW_TO_SCHEDULE;
   if (prompt.length > LONGEST_PROMPT) return SCHEDULES.tooLong;
@@ -30,9 +40,9 @@ export function readSchedule(args: string, by: Pick<Person, 'kind' | 'timeZone'>
 
 /** Asks the person on a card to confirm a schedule. @returns a line for them */
 export function proposeSchedule(work: Work, order: Command & { name: 'schedule' }): string {
-  const { by, args, isTop, isGroup, seen } = order;
+  const { by, isTop, isGroup, seen } = order;
   const { now, policy } = work.context;
-  const wanted = readSchedule(args, by, now);
+  const wanted = readSchedule(order, by, now);
   if (typeof wanted === 'string') return wanted;
   const { key } = work.thread;
   const address = { ...addressOf(work.thread), ...(isGroup && { kind: 'mpim' as const }) };
@@ -43,7 +53,10 @@ export function proposeSchedule(work: Work, order: Command & { name: 'schedule' 
   if (full !== null) return full;
   const token = makeToken(work.context.id());
   const inChannel = isTop && !isDirectThread(work.thread);
-  const id = work.context.id().slice(0, 8);
+  const id = order.id ?? work.context.id().slice(0, 8);
+  const { record: before } = work.thread;
+  const isAsked = before?.offers.some((offer) => offer.draft?.id === id) || findSchedule(before, id) !== null;
+  if (isAsked) return SCHEDULES.confirm;
   const draft = { ...wanted, id, owner: by.id, ...(inChannel && { inChannel: true as const }) };
   write(work, (known) => {
     const record = known ?? newRecord(key, address, by.id, now);

@@ -65,7 +65,7 @@ export type Effect =
   /** Lets a request pass without a card. */
   | { do: 'pass'; turn: TurnId; link: number; request: ApprovalRequest }
   /** Makes the schedules at Letta what they are to be, and finds out what ran unheard and whether their owners still may. */
-  | { do: 'align'; link: number; schedules: readonly Schedule[] }
+  | { do: 'align'; link: number; schedules: readonly Schedule[]; orphan?: string }
   | { do: 'run_schedule'; link: number; id: string; by: UserId }
   /** Finds out in the history which input Letta works on. */
   | { do: 'identify'; link: number; schedules: readonly Schedule[] }

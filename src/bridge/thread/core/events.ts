@@ -46,8 +46,17 @@ export type Command =
   | { name: 'approve' | 'deny'; args: string; person: Person }
   | { name: 'settings_changed'; by: UserId }
   | { name: 'queue' | 'status' }
-  /** `args`: when, `::` and what. `isTop`: it was said in the channel, so the answers belong there, too. `isGroup`: in a group direct message. */
-  | { name: 'schedule'; args: string; by: Person; isTop: boolean; isGroup?: boolean; seen?: MessageKey | undefined }
+  /** `id`: of the schedule, so that asking twice is asking once. `isTop`: it was said in the channel, so the answers belong there, too. `isGroup`: in a group direct message. */
+  | {
+      name: 'schedule';
+      when: string;
+      what: string;
+      id?: string;
+      by: Person;
+      isTop: boolean;
+      isGroup?: boolean;
+      seen?: MessageKey | undefined;
+    }
   /** `change`: `null` lists the schedules of the thread. */
   | { name: 'schedules'; change: ScheduleChange | null; by: UserId; isAdmin: boolean };
 

@@ -18,7 +18,7 @@ import type { Context, Work } from './work.ts';
 export interface RecordedContext
   extends Omit<
     Context,
-    keyof Config | 'policy' | 'id' | 'countAlongside' | 'countSchedules' | 'admit' | 'notifyAfterMs'
+    keyof Config | 'policy' | 'id' | 'countAlongside' | 'countSchedules' | 'isScheduled' | 'admit' | 'notifyAfterMs'
   > {
   /** Left out: as in the line before. */
   policy?: Policy | undefined;
@@ -28,6 +28,7 @@ export interface RecordedContext
   notifyAfter: number[];
   /** Left out in recordings from before there were schedules. */
   schedules?: { user: number; channel: number }[];
+  scheduled?: boolean[];
 }
 
 export type Line =
@@ -45,6 +46,7 @@ const emptyNotes = () => ({
   admitted: [] as Admission[],
   notifyAfter: [] as number[],
   schedules: [] as { user: number; channel: number }[],
+  scheduled: [] as boolean[],
 });
 
 /** The context with what a step draws from it noted down. */
@@ -73,6 +75,7 @@ export function notingContext(context: Context, config: Config): { context: Cont
       id: note<[], string>(noted.ids, () => context.id()),
       countAlongside: note(noted.alongside, (place: string) => context.countAlongside(place)),
       admit: note(noted.admitted, (item: InboxItem, begins: boolean) => context.admit(item, begins)),
+      isScheduled: note(noted.scheduled, (id: string) => context.isScheduled(id)),
       countSchedules: note(noted.schedules, (owner: UserId, channel: ChannelId) =>
         context.countSchedules(owner, channel),
       ),
@@ -144,17 +147,18 @@ export function replayLine(replay: Replay | null, line: Line): Replayed {
 }
 
 function contextOf(
-  { ids, alongside, admitted, notifyAfter, schedules = [], ...noted }: RecordedContext,
+  { ids, alongside, admitted, notifyAfter, schedules = [], scheduled = [], ...noted }: RecordedContext,
   policy: Policy,
   config: Config,
 ): Context {
   const [left, counts, admissions, times] = [[...ids], [...alongside], [...admitted], [...notifyAfter]];
-  const made = [...schedules];
+  const [made, found] = [[...schedules], [...scheduled]];
   return {
     ...config,
     ...noted,
     policy,
     id: () => left.shift() ?? 'more-ids-than-recorded'.padEnd(32, '0'),
+    isScheduled: () => found.shift() ?? true,
     countSchedules: () => made.shift() ?? { user: 0, channel: 0 },
     countAlongside: () => counts.shift() ?? 0,
     admit: () => admissions.shift() ?? { isGranted: true },

@@ -100,15 +100,19 @@ function isAligned(work: Work): boolean {
   return (work.thread.record?.schedules ?? []).every(({ wanted, confirmed }) => wanted === confirmed);
 }
 
-/** Compares the thread's schedules with those at Letta, and finds out what ran unheard. */
-export function align(work: Work, isForced = false) {
+/**
+ * Compares the thread's schedules with those at Letta, and finds out what ran unheard.
+ * @param orphan the id of a schedule that no thread has: it is deleted
+ */
+export function align(work: Work, orphan?: string) {
   const schedules = work.thread.record?.schedules ?? [];
   const link = upLink(work);
   const { aligning } = work.thread.link;
-  if ((schedules.length === 0 && !isForced) || link === null) return;
-  if (aligning === 'asking' || aligning === 'again') return setLink(work, { aligning: 'again' });
+  if ((schedules.length === 0 && orphan === undefined) || link === null) return;
+  const isAsking = aligning === 'asking' || aligning === 'again';
+  if (isAsking && orphan === undefined) return setLink(work, { aligning: 'again' });
   setLink(work, { aligning: 'asking' });
-  emit(work, { do: 'align', link, schedules });
+  emit(work, { do: 'align', link, schedules, ...(orphan !== undefined && { orphan }) });
 }
 
 /** A while has passed: Letta is asked again, also when it could not be reached for good. */
@@ -201,8 +205,8 @@ function noteSeen(work: Work, { id, state, error = '', lastFiredAt }: SeenSchedu
 export function turnScheduleOf(work: Work, { name, at }: Pick<Firing, 'name' | 'at'>): TurnSchedule | null {
   const id = idInName(name);
   const schedule = findSchedule(work.thread.record, id);
-  // A schedule that was deleted here runs all the same, so it is deleted once more.
-  if (id !== null && !schedule) align(work, true);
+  // A schedule that people deleted runs all the same: it was made later, by a frame that was on its way for long.
+  if (id !== null && !schedule && !work.context.isScheduled(id)) align(work, id);
   return schedule && asOfTurn(schedule, at);
 }
 

@@ -29,6 +29,8 @@ export interface Context extends Config {
   admit: ChangeContext['admit'];
   /** How many schedules this person and this channel have, in all threads. */
   countSchedules(owner: UserId, channel: ChannelId): { user: number; channel: number };
+  /** Whether any thread has this schedule. */
+  isScheduled(id: string): boolean;
   /** The end is a message of its own if its requester was last seen this many ms before; 0: never. */
   notifyAfterMs(requester: UserId): number;
   /** At least 128 random bits, letters and digits only. */
