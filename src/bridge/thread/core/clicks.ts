@@ -49,6 +49,8 @@ import { isOver, placeOf } from './thread.ts';
 import { openRequests } from './view.ts';
 import { approvals, change, emit, openTurn, type Work } from './work.ts';
 
+/* Clicks, dialogs and words by which people decide. */
+
 /** The click's outcome, or the details that have to be read for it. */
 export type ClickAnswer = ActionOutcome | { details: DetailsRef | null };
 

@@ -17,6 +17,8 @@ import { isDirectThread, isOver } from './thread.ts';
 import { statusOf } from './view.ts';
 import { change, openTurn, say, type Work } from './work.ts';
 
+/* Commands of people, in words. */
+
 /** Carries out a command of somebody who may give it. @returns a line for them, Markdown */
 export function command(work: Work, order: Command): string {
   switch (order.name) {

@@ -23,6 +23,8 @@ import {
   type Work,
 } from './work.ts';
 
+/* Reminders and deadlines of open requests, and the audit of those that are over. */
+
 const AGAIN_MS = 60_000;
 const AUDIT_AGAIN_MS = 5_000;
 

@@ -23,6 +23,8 @@ import { isOwnRequest } from './own-requests.ts';
 import { placeOf } from './thread.ts';
 import { approvals, change, emit, log, openTurn, say, setLive, touch, upLink, type Work } from './work.ts';
 
+/* Decisions about a request, and their way to Letta until it has confirmed them. */
+
 /** An open request that this person may decide and that is what its card shows; `request`: as it would run. */
 export interface Found {
   record: ApprovalRecord;

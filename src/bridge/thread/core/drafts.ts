@@ -13,6 +13,8 @@ import type { Command } from './events.ts';
 import { addressOf, isDirectThread, placeOf } from './thread.ts';
 import { change, due, log, type Work, write } from './work.ts';
 
+/* Schedules that people write and confirm on a card. */
+
 /** What somebody wrote of a schedule: when, and what. */
 type Wanted = Pick<ScheduleDraft, 'prompt' | 'cron' | 'once' | 'zone'>;
 

@@ -14,6 +14,8 @@ import type { TurnDetails } from '../../turn/steps.ts';
 import type { TurnView } from '../../view/turn.ts';
 import type { Timer } from './events.ts';
 
+/* Everything that a step can want done in the world. */
+
 /**
  * What a step wants done once its changes are on disk, in this order. Storing is not among them: the interpreter does
  * that first. What comes of an effect is another event, which carries the effect's `turn` and `link`.

@@ -14,6 +14,8 @@ import type { ToolPlan } from '../../tools/tool.ts';
 import type { TurnState } from '../../turn/fold.ts';
 import type { InputContent } from '../../turn/input-content.ts';
 
+/* Everything that can happen to a thread. */
+
 /** Timers of the open turn: they end with it. */
 export type TurnTimer =
   | 'calls'

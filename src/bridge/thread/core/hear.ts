@@ -74,6 +74,8 @@ import {
   type Work,
 } from './work.ts';
 
+/* What the link and the agent say, and what it means for the open turn. */
+
 /** Letta names running background tasks soon after a link is ready; after this long without a word there are none. */
 const BACKGROUND_TOLD_MS = 5_000;
 /** Errors that no retry fixes, but a new conversation does. */

@@ -9,6 +9,8 @@ import { pauseMessages } from './offers.ts';
 import { addressOf } from './thread.ts';
 import { change, emit, log, openTurn, set, setLive, type Work } from './work.ts';
 
+/* People are told directly of what Slack does not take in the thread for now. */
+
 /** How many authors of queued messages get a direct message about one thread. */
 const MOST_AUTHORS = 20;
 

@@ -3,6 +3,8 @@ import { type ChangeContext, changeInbox, type InboxChange, type Placement } fro
 import type { ThreadRecord } from '../../record/thread-record.ts';
 import { touch, type Work, write } from './work.ts';
 
+/* What intake changes: messages that come, are edited or taken back. */
+
 /** What became of a change that intake wanted. */
 export interface Stored {
   /** As it is now. */

@@ -23,6 +23,8 @@ import {
   type Work,
 } from './work.ts';
 
+/* The way of a turn's input: prepared, judged, stored as submitted, sent; and back, if it certainly did not leave. */
+
 /** Letta accepted an input: if it has not begun it after this long, the history is read. */
 const NEVER_BEGAN_MS = 60_000;
 

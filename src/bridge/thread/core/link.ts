@@ -8,6 +8,8 @@ import { toolsOf } from './own-requests.ts';
 import type { Link } from './thread.ts';
 import { emit, openTurn, say, set, setLink, settings, stopTimer, upLink, type Work } from './work.ts';
 
+/* The link to Letta: what it was made with, what it tells of its loop and runs, and whose runs these are. */
+
 /** The pause before something that failed for no lasting reason is tried again; without a pause it would spin. */
 export const RETRY_MS = 2_000;
 

@@ -18,6 +18,8 @@ import {
   type Work,
 } from './work.ts';
 
+/* Looks into the history, for an end, an input or a text that was missed. */
+
 /** What became of an input whose turn's end was not seen. */
 export type Verdict =
   /** Letta got it and no longer runs it; `answered`: the history ends with the agent's words. */

@@ -29,6 +29,8 @@ import { mayMake } from './drafts.ts';
 import { placeOf, type Waiting } from './thread.ts';
 import { change, emit, log, openTurn, set, touch, type Work } from './work.ts';
 
+/* Offers: what people may decide after a turn or about messages that waited; and since when messages wait. */
+
 const OFFER_ACTIONS: ReadonlySet<string> = new Set<OfferAction>([
   ...([
     'make_schedule',

@@ -33,6 +33,8 @@ import {
   type Work,
 } from './work.ts';
 
+/* The end of a turn: its words, what it leaves to decide, its last view, and its way out of the record. */
+
 // ---- how it ended, in the words that people read -----------------------------------------------
 
 /** What is known of the open turn besides its events. */

@@ -18,6 +18,8 @@ import { runsAnother } from './link.ts';
 import { placeOf } from './thread.ts';
 import { approvals, change, emit, log, openTurn, say, setLive, touch, upLink, type Work } from './work.ts';
 
+/* What becomes of a request of the agent: passed without a card, shown on one, or denied. */
+
 type Grant = AutoApproval & { by: 'grant' };
 
 // ---- what becomes of a request -----------------------------------------------------------------

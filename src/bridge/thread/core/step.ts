@@ -35,6 +35,8 @@ import { onRequestPlanned } from './tool-requests.ts';
 import { followTurn, turnIds } from './turn.ts';
 import { change, due, emit, openTurn, setLink, startTimer, stopTimer, upLink, type Work } from './work.ts';
 
+/* The way of an event: who handles it, what may be released after it, and what is due then. */
+
 /** How long a thread without work keeps its link to Letta. */
 const REST_AFTER_MS = 5 * 60_000;
 

@@ -29,6 +29,8 @@ import {
   type Work,
 } from './work.ts';
 
+/* Stop, repeated until the turn ends; and turns that have gone silent. */
+
 /** After an abort, Letta may take this long to end the turn when the model is slow (docs/letta-protocol.md, Errors). */
 export const STOP_OVERDUE_MS = 20_000;
 const AGAIN: Backoff = { firstMs: 2 * STOP_OVERDUE_MS, longestMs: 5 * 60_000 };

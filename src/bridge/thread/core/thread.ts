@@ -9,6 +9,8 @@ import type { ToolName } from '../../tools/catalogue.ts';
 import type { TurnState } from '../../turn/fold.ts';
 import type { Activity, TurnView } from '../../view/turn.ts';
 
+/* All that is known of a thread, as one value, and the questions that it answers by itself. */
+
 /** All that is known of a thread. A value: each step makes a new one. */
 export interface Thread {
   readonly key: ThreadKey;

@@ -6,6 +6,8 @@ import { RESUMING } from '../../words/activity.ts';
 import { watchSilence } from './stop.ts';
 import { emit, log, set, settings, type Work } from './work.ts';
 
+/* The begin of a turn, whoever began it. */
+
 /** Ids for a turn that may begin. */
 export function turnIds({ context }: Work): TurnIds {
   return { id: makeTurnId(context.id().slice(0, 12)), stopToken: makeToken(context.id()), now: context.now };

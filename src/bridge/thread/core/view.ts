@@ -13,6 +13,8 @@ import { type TurnView, turnView } from '../../view/turn.ts';
 import { placeOf, type Thread } from './thread.ts';
 import { type Known, settings } from './work.ts';
 
+/* What people are shown of a thread: views, lists and the status. */
+
 export interface ThreadOverview extends HomeThread {
   place: Place;
   requester: UserId;

@@ -8,6 +8,8 @@ import type { Effect } from './effects.ts';
 import type { Timer, TurnTimer } from './events.ts';
 import { type Change, type Config, type Link, type Live, placeOf, type Thread } from './thread.ts';
 
+/* One step under way: the value so far, the changes of the record, the effects; and the verbs that add to them. */
+
 /** What a step may know besides the thread and the event. */
 export interface Context extends Config {
   /** ms since 1970 */
