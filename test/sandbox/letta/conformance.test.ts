@@ -147,6 +147,7 @@ const NOT_REPLAYED: Record<string, string> = {
   'h21-images': 'in recorded-files.test.ts',
   '69-external-two-calls': 'in external-tools.test.ts; its second input met the gap after a turn',
   '38-heartbeat': 'two minutes of silence',
+  'd40-listen-bridge-restart': 'in device.test.ts',
   'h00-device-side': "the device's side of the router, which the double has no wire for",
   'h09-rest-and-auth': 'in hosted.test.ts',
 };
