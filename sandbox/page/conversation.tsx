@@ -106,7 +106,9 @@ export function Channel() {
   if (!info) return <section class="channel" />;
   const title = channelTitle(state, info);
   const named = im ? title : `#${title}`;
-  const messages = (state.messages[info.id] ?? []).filter(({ thread_ts }) => thread_ts === null);
+  const messages = (state.messages[info.id] ?? []).filter(
+    ({ thread_ts, subtype }) => thread_ts === null || subtype === 'thread_broadcast',
+  );
   // In a direct message, show the status line below the newest message that has one.
   const statusAt = state.state?.statuses.findLast(({ channel }) => channel === info.id)?.thread_ts;
   return (

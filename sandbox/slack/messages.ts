@@ -125,6 +125,14 @@ export function editMessage(world: World, channel: Channel, message: StoredMessa
     world.emitEvent(messageChanged(world, channel, message, previous), channel.id);
 }
 
+/** Shows a reply in the channel, too; again changes nothing. */
+export function broadcastMessage(world: World, channel: Channel, message: StoredMessage): void {
+  if (message.subtype === 'thread_broadcast') return;
+  const previous = messageWire(world, message);
+  message.subtype = 'thread_broadcast';
+  world.emitEvent(messageChanged(world, channel, message, previous), channel.id);
+}
+
 /** Slack finished uploads after it had delivered their message: a change without the mark of an edit. */
 export function addFiles(world: World, channel: Channel, message: StoredMessage, files: readonly SlackFile[]): void {
   const previous = messageWire(world, message);

@@ -102,6 +102,9 @@ export type OfferAction =
 /** What a person thinks of an answer. */
 export type FeedbackAction = 'feedback_good' | 'feedback_bad';
 
+/** What else a reader of a finished answer may do with it. `share`: show it in the channel, too. */
+export type AnswerAction = FeedbackAction | 'share';
+
 export type ActionName =
   | 'approve'
   | 'deny'
@@ -140,7 +143,7 @@ export interface InboundAction {
 
 /** A click on any of our buttons and menus. */
 export interface InboundClick extends Omit<InboundAction, 'name'> {
-  name: ActionName | FeedbackAction;
+  name: ActionName | AnswerAction;
 }
 
 /** `approve`: from the full view, which shows the whole request. */

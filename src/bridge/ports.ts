@@ -309,6 +309,8 @@ export interface Surface {
   say(address: ThreadAddress, text: string, tries?: 'once'): Promise<Delivery>;
   /** Posts a message of the bridge itself that begins a thread, once. @returns its `ts`; `null`: Slack refused it */
   beginThread?(address: ThreadAddress, text: string): Promise<SlackTs | null>;
+  /** Shows a reply of ours in the channel, too; doing it again changes nothing. Never rejects. */
+  broadcast?(at: Pick<MessageAddress, 'channel' | 'ts'>): Promise<Delivery>;
   /**
    * Posts a message that only `user` sees; best effort (docs/slack.md, Interactivity).
    * @param stop the token of a turn: adds a Stop button below the text

@@ -318,7 +318,9 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     endTasks: endTasks.optional(),
     // Older records have at most one, without a list.
     late: z.union([z.array(lateEnd), lateEnd.transform((only) => [only])]).optional(),
-    details: z.array(z.strictObject({ token, turn: turnId, at: time })).optional(),
+    details: z
+      .array(z.strictObject({ token, turn: turnId, at: time, by: text.optional(), shared: text.optional() }))
+      .optional(),
     reacted: z.array(z.strictObject({ to: text, user: text, emoji: text })).optional(),
     // Records from before offers existed have none.
     offers: z.array(offer).default([]),

@@ -1,5 +1,5 @@
-import { deleteMessage, editMessage, postMessage } from '../messages.ts';
-import { type JsonObject, objects, type StoredMessage } from '../model.ts';
+import { broadcastMessage, deleteMessage, editMessage, postMessage } from '../messages.ts';
+import { type Channel, type JsonObject, objects, type StoredMessage } from '../model.ts';
 import { Refusal } from '../refusal.ts';
 import { BOT, TEAM } from '../state.ts';
 import { fallbackText } from '../text/fallback.ts';
@@ -94,6 +94,15 @@ function checkMismatch(message: StoredMessage, blocks: JsonObject[] | undefined)
   }
 }
 
+/** Shows an existing reply in the channel, too: never together with a change of what it says (A:chat.update). */
+function broadcastReply(call: Call, channel: Channel, message: StoredMessage): JsonObject {
+  const isContent = ['text', 'blocks', 'attachments', 'markdown_text'].some((name) => call.args.has(name));
+  if (isContent) throw new Refusal('no_dual_broadcast_content_update');
+  if (message.threadTs === undefined) throw new Refusal('cant_broadcast_message');
+  broadcastMessage(call.world, channel, message);
+  return { channel: channel.id, ts: message.ts, text: message.text, message: messageAnswer(call, message) };
+}
+
 export const chat: Methods = {
   'chat.postMessage': {
     scopes: ['chat:write'],
@@ -128,6 +137,7 @@ export const chat: Methods = {
     run(call) {
       const { channel, message } = ownMessage(call, 'cant_update_message');
       if (channel.archived) throw new Refusal('is_inactive');
+      if (call.args.bool('reply_broadcast') === true) return broadcastReply(call, channel, message);
       if (message.subtype === 'thread_broadcast') throw new Refusal('no_dual_broadcast_content_update');
       const given = readContent(call, true);
       checkMismatch(message, given.blocks);

@@ -70,6 +70,7 @@ import { Notices } from './notices.ts';
 import { Reactions } from './reactions.ts';
 import type { RecentKeys } from './recent-keys.ts';
 import { MessageRetries } from './retries.ts';
+import { ShareDesk } from './share-desk.ts';
 import { Welcomes } from './welcomes.ts';
 
 export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents' | 'machines' | 'notifyTimes'> {
@@ -127,6 +128,7 @@ export class BridgeIntake implements Intake {
   readonly #asks: Asks;
   readonly #feedback: FeedbackDesk;
   readonly #reactions: Reactions;
+  readonly #sharing: ShareDesk;
   readonly #outcomes: OutcomeLog;
   readonly #refusedClicks: RefusedClicks;
 
@@ -150,6 +152,7 @@ export class BridgeIntake implements Intake {
       notices: this.#notices,
     });
     this.#feedback = new FeedbackDesk({ ...parts, book: parts.feedback, notices: this.#notices });
+    this.#sharing = new ShareDesk({ ...parts, door: this.#door, notices: this.#notices });
     this.#reactions = new Reactions({
       ...parts,
       door: this.#door,
@@ -268,6 +271,7 @@ export class BridgeIntake implements Intake {
     const done = this.#runInThreadOf(action.token, about, 'click', (key, person): Promise<ActionOutcome> => {
       const { name } = action;
       if (name === 'feedback_good' || name === 'feedback_bad') return this.#feedback.act(key, action);
+      if (name === 'share') return this.#sharing.act(key, action);
       return this.#parts.workers.get(key).click({ ...action, name }, person);
     });
     return this.#log.logOutcome('click', about, done, clickLogged);

@@ -1,4 +1,4 @@
-import type { MessageKey, ThreadKey, Token } from '../ids.ts';
+import type { MessageKey, ThreadKey, Token, UserId } from '../ids.ts';
 import { addressOf, type InboundMessage, type MessageOutcome } from '../inbound.ts';
 import { ignoresBotsText, tooManyText } from '../words/messages.ts';
 import { acceptMessage, addContext, addContextAgain, hasSeen, newRecord, noteMention, toInboxItem } from './inbox.ts';
@@ -19,6 +19,8 @@ export type InboxChange =
   | { do: 'edit'; message: InboundMessage }
   /** Other threads belong to its conversation, too. */
   | { do: 'share' }
+  /** Somebody showed the answer with this Details button in the channel, too. */
+  | { do: 'broadcast'; token: Token; by: UserId }
   /** It belongs to the conversation of another thread, unless it has one. */
   | { do: 'belong'; to: Joining }
   /** A message is taken back, if it was not sent to the agent yet. `mark`: the reaction that it stands for. */
@@ -97,6 +99,8 @@ export function changeInbox(
     }
     case 'share':
       return { record: shareConversation(record) };
+    case 'broadcast':
+      return { record: record && noteShared(record, change.token, change.by) };
     case 'belong':
       return { record: joinConversation(record, key, change.to, now) };
     case 'edit':
@@ -110,6 +114,13 @@ export function changeInbox(
     default:
       return change satisfies never;
   }
+}
+
+/** The record with who shared an answer; the same record when somebody did before. */
+function noteShared(record: ThreadRecord, token: Token, by: UserId): ThreadRecord {
+  const isNew = record.details?.some((ref) => ref.token === token && ref.shared === undefined);
+  if (!isNew) return record;
+  return { ...record, details: record.details?.map((ref) => (ref.token === token ? { ...ref, shared: by } : ref)) };
 }
 
 function placeInThread(

@@ -27,6 +27,10 @@ export interface DetailsRef {
   turn: TurnId;
   /** When it ended: ms since 1970. */
   at: number;
+  /** Whose turn it was; left out in older records. */
+  by?: UserId | undefined;
+  /** Who showed the answer in the channel, too. */
+  shared?: UserId | undefined;
 }
 
 /** A person's message on its way to the agent. */

@@ -309,6 +309,15 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       return deliverNotice({ team, channel: user, threadTs: null }, { ...content, prepare }, { owner });
     },
 
+    async broadcast({ channel, ts }) {
+      try {
+        // Without content: Slack refuses both at once (docs/slack.md, Editing).
+        await api.call('chat.update', { channel, ts, reply_broadcast: true }, { client: 'control' });
+        return { delivered: true };
+      } catch (error) {
+        return { delivered: false, reason: error instanceof SlackError ? error.error : 'unknown' };
+      }
+    },
     async whisper(address, user, text, stop) {
       const posts = stop === undefined ? renderNotice(text) : renderOffer({ token: stop, text, buttons: ['stop'] });
       await whispers.send(address, user, posts);

@@ -1,11 +1,11 @@
 import { makeToken, type Token } from '../../bridge/ids.ts';
-import type { ActionName, FeedbackAction, InboundClick, InboundForm } from '../../bridge/inbound.ts';
+import type { ActionName, AnswerAction, InboundClick, InboundForm } from '../../bridge/inbound.ts';
 
 /**
  * The names of our buttons and modals in Slack's payloads. A button's `value` is only the token. The chosen option of a
  * question is in the `action_id`, because those must differ within a block (docs/slack.md, Interactivity).
  */
-type PlainAction = Exclude<ActionName, 'answer' | 'view_page'> | FeedbackAction;
+type PlainAction = Exclude<ActionName, 'answer' | 'view_page'> | AnswerAction;
 
 export const ACTION_IDS: Readonly<Record<PlainAction, string>> = {
   approve: 'bridge_approve',
@@ -20,6 +20,7 @@ export const ACTION_IDS: Readonly<Record<PlainAction, string>> = {
   details: 'bridge_details',
   feedback_good: 'bridge_feedback_good',
   feedback_bad: 'bridge_feedback_bad',
+  share: 'bridge_share',
   answer_in_words: 'bridge_answer_in_words',
   run_now: 'bridge_run_now',
   drop: 'bridge_drop',
@@ -52,10 +53,10 @@ export const MORE_MENU = 'bridge_more';
 /** What the menu of a card, or of a finished answer, may hold. */
 export type MoreAction = Extract<
   PlainAction,
-  'edit_command' | 'view_full' | 'save_rule' | 'stop' | 'details' | 'feedback_good' | 'feedback_bad'
+  'edit_command' | 'view_full' | 'save_rule' | 'stop' | 'details' | 'feedback_good' | 'feedback_bad' | 'share'
 >;
 
-const MORE_VALUE = /^(edit_command|view_full|save_rule|stop|details|feedback_good|feedback_bad):(.{1,60})$/;
+const MORE_VALUE = /^(edit_command|view_full|save_rule|stop|details|feedback_good|feedback_bad|share):(.{1,60})$/;
 
 /** The value of an option of a card's menu: at most 75 characters (docs/slack.md, Size limits). */
 export function makeMoreValue(action: MoreAction, token: Token): string {

@@ -50,6 +50,7 @@ export function answerMenu(token: Token): Overflow {
       option('details', ANSWER_MENU.details),
       option('feedback_good', ANSWER_MENU.good),
       option('feedback_bad', ANSWER_MENU.bad),
+      option('share', ANSWER_MENU.share),
     ],
   };
 }

@@ -16,6 +16,7 @@ export const ANSWER_MENU = {
   details: 'Details',
   good: '👍 Good answer',
   bad: '👎 Not good…',
+  share: 'Also to the channel',
 } as const;
 
 /** How a turn ended that took long, before how long. */

@@ -389,3 +389,23 @@ describe('people and membership in the small Slack', () => {
     expect((await call(slack, 'conversations.join', { channel: 'C03OUT' })).body.error).toBe('missing_scope');
   });
 });
+
+describe('showing a reply in the channel, too', () => {
+  const share = async (ts: unknown, args: Json = {}) =>
+    (await call(slack, 'chat.update', { channel: CHANNEL, ts, reply_broadcast: true, ...args })).body;
+  const shown = () => slack.control.messages(CHANNEL).filter(({ subtype }) => subtype === 'thread_broadcast').length;
+
+  test('works again without effect, and never together with content', async () => {
+    const { ts } = await post({ text: 'done' });
+    expect((await share(ts, { text: 'done' })).error).toBe('no_dual_broadcast_content_update');
+    expect(shown()).toBe(0);
+    expect((await share(ts)).ok).toBe(true);
+    expect((await share(ts)).ok).toBe(true);
+    expect(shown()).toBe(1);
+  });
+
+  test('is refused for what is in no thread', async () => {
+    const { ts } = (await call(slack, 'chat.postMessage', { channel: CHANNEL, text: 'top' })).body;
+    expect((await share(ts)).error).toBe('cant_broadcast_message');
+  });
+});

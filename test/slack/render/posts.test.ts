@@ -374,6 +374,7 @@ describe('an ended turn', () => {
           { text: { text: 'Details' }, value: 'details:detailsTOKEN' },
           { text: { text: '👍 Good answer' }, value: 'feedback_good:detailsTOKEN' },
           { text: { text: '👎 Not good…' }, value: 'feedback_bad:detailsTOKEN' },
+          { text: { text: 'Also to the channel' }, value: 'share:detailsTOKEN' },
         ],
       },
     });

@@ -1,5 +1,4 @@
-import type { TurnId } from '../../ids.ts';
-import { makeToken } from '../../ids.ts';
+import { makeToken, type TurnId, type UserId } from '../../ids.ts';
 import type { Delivery } from '../../ports.ts';
 import { changeTurn, closeApprovals } from '../../record/inbox.ts';
 import type { Leftover } from '../../record/offers.ts';
@@ -185,7 +184,7 @@ export function finish(work: Work, how: Ending, left: Leftover | null): void {
   if (!turn || !before || !live) return;
   const { now } = work.context;
   const notifyAfterMs = work.context.notifyAfterMs(turn.requester);
-  const { ending, details } = withDetailsToken(work, live, addNotify(how, before, now, notifyAfterMs));
+  const { ending, details } = withDetailsToken(work, live, addNotify(how, before, now, notifyAfterMs), turn.requester);
   const { input, parts } = live.fold;
   const said = isSeenUnknown(live) ? undefined : saidIn(parts);
   const ended = {
@@ -215,6 +214,7 @@ function withDetailsToken(
   work: Work,
   { id: turn, fold }: Live,
   ending: Ending,
+  by: UserId,
 ): { ending: Ending; details: Omit<FreshDetails, 'drop'> | null } {
   const { keepsDetails, now: at } = work.context;
   const asIs = { ending, details: null };
@@ -222,7 +222,7 @@ function withDetailsToken(
   const details = detailsOf(fold, turn, at);
   if (!details) return asIs;
   const token = makeToken(work.context.id());
-  return { ending: { ...ending, details: token }, details: { ref: { token, turn, at }, details } };
+  return { ending: { ...ending, details: token }, details: { ref: { token, turn, at, by }, details } };
 }
 
 /** Slack has shown the last view, or refused it for good: the turn leaves the record. */
