@@ -282,7 +282,7 @@ export class MessageIntake {
         ...{ person, team: message.team, place, thread: key, mark: '!' },
         seen: message.key,
       });
-      this.#parts.notices.whisper(placeOf(message), message.user, answer);
+      if (answer !== '') this.#parts.notices.whisper(placeOf(message), message.user, answer);
     } catch (error) {
       // Slack delivers it again, and then it must not be taken for a repeat.
       this.#claimed.delete(message.key);

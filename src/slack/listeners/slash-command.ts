@@ -29,7 +29,10 @@ export function listenToCommands(app: App, context: ListenerContext): void {
     });
     const text = await answer;
     timer.cancel();
-    if (isLate) await whisper(context, { channel: command.channel, user: command.actor.user, threadTs: null, text });
+    if (text === '') {
+      if (!isLate) await ack();
+    } else if (isLate)
+      await whisper(context, { channel: command.channel, user: command.actor.user, threadTs: null, text });
     else await ack({ response_type: 'ephemeral', text: ownMrkdwn(text) });
   });
 }

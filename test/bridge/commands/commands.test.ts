@@ -125,6 +125,9 @@ describe('a command that changes the thread for everybody', () => {
       '— Name of U01ALICE muted the agent: it answers only mentions —',
       '— Name of U02BOB unmuted the agent —',
     ]);
+    // Only how to unmute is not in the thread.
+    const whispered = middle.surface.whispered.map(({ text }) => text);
+    expect(whispered).toEqual([expect.stringContaining('`!unmute`'), expect.stringContaining('`!unmute`')]);
   });
 
   it('a new conversation: said in the thread, unless there was none', async () => {
@@ -136,6 +139,11 @@ describe('a command that changes the thread for everybody', () => {
     await middle.write('!new');
     await middle.write('!new');
     expect(aloud(middle)).toEqual(['— Name of U01ALICE started a new conversation —']);
+    const whispered = middle.surface.whispered.map(({ text }) => text);
+    expect(whispered).toEqual([
+      'I’m working here. Write `!stop` first.',
+      'The next message here starts a new conversation.',
+    ]);
   });
 
   it('a name with marks: shown as plain words', () => {

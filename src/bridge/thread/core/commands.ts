@@ -19,7 +19,10 @@ import { change, openTurn, say, type Work } from './work.ts';
 
 /* Commands of people, in words. */
 
-/** Carries out a command of somebody who may give it. @returns a line for them, Markdown */
+/**
+ * Carries out a command of somebody who may give it. @returns a line for them, Markdown; empty: the thread was told, and
+ * they with it
+ */
 export function command(work: Work, order: Command): string {
   switch (order.name) {
     case 'stop':
@@ -78,8 +81,9 @@ function startOver(work: Work, by: Person, seen: MessageKey | undefined): string
   see(work, seen);
   disconnect(work);
   giveUpLetta(work);
-  if (had !== null) say(work, saidAloudText(by.name, 'new'));
-  return THREAD.nextStartsNew;
+  if (had === null) return THREAD.nextStartsNew;
+  say(work, saidAloudText(by.name, 'new'));
+  return '';
 }
 
 /** Mutes or unmutes the thread, and says so there; muted, it answers only messages that mention the bot. */
@@ -89,6 +93,8 @@ function mute(work: Work, by: Person, isMuted: boolean, seen: MessageKey | undef
   if (isDirectThread(work.thread)) return THREAD.noMuteInDirect;
   change(work, (now) => ({ ...now, muted: isMuted, mutedBy: isMuted ? by.id : undefined }));
   see(work, seen);
-  if ((record.muted ?? false) !== isMuted) say(work, saidAloudText(by.name, isMuted ? 'mute' : 'unmute'));
-  return isMuted ? THREAD.muted : THREAD.unmuted;
+  const isSaidAloud = (record.muted ?? false) !== isMuted;
+  if (isSaidAloud) say(work, saidAloudText(by.name, isMuted ? 'mute' : 'unmute'));
+  if (isMuted) return THREAD.muted;
+  return isSaidAloud ? '' : THREAD.unmuted;
 }
