@@ -314,4 +314,11 @@ export const mutations: readonly Mutation[] = [
     'if (!willBeActive && (wasActive || needsMarker)) await this.#deleteMarker(key, wanted);',
     '',
   ),
+  mutation(
+    'threads of one conversation take turns at its link',
+    /is shown twice/,
+    'src/wiring.ts',
+    'gateway: takeTurns(letta.gateway, clock),',
+    'gateway: letta.gateway,',
+  ),
 ];

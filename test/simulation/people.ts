@@ -43,6 +43,8 @@ export interface Outbound {
   onMessage(written: Written): void;
   onReaction(written: Written, event: InboundReaction): void;
   onClick(click: Click, action: InboundClick): void;
+  /** The agent has posted a message: what is written below it belongs to the conversation of the thread `home`. */
+  onPosted(home: { channel: string; root: string }, message: { channel: string; ts: string }, user: string): void;
 }
 
 const MEMBERS = ['U1ALICE', 'U2BOB'] as const;
@@ -70,6 +72,9 @@ export class SimPeople {
   /** Of a stream of its own: worlds without reactions are what they were. */
   readonly #reacting: Chance;
   readonly #reactsOften: number;
+  /** The same. */
+  readonly #joining: Chance;
+  readonly #joinsOften: number;
   /** Somebody writes far more than can be answered. */
   isFlooding = false;
 
@@ -82,6 +87,8 @@ export class SimPeople {
     this.#mostThreads = 1 + chance.intBelow(4);
     this.#reacting = chance.forkStream('reactions');
     this.#reactsOften = this.#reacting.happens(0.4) ? this.#reacting.between(0.02, 0.15) : 0;
+    this.#joining = chance.forkStream('joining');
+    this.#joinsOften = this.#joining.happens(0.3) ? this.#joining.between(0.01, 0.04) : 0;
     for (const id of MEMBERS) slack.people.set(id, { id, team_id: TEAM, profile: { display_name: `Name ${id}` } });
     slack.people.set(GUEST, { id: GUEST, team_id: TEAM, is_restricted: true, profile: { display_name: 'Eve' } });
   }
@@ -89,6 +96,7 @@ export class SimPeople {
   /** Somebody does something. */
   doSomething() {
     if (this.#reacting.happens(this.#reactsOften)) this.#react();
+    if (this.#joining.happens(this.#joinsOften)) return this.#join();
     const chance = this.#chance;
     const luck = chance.next();
     if (this.#threads.length === 0 || luck < 0.08) return this.#openThread();
@@ -130,6 +138,19 @@ export class SimPeople {
     const user = chance.happens(0.05) ? GUEST : chance.pickOne(MEMBERS);
     const message = this.#writeMessage(user, channel, null, true, 'do');
     if (user !== GUEST) this.#threads.push({ channel, root: message.ts });
+    return undefined;
+  }
+
+  /** A message of the agent elsewhere, which begins another thread of a conversation. */
+  #join() {
+    const homes = this.#threads.flatMap(({ channel, root }) => (root === null ? [] : [{ channel, root }]));
+    if (homes.length === 0 || this.#threads.length > this.#mostThreads) return undefined;
+    const channel = this.#joining.pickOne(CHANNELS);
+    const user = this.#joining.pickOne(MEMBERS);
+    const { ts } = this.#slack.addMessage(BOT, channel, null, 'posted by a tool');
+    this.#story.addLine(BOT, `posts ${ts} in ${channel}`);
+    this.#threads.push({ channel, root: ts });
+    this.#outbound.onPosted(this.#joining.pickOne(homes), { channel, ts }, user);
     return undefined;
   }
 

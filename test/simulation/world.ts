@@ -1,5 +1,5 @@
 import { closedPolicy, type Policy } from '../../src/bridge/access/policy.ts';
-import { makeMessageKey } from '../../src/bridge/ids.ts';
+import { makeMessageKey, makeThreadKey } from '../../src/bridge/ids.ts';
 import type { InboundClick, InboundReaction, ReactionOutcome, SubmissionName } from '../../src/bridge/inbound.ts';
 import type { Log } from '../../src/bridge/ports.ts';
 import { createDevices } from '../../src/letta/devices/devices.ts';
@@ -167,6 +167,12 @@ class World implements Judged {
       onMessage: (written) => this.#sendMessage(written),
       onReaction: (written, event) => this.#sendReaction(written, event),
       onClick: (click, action) => this.#deliverClick(click, action),
+      onPosted: (home, { channel, ts }, user) => {
+        const key = makeThreadKey({ team: IDENTITY.teamId, channel: home.channel, root: home.root });
+        // Where the bridge or its disk is away, replies there begin a conversation of their own.
+        const bridge = this.#isListening ? this.#bridge : null;
+        bridge?.workers.join(key, { channel, ts, threadTs: null }, user).catch(() => undefined);
+      },
     });
     this.#background = chance.forkStream('background');
     this.#stopsTasks = this.#background.happens(0.12);
