@@ -206,6 +206,13 @@ export const mutations: readonly Mutation[] = [
     'if (before.mode !== null && isInDirectory(before)) return;',
   ),
   mutation(
+    "a thread learns that its device's socket is gone",
+    /no rest|says that it works|lanes are left open/,
+    'src/letta/devices/device.ts',
+    'for (const lane of lanes) lane.handlers.onClose(loss);',
+    'void [lanes, loss];',
+  ),
+  mutation(
     'the relay is asked about a silent turn',
     /says that it works/,
     'src/letta/connection.ts',
