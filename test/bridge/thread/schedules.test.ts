@@ -285,6 +285,37 @@ describe('a turn of a schedule', () => {
     expect(middle.surface.turns.length).toBe(turns);
   });
 
+  it('unheard while another turn is open is posted after it', async () => {
+    const middle = start();
+    const schedule = await scheduled(middle);
+    await middle.write('list the files', { ts: '1000.000020', thread: ROOT });
+    middle.connection.begin();
+    middle.connection.past = ran(schedule, MONDAY_9, 'three incidents');
+    fires(middle, MONDAY_9);
+    middle.connection.emit({ type: 'schedules-changed' });
+    await middle.clock.settle();
+    expect(middle.surface.last.schedule).toBeUndefined();
+    middle.connection.say('here they are');
+    middle.connection.end();
+    await middle.clock.settle();
+    expect(middle.surface.last.schedule).toContain('Posted late');
+    expect(middle.surface.turns).toHaveLength(2);
+  });
+
+  it('is known by the history when its beginning was lost', async () => {
+    const middle = start();
+    const schedule = await scheduled(middle);
+    middle.connection.past = ran(schedule, MONDAY_9, 'three incidents').slice(0, 1);
+    middle.connection.say('three', 'run-9');
+    middle.connection.say(' incidents', 'run-9');
+    await middle.clock.settle();
+    expect(middle.record().turn).toMatchObject({ requester: 'U01ALICE', schedule: { id: schedule.id } });
+    middle.connection.end('end_turn', 'run-9');
+    await middle.clock.settle();
+    expect(JSON.stringify(middle.surface.last.items)).toContain('three incidents');
+    expect(middle.surface.turns).toHaveLength(1);
+  });
+
   it('unheard and shown before a crash is not shown again', async () => {
     const middle = start();
     const schedule = await scheduled(middle);

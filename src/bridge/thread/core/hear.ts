@@ -53,7 +53,7 @@ import { closeCards, onDirectoryMoved, onRequest } from './requests.ts';
 import { align, foundSchedule, noteFired, onFired, turnScheduleOf, waitWithSchedules } from './schedules.ts';
 import { abort, hear, STOP_OVERDUE_MS, stop } from './stop.ts';
 import { askAnew, onTasks, silencedBy } from './tasks.ts';
-import { isHolding, isOver } from './thread.ts';
+import { isHolding, isOver, type Thread } from './thread.ts';
 import { onToolRequest } from './tool-requests.ts';
 import { followTurn, turnIds } from './turn.ts';
 import { workplaceOf } from './view.ts';
@@ -221,9 +221,10 @@ function takeUp(work: Work, event: ConnectionEvent & { type: 'ready' }) {
   const schedule = found?.firing ? foundSchedule(work, found.firing) : null;
   // While that was asked, a short turn of a schedule may have ended.
   if (before?.state !== 'submitted' && (!isIdle || schedule)) {
-    if (found === null && hasSchedules(work)) return identify(work, event);
-    openAgentTurn(work, schedule && (found?.firing?.input ?? null), schedule);
+    if (found === null && hasSchedules(work)) return identify(work, holdReady(work.thread.held, event));
+    openFoundTurn(work);
   }
+  if (found !== null) setLink(work, { found: null });
   const turn = openTurn(work);
   if (turn?.state === 'submitted') {
     setLive(work, { isJoined: true });
@@ -332,9 +333,14 @@ function onAgentEvent(work: Work, event: AgentEvent) {
   // Letta runs nothing, so the turn of this call is over.
   if (event.type === 'external-call' && link.loop === 'idle') return onCall(work, event.call);
   if (!startsTurn(event)) return;
-  const isInput = event.type === 'user-message';
-  const schedule = isInput && event.firing ? turnScheduleOf(work, event.firing) : null;
-  openAgentTurn(work, isInput ? event.clientMessageId : null, schedule);
+  if (event.type === 'user-message') {
+    openAgentTurn(work, event.clientMessageId, event.firing ? turnScheduleOf(work, event.firing) : null);
+  } else {
+    // Its beginning was lost on the way.
+    const { found } = link;
+    if (found === null && hasSchedules(work)) return identify(work, hold(held, event));
+    openFoundTurn(work);
+  }
   const begun = openTurn(work);
   if (begun) onTurnEvent(work, begun, event);
 }
@@ -344,10 +350,10 @@ function hasSchedules({ thread }: Work): boolean {
 }
 
 /** Letta works on something that we did not hear begin: whose it is decides who is asked. Events are held meanwhile. */
-function identify(work: Work, event: ConnectionEvent & { type: 'ready' }): void {
+function identify(work: Work, held: Thread['held']): void {
   const link = upLink(work);
   if (link === null) return;
-  set(work, { held: holdReady(work.thread.held, event) });
+  set(work, { held });
   setLink(work, { isIdentifying: true });
   emit(work, { do: 'identify', link, schedules: work.thread.record?.schedules ?? [] });
 }
@@ -358,11 +364,19 @@ export function onIdentified(work: Work, firing: FoundFiring | null): void {
   due(work);
 }
 
+/** Letta began a turn whose input was not heard: the history may have told that a schedule did. */
+function openFoundTurn(work: Work): void {
+  const { found } = work.thread.link;
+  const schedule = found?.firing ? foundSchedule(work, found.firing) : null;
+  openAgentTurn(work, schedule && (found?.firing?.input ?? null), schedule);
+}
+
 /** Letta began a turn by itself. */
 function openAgentTurn(work: Work, input: string | null, schedule: TurnSchedule | null): void {
   const had = openTurn(work)?.id;
   const ids = turnIds(work);
   change(work, (record) => beginAgentTurn(record, ids, input, schedule));
+  setLink(work, { found: null });
   if (schedule) onFired(work, schedule);
   const turn = openTurn(work);
   if (turn && turn.id !== had) followTurn(work, turn);

@@ -15,8 +15,8 @@ export const RETRY_MS = 2_000;
 
 /** Whether Letta can take an input now: it is idle, and has answered what came before. */
 export function canSubmit(work: Work): boolean {
-  const { settled, loop, unanswered } = work.thread.link;
-  return upLink(work) !== null && settled && loop === 'idle' && unanswered === null;
+  const { settled, loop, unanswered, isIdentifying } = work.thread.link;
+  return upLink(work) !== null && settled && !isIdentifying && loop === 'idle' && unanswered === null;
 }
 
 /** The connection as the channel's settings want it now. */

@@ -216,8 +216,9 @@ export function clickOffer(work: Work, action: InboundAction & { name: OfferActi
     return refused('not_allowed', verdict.reason === 'not_the_requester' ? theirs : verdict.notice, verdict.reason);
   }
   if (offer.state.state !== 'open') return late(offer);
-  if (name !== 'drop' && pausedNotice !== null) return refused('paused', pausedNotice);
-  if (name !== 'drop' && work.thread.waiting.isUnreachable) {
+  const isNo = name === 'drop' || name === 'drop_schedule';
+  if (!isNo && pausedNotice !== null) return refused('paused', pausedNotice);
+  if (!isNo && work.thread.waiting.isUnreachable) {
     return refused('unreachable', NOT_DECIDED.unreachable);
   }
   if (name === 'make_schedule') {

@@ -27,7 +27,7 @@ import {
 import { beginWaiting, changeOffer, offerShown, pauseMessages, resumeMessages, showOffers } from './offers.ts';
 import { end, endingNow, endingWithoutMessages, keepSaid, leaveRecord } from './over.ts';
 import { onCardRefused, onJudged, onPassFailed, onPassWritten, onRejudged } from './requests.ts';
-import { alignIfDue, onAligned, onAlignTimer, onRunAsked } from './schedules.ts';
+import { align, alignIfDue, onAligned, onAlignTimer, onRunAsked } from './schedules.ts';
 import { abortAgain, abortLater, endSilent, lookAtSilence, onAborted, stop } from './stop.ts';
 import { askAgent, onTasksAsked, pursueTasks } from './tasks.ts';
 import { isOver } from './thread.ts';
@@ -111,7 +111,9 @@ function handle(work: Work, event: ThreadEvent) {
       return onHeldUp(work, event.held);
     case 'finished':
       forgetHeld(work);
-      return leaveRecord(work, event.turn, event.delivery);
+      leaveRecord(work, event.turn, event.delivery);
+      // What ran unheard is not shown while another turn is open.
+      return align(work);
     case 'offer_shown':
       offerShown(work, event.token, event.wanted, event.isShown);
       return event.isShown ? due(work) : undefined;
