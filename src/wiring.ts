@@ -90,6 +90,8 @@ export interface BridgeParts {
   longAnswers?: { send: Uploader; maxMessages: number };
   /** How people's files reach the agent; left out: they are only named. */
   files?: { slack: SlackFiles; folder: SharedFolder | null; keptMs: number };
+  /** What the agent's tools do; left out: what they do in Slack. */
+  tools?: ToolHandlers;
   /** How many messages may wait; the bridge has defaults. */
   queue?: { perThread: number; total: number };
   /** ms that a running turn may be silent. */
@@ -232,7 +234,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
   // Without it the bridge reads no history of Slack at all.
   const readers = parts.past && { slack_read_thread, slack_read_channel };
   const scheduleTools = createScheduleTools({ workers: () => workers, people, clock });
-  const tools: ToolHandlers = { ...otherTools, ...readers, ...scheduleTools };
+  const tools: ToolHandlers = parts.tools ?? { ...otherTools, ...readers, ...scheduleTools };
   const turnsDieWithLink = target.mode === 'app-server';
   const workers: ThreadWorkers = new ThreadWorkers({
     ...middle,

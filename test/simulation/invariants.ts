@@ -5,6 +5,7 @@ import type { Click, SimPeople, Written } from './people.ts';
 import { BOT, type SimSlack, type SlackMessage, visibleText } from './slack.ts';
 import { readRecord } from './stored-row.ts';
 import type { Story } from './story.ts';
+import { judgeCalls, type SimTools } from './tools.ts';
 
 type Ending = 'done' | 'stopped' | 'failed' | 'interrupted' | 'live';
 
@@ -31,6 +32,7 @@ export interface Judged {
   readonly letta: SimLetta;
   readonly disk: SimDisk;
   readonly people: SimPeople;
+  readonly tools: SimTools;
   /** Which messages each turn of the bridge carried, and what became of each message on disk. */
   readonly items: ReadonlyMap<string, ReadonlySet<string>>;
   readonly stored: ReadonlyMap<string, 'speak' | 'context'>;
@@ -56,6 +58,7 @@ export function judge(world: Judged): void {
   judgeApprovals(world);
   judgeOffers(world);
   judgeStorage(world);
+  judgeCalls(world.letta.calls, world.tools, world.story);
 }
 
 const DETAILS = 'bridge_details';

@@ -2,6 +2,7 @@ import type { VirtualClock } from './clock.ts';
 import { SimTurn, type ToolCall, type TruthTurn, type TurnHost, type TurnInput } from './letta-turn.ts';
 import type { Chance } from './random.ts';
 import type { Story } from './story.ts';
+import type { TruthCall } from './tools.ts';
 
 type Json = Record<string, unknown>;
 
@@ -18,6 +19,9 @@ export interface Host {
   countListeners(conversation: SimConversation): number;
   /** Called right before a turn emits its end. */
   onTurnEnding(): void;
+  /** Notes a call of a tool of the bridge; `resolve` gets its result. */
+  openCall(requestId: string, call: TruthCall, resolve: (result: { text: string; isError: boolean }) => void): void;
+  sendCall(conversation: SimConversation, frame: Json): void;
   truth: TruthTurn[];
   /** Decisions of clients; `abouts` names the requests that each may concern, the latest first. */
   decisions: {
@@ -197,6 +201,22 @@ export class SimConversation implements TurnHost {
   /** Unasked, as a device does that has dialled in (docs/letta-protocol.md, A device that dials us). */
   showOpenRequest(): void {
     if (this.#pending) this.emitEvent('control_request', this.#requestBody(this.#pending));
+  }
+
+  // ---- tools of the bridge ---------------------------------------------------------------------
+
+  /** Asks the bridge, now and then twice; after 300 s the model is told that nobody answered. */
+  callBridge(call: ToolCall): Promise<{ text: string; isError: boolean }> {
+    const { host } = this;
+    const request_id = `external-tool-${host.nextItem()}`;
+    const asked = { tool_call_id: call.id, tool_name: call.name, input: call.input };
+    const frame = { type: 'external_tool_call_request', request_id, runtime: this.runtime, ...asked };
+    return new Promise((resolve) => {
+      host.openCall(request_id, { emoji: String(call.input.emoji), conversation: this.id, told: null }, resolve);
+      host.sendCall(this, frame);
+      const twice = host.chance.forkStream(request_id);
+      if (twice.happens(0.1)) host.clock.after(twice.between(1, 2_000), () => host.sendCall(this, frame));
+    });
   }
 
   // ---- history ---------------------------------------------------------------------------------

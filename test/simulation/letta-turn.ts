@@ -45,6 +45,8 @@ interface Run {
   text: string;
 }
 
+const isOfBridge = ({ name }: ToolCall) => name.startsWith('slack_');
+
 type Decision = { allow: boolean; message: string; input: Json | null };
 
 /** What a turn needs of the conversation that it is in. */
@@ -61,6 +63,8 @@ export interface TurnHost {
   takeQueued(): TurnInput['messages'];
   endBackground(): void;
   askPerson(turn: SimTurn, call: ToolCall): Promise<Decision>;
+  /** A tool of the bridge; the promise waits for its answer, up to 300 s. */
+  callBridge(call: ToolCall): Promise<{ text: string; isError: boolean }>;
   finishTurn(turn: SimTurn, reason: string, runId: string | null, error: string | null): void;
 }
 
@@ -78,12 +82,15 @@ export class SimTurn {
   readonly #pace: number;
   readonly #length: number;
   #lastCall: string | null = null;
+  readonly #calls: Chance;
+  #isCalling = false;
 
   constructor(conversation: TurnHost, input: TurnInput, truth: TruthTurn) {
     this.#conversation = conversation;
     this.input = input;
     this.truth = truth;
     const { chance } = conversation.host;
+    this.#calls = chance.forkStream(`calls ${truth.n}`);
     this.#pace = chance.happens(0.15) ? chance.between(2, 20) : chance.between(0.2, 1.5);
     this.#length = chance.happens(0.05) ? 2 + chance.intBelow(20) : 1;
   }
@@ -136,6 +143,8 @@ export class SimTurn {
   cancel(): void {
     const { chance, clock } = this.#conversation.host;
     this.wasCancelled = true;
+    // It ends when the bridge answers the call (docs/letta-protocol.md, External tools: loss).
+    if (this.#isCalling) return;
     this.#isOver = true;
     const ms = chance.happens(0.3) ? chance.between(500, 7_000) : chance.between(5, 200);
     clock.after(ms, () => {
@@ -260,9 +269,10 @@ export class SimTurn {
     }
     this.#run = { ...run, piece: null, text: '' };
     const mustAsk = ({ name }: ToolCall) => name === 'AskUserQuestion' || this.endsTasks !== null;
-    const asked = calls.filter((call) => mustAsk(call) || chance.happens(0.6));
+    const asked = calls.filter((call) => (mustAsk(call) || chance.happens(0.6)) && !isOfBridge(call));
     this.#emitLifecycle('approval_classification_end', { user_input_tool_call_ids: asked.map((call) => call.id) });
     const decisions = new Map<ToolCall, Decision>();
+    const results = new Map<ToolCall, { text: string; isError: boolean }>();
     for (const call of asked) {
       const decision = await this.#whileAlive(conversation.askPerson(this, call));
       decisions.set(call, decision);
@@ -282,15 +292,19 @@ export class SimTurn {
           tool_name: call.name,
           tool_args: JSON.stringify(input),
         });
+        if (isOfBridge(call)) {
+          results.set(call, await this.#callBridge(call));
+          continue;
+        }
         await this.#pause(chance.happens(0.2) ? 3_000 : 80);
         if (chance.happens(0.4))
           this.#emitToolReturn(`synthetic-tool-return-stream-${call.id}`, call, 'success', 'so far');
       }
     }
     for (const call of calls) {
-      const ran = going.includes(call);
+      const ran = going.includes(call) && results.get(call)?.isError !== true;
       this.#emitLifecycle('client_tool_end', { tool_call_id: call.id, status: ran ? 'success' : 'error' });
-      const text = ran ? 'made' : (decisions.get(call)?.message ?? '');
+      const text = results.get(call)?.text ?? (ran ? 'made' : (decisions.get(call)?.message ?? ''));
       const id = host.nextItem();
       this.#emitToolReturn(id, call, ran ? 'success' : 'error', text);
       conversation.addToHistory({ id, message_type: 'tool_return_message', tool_call_id: call.id, name: call.name });
@@ -315,6 +329,8 @@ export class SimTurn {
     const named = [...(this.endsTasks ?? '').matchAll(/"task_id":"([^"]+)"/g)].map(([, task = '']) => task);
     if (this.endsTasks !== null && host.chance.happens(0.5))
       return { id, name: 'TaskStop', input: { task_id: named[host.chance.intBelow(named.length)] ?? '' } };
+    if (this.endsTasks === null && this.#calls.happens(0.2))
+      return { id, name: 'slack_react', input: { emoji: `e${host.nextItem().replace(/\D/g, '')}z` } };
     const about = `perm${host.nextItem().replace(/\D/g, '')}z`;
     if (host.chance.happens(0.12)) {
       const option = (label: string) => ({ label, description: `it is ${label}` });
@@ -327,6 +343,19 @@ export class SimTurn {
       return { id, name: 'AskUserQuestion', input: { questions: [question] } };
     }
     return { id, name: 'Bash', input: { command: `touch ${about}`, description: 'scripted' } };
+  }
+
+  /** After an abort the turn ends with the answer. */
+  #callBridge(call: ToolCall): Promise<{ text: string; isError: boolean }> {
+    this.#isCalling = true;
+    return new Promise((resolve) => {
+      void this.#conversation.callBridge(call).then((result) => {
+        this.#isCalling = false;
+        if (this.#isOver) return;
+        if (this.wasCancelled) this.#finishTurn('cancelled');
+        else resolve(result);
+      });
+    });
   }
 
   #emitToolReturn(id: string, call: ToolCall, status: string, text: string): void {

@@ -9,6 +9,7 @@ import type { TruthTurn } from './letta-turn.ts';
 import type { Life } from './life.ts';
 import type { Chance } from './random.ts';
 import type { Story } from './story.ts';
+import type { TruthCall } from './tools.ts';
 
 type Json = Record<string, unknown>;
 
@@ -19,6 +20,8 @@ const AGENT = 'agent-1';
 const DEVICE = 'device-1';
 /** What is late comes within the time after which it is looked for once more. */
 const LATE_MS = 9_500;
+/** How long Letta waits for the result of a tool of the bridge. */
+const CALL_MS = 300_000;
 /**
  * What a device sends on its control socket; all else goes on the stream (docs/letta-protocol.md, Hosted: what the
  * device tells the relay).
@@ -63,6 +66,9 @@ export class SimLetta implements Host {
   mayHearAgain: Host['mayHearAgain'] = () => false;
   isAskedLater: Host['isAskedLater'] = () => false;
   onTaken: Host['onTaken'] = () => undefined;
+  /** Every call of a tool of the bridge. */
+  readonly calls: TruthCall[] = [];
+  readonly #openCalls = new Map<string, (result: { text: string; isError: boolean }) => void>();
   /** The last time that its process was away, in ms since 1970. */
   away = { from: 0, to: 0 };
   /** When the device last came back to its router, in ms since 1970. */
@@ -272,6 +278,30 @@ export class SimLetta implements Host {
     return [...this.lanes].filter((lane) => lane.subscribed.has(conversation.id)).length;
   }
 
+  openCall(requestId: string, call: TruthCall, resolve: (result: { text: string; isError: boolean }) => void) {
+    this.calls.push(call);
+    this.#openCalls.set(requestId, (result) => {
+      this.#openCalls.delete(requestId);
+      call.told = result;
+      resolve(result);
+    });
+    this.clock.after(CALL_MS, () => {
+      if (!this.#openCalls.delete(requestId)) return;
+      resolve({ text: 'External tool execution error: External tool call timed out', isError: true });
+    });
+  }
+
+  /** Without an envelope, and never again by itself. */
+  sendCall(conversation: SimConversation, frame: Json) {
+    if (!this.#isUp) return;
+    if (this.kind === 'hosted') {
+      if (this.#isRouted) this.#routeFrame(conversation.id, frame);
+      return;
+    }
+    const lanes = [...this.lanes].filter((lane) => this.kind === 'device' || lane.subscribed.has(conversation.id));
+    lanes[0]?.deliverFrame(frame);
+  }
+
   emitEvent(conversation: SimConversation, type: string, body: Json) {
     const { runtime } = conversation;
     if (this.kind === 'app-server') {
@@ -369,6 +399,21 @@ export class SimLetta implements Host {
   #handleFrame(lane: SimLane, frame: Json, sentAt = this.clock.now()) {
     const { request_id } = frame;
     switch (frame.type) {
+      case 'external_tool_call_response': {
+        const { content = [], is_error } = (frame.result ?? {}) as {
+          content?: { text?: string }[];
+          is_error?: boolean;
+        };
+        const text = content.map((part) => part.text ?? '').join('\n');
+        this.#openCalls.get(String(request_id))?.({ text, isError: is_error === true });
+        return;
+      }
+      case 'runtime_external_tools_update':
+        return this.#sendReply(lane, null, {
+          type: 'runtime_external_tools_update_response',
+          request_id,
+          success: true,
+        });
       case 'runtime_start':
         if (this.knowsStart) this.#runtimeStart(lane, frame);
         return;

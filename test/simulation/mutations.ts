@@ -49,6 +49,20 @@ export const mutations: readonly Mutation[] = [
     'if (also.has(item.ts)) return false;',
   ),
   mutation(
+    'a call of a tool is stored before it acts',
+    /was done \d+ times|was told as not done/,
+    'src/bridge/thread/core/calls.ts',
+    "changeCall(record, id, { state: 'acting' })",
+    'changeCall(record, id, {})',
+  ),
+  mutation(
+    'a call that was cut off in the middle is not done again',
+    /was done \d+ times/,
+    'src/bridge/thread/core/calls.ts',
+    "if (isToolName(call.tool) && toolOf(call.tool).effect === 'reads') {",
+    'if (isToolName(call.tool)) {',
+  ),
+  mutation(
     'a message is stored before Slack hears "ok"',
     /accepted and is on no disk/,
     'src/bridge/thread/mailbox.ts',

@@ -17,6 +17,7 @@ import { Chance } from './random.ts';
 import { IDENTITY, SimSlack } from './slack.ts';
 import { isActive, readRecord } from './stored-row.ts';
 import { Story } from './story.ts';
+import { SimTools } from './tools.ts';
 
 interface Assembly {
   log: Log;
@@ -110,6 +111,7 @@ class World implements Judged {
   readonly letta: SimLetta;
   readonly disk: SimDisk;
   readonly people: SimPeople;
+  readonly tools: SimTools;
   readonly #chance: Chance;
   readonly #weather: Weather;
   readonly #background: Chance;
@@ -163,6 +165,7 @@ class World implements Judged {
     this.letta = new SimLetta(kind, knowsStart, this.clock, chance.forkStream('letta'), this.story);
     this.#agentId = this.#chance.happens(0.5) ? 'agent-1' : null;
     this.#environment = this.#chance.happens(0.5) ? 'device-1' : null;
+    this.tools = new SimTools(this.story, chance.forkStream('tools'));
     this.people = new SimPeople(this.clock, chance.forkStream('people'), this.story, this.slack, {
       onMessage: (written) => this.#sendMessage(written),
       onReaction: (written, event) => this.#sendReaction(written, event),
@@ -289,6 +292,7 @@ class World implements Judged {
       silenceMs: SILENCE_MS,
       catchUp: CATCH_UP,
       past: { tier: 'full', mostMessages: 50 },
+      tools: this.tools.handlersFor(life),
       files: { slack: simulateFiles(clock, random.forkStream('files')), folder: null, keptMs: 3_600_000 },
     });
     this.#bridge = bridge;

@@ -1,7 +1,7 @@
 import { BoundedMap } from '../../bounded-map.ts';
-import { asBridgeError } from '../../errors.ts';
+import { asBridgeError, BridgeError } from '../../errors.ts';
 import { can } from '../access/can.ts';
-import type { Door } from '../access/door.ts';
+import type { Door, Judgement } from '../access/door.ts';
 import { type PolicyBook, settingsOf } from '../access/policy.ts';
 import { soundResult } from '../files/sound-result.ts';
 import type { ThreadKey, UserId } from '../ids.ts';
@@ -41,23 +41,34 @@ export class CallRunner {
 
   /** What would become of a call now. Rejects when that cannot be told. */
   async plan(ask: ToolAsk): Promise<ToolPlan> {
-    const judged = await this.#parts.door.judgeAgain(this.#parts.thread().key, ask.author, { do: 'speak' });
+    const judged = await this.#judge(ask);
     if (!judged.verdict.allowed) return { may: 'no', why: failedFor(judged.verdict.notice) };
     const call = this.#call(ask, judged.person, new AbortController().signal);
     return this.#handler(ask).prepare(call);
+  }
+
+  /** Whoever the turn works for may have lost the right since. */
+  #judge({ author }: ToolAsk): Promise<Judgement> {
+    return this.#parts.door.judgeAgain(this.#parts.thread().key, author, { do: 'speak' });
   }
 
   /** Runs a call; what it returned is held under its id. Never rejects. */
   async run(id: string, ask: ToolAsk, plan: ToolPlan & { may: 'run' | 'ask' }): Promise<CallOutcome> {
     const ends = new AbortController();
     this.#running.set(id, ends);
+    let hasBegun = false;
     try {
-      const { person } = await this.#parts.door.judgeAgain(this.#parts.thread().key, ask.author, { do: 'speak' });
-      const result = await this.#handler(ask).run(this.#call(ask, person, ends.signal), plan);
+      const { person, verdict } = await this.#judge(ask);
+      if (!verdict.allowed) return this.#hold(id, fails(failedFor(verdict.notice)), {});
+      const call = this.#call(ask, person, ends.signal);
+      hasBegun = true;
+      const result = await this.#handler(ask).run(call, plan);
       await this.#join(ask, result);
       return this.#hold(id, soundResult(limitResult(result)), { handed: result.handed });
     } catch (error) {
-      const { certain, notice } = asBridgeError(error);
+      const { notice } = asBridgeError(error);
+      // Of a failure that nobody foresaw nobody knows how far the call came.
+      const certain = !hasBegun || (error instanceof BridgeError && error.certain);
       this.#parts.log.warn({ tool: ask.name, err: error, certain }, 'a tool of the bridge failed');
       return this.#hold(id, fails(certain ? failedFor(notice) : UNKNOWN), { isUnknown: !certain });
     } finally {
@@ -72,7 +83,7 @@ export class CallRunner {
 
   /** What became of a call that another process began; `null`: that cannot be told. */
   async recall(ask: ToolAsk): Promise<{ text: string; isError: boolean } | null> {
-    const { person } = await this.#parts.door.judgeAgain(this.#parts.thread().key, ask.author, { do: 'speak' });
+    const { person } = await this.#judge(ask);
     const call = this.#call(ask, person, new AbortController().signal);
     const result = (await this.#handler(ask).recall?.(call)) ?? null;
     if (result) await this.#join(ask, result);

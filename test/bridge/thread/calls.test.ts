@@ -140,6 +140,13 @@ describe('a call that asks no one', () => {
     expect(middle.surface.said.at(-1)?.text).toContain('cannot tell whether it happened');
   });
 
+  it('tells that it may have happened after an unforeseen failure', async () => {
+    const { middle, world } = await running();
+    world.run = () => Promise.reject(new TypeError('a bug'));
+    await call(middle);
+    expect(results(middle)).toMatchObject([[expect.anything(), true, expect.stringContaining('not known whether')]]);
+  });
+
   it('is answered within four minutes, also while it still runs', async () => {
     const { middle, world } = await running();
     world.run = () => new Promise(() => {});
