@@ -20,13 +20,15 @@ async function start({ onTestFinished }: TestContext, bots: string) {
   const { control } = sandbox.slack;
   const sees = () => transcript(sandbox.slack, CHANNEL, { user: 'U02BOB', bot: true });
   const shows = (words: string) => until(() => sees().includes(words), sees);
+  /** All that Slack delivers has been handled, and no turn is at work: closing then cuts off no call of the bridge. */
   const settle = async () => {
     await until(
-      () => control.state().pending === 0,
-      () => 'deliveries are pending',
+      () => control.state().pending === 0 && control.state().statuses.length === 0,
+      () => 'deliveries are pending, or a turn is at work',
     );
-    await new Promise((done) => setTimeout(done, 200));
+    await new Promise((done) => setTimeout(done, 400));
   };
+  onTestFinished(settle);
   return { control, sees, shows, settle };
 }
 

@@ -48,14 +48,15 @@ async function start({ onTestFinished }: TestContext) {
       const text = JSON.stringify(frame ?? '');
       return dir === 'in' && text.includes('"create_message"') ? [text] : [];
     });
-  /** All that Slack delivers has been handled. */
+  /** All that Slack delivers has been handled, and no turn is at work: closing then cuts off no call of the bridge. */
   const settle = async () => {
     await until(
-      () => control.state().pending === 0,
-      () => 'deliveries are pending',
+      () => control.state().pending === 0 && control.state().statuses.length === 0,
+      () => 'deliveries are pending, or a turn is at work',
     );
-    await new Promise((done) => setTimeout(done, 200));
+    await new Promise((done) => setTimeout(done, 400));
   };
+  onTestFinished(settle);
   const answer = (ts: string, words: string) =>
     control
       .messages(CHANNEL, { thread_ts: ts })
