@@ -73,7 +73,7 @@ export function createPostMessage(parts: ToolParts): ToolHandler<'slack_post_mes
   }
 
   function planOf(call: Call, { channel, address, isHere, isJoined }: Target): ToolPlan {
-    const seal = `${address.channel}:${address.threadTs ?? ''}`;
+    const seal = `${address.channel}:${address.threadTs ?? ''}:${isJoined}`;
     if (isHere || call.rights.postUnasked.includes(channel.id)) return { may: 'run', seal };
     const thread = address.threadTs && permalink({ ...address, ts: address.threadTs }, workspace);
     const where = [`In ${channel.name} (${channel.id})`, ...(thread ? [`Thread: ${thread}`] : [])];

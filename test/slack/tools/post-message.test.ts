@@ -12,6 +12,17 @@ describe('a message that the agent posts elsewhere', () => {
     });
   });
 
+  it('rests on where it goes, and where replies belong', async () => {
+    const stage = await toolStage({ slack: { channels: ['C07BIG'] } });
+    const handler = stage.handlerOf('slack_post_message');
+    const call = stage.callOf('slack_post_message', { channel: '#c07big', text: 'hi' });
+    const seal = async (more = {}) => ({ seal: '', ...(await handler.prepare({ ...call, ...more })) }).seal;
+    const before = await seal();
+    expect(await seal()).toBe(before);
+    expect(await seal({ input: { channel: '#eng', text: 'hi' } })).not.toBe(before);
+    expect(await seal({ address: { team: stage.team, channel: 'C02ENG', threadTs: null } })).not.toBe(before);
+  });
+
   it('in a channel that the policy lists: needs none', async () => {
     const stage = await toolStage();
     const rights = { ...stage.rights, postUnasked: ['C02ENG'] };
