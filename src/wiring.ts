@@ -179,6 +179,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
   const surface = watchTurns(
     createSurface({
       api,
+      meter,
       createRenderer: () => createRenderer({ maxMessages: longAnswers?.maxMessages, nameOf: people.lastNameOf }),
       fallback: simplerPosts,
       renderNotice: noticePosts,

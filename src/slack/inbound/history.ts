@@ -25,14 +25,19 @@ export interface HistoryOptions {
 }
 
 /**
- * `full` uses half of tier 3, so that answers keep the other half; all of it while nothing else reads. `limited`: one
- * call a minute, 15 messages each.
+ * `full` uses half of tier 3, so that answers keep the other half; its first calls come faster while nothing else reads.
+ * `limited`: one call a minute, 15 messages each.
  */
 const TIERS = {
   full: { gapMs: 2_400, aloneMs: 1_200, limit: 200, pages: 10 },
   limited: { gapMs: 61_000, aloneMs: 61_000, limit: 15, pages: 4 },
 } as const;
 const INFO = TIERS.full;
+/** So many calls a minute may come fast: the rest of the window is for others, who may begin to read at any time. */
+const FAST_CALLS = 8;
+/** While the bridge makes so many calls of the method a minute, looking back waits. */
+const BUSY_CALLS = 40;
+const BUSY_MS = 1_000;
 const WINDOW_MS = 60_000;
 const ATTEMPTS = 6;
 /** For a 429 that does not say how long. */
@@ -120,7 +125,8 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
   /** How long the next call must wait: less while no other part of the bridge uses the method. */
   function waitMs(method: string, { gapMs, aloneMs }: { gapMs: number; aloneMs: number }): number {
     const own = recentCalls(method);
-    const isAlone = meter.countRecent(method) <= own.length;
+    if (meter.countRecent(method) >= BUSY_CALLS) return BUSY_MS;
+    const isAlone = meter.countRecent(method) <= own.length && own.length < FAST_CALLS;
     const paced = (own.at(-1) ?? Number.NEGATIVE_INFINITY) + (isAlone ? aloneMs : gapMs);
     return Math.max(paced, refusedUntil.get(method) ?? 0) - clock.monotonic();
   }

@@ -1,5 +1,6 @@
 import type { ChannelId } from '../../bridge/ids.ts';
 import type { Clock, Log, Random, Timer } from '../../bridge/ports.ts';
+import type { CallMeter } from '../api/call-meter.ts';
 import { type SlackAnswer, type SlackApi, type SlackClient, SlackError } from '../api/slack-api.ts';
 import {
   type Ask,
@@ -62,14 +63,21 @@ const JITTER_MS = 250;
 /** Only these methods have doors. Private messages and statuses handle refusals themselves. */
 const HAS_DOOR = new Set(['chat.postMessage', 'chat.update', 'chat.delete']);
 
+/** Other parts of the bridge read, too, so for these the calls of all parts count. */
+const READS: ReadonlySet<string> = new Set(['conversations.replies', 'conversations.history']);
+const MOST_READS = 45;
+const READ_AGAIN_MS = 1_000;
+
 export interface SchedulerParts {
   api: SlackApi;
+  /** Counts the calls of all parts; left out: there are no others. */
+  meter?: Pick<CallMeter, 'countRecent'> | undefined;
   clock: Clock;
   random: Random;
   log: Log;
 }
 
-export function createScheduler({ api, clock, random, log }: SchedulerParts): Scheduler {
+export function createScheduler({ api, meter, clock, random, log }: SchedulerParts): Scheduler {
   const jobs = new Set<Job>();
   const inFlight = new Set<Promise<unknown>>();
   const doors = createDoors();
@@ -161,7 +169,9 @@ export function createScheduler({ api, clock, random, log }: SchedulerParts): Sc
     wake,
     whenAllowed(ask) {
       const now = clock.monotonic();
-      const at = whenAllowed(budget, ask, now);
+      const own = whenAllowed(budget, ask, now);
+      const isBusy = READS.has(ask.method) && (meter?.countRecent(ask.method) ?? 0) >= MOST_READS;
+      const at = isBusy ? Math.max(own, now + READ_AGAIN_MS) : own;
       return HAS_DOOR.has(ask.method) ? Math.max(at, doors.opensAt(ask, now)) : at;
     },
     whyClosed: (method, channel) => doors.whyClosed({ method, channel }),

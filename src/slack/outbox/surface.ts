@@ -4,6 +4,7 @@ import type { Clock, Delivery, Log, Metrics, Random, Surface, TurnSurface } from
 import type { Ending, PostRecord } from '../../bridge/record/thread-record.ts';
 import type { OfferView } from '../../bridge/view/offer.ts';
 import type { Card, TurnView } from '../../bridge/view/turn.ts';
+import type { CallMeter } from '../api/call-meter.ts';
 import { type SlackApi, SlackError } from '../api/slack-api.ts';
 import type { Uploader } from '../api/uploader.ts';
 import { actions } from '../render/blocks.ts';
@@ -34,6 +35,8 @@ export interface TurnRenderer {
 export interface SurfaceOptions {
   /** The API of one workspace: all calls share one budget. */
   api: SlackApi;
+  /** Counts the calls of all parts of the bridge through `api`; left out: there are no others. */
+  meter?: Pick<CallMeter, 'countRecent'>;
   /** Makes a renderer for one turn, which remembers what it has rendered. */
   createRenderer(): TurnRenderer;
   fallback: Fallback;
@@ -87,7 +90,7 @@ interface Shown {
  */
 export function createSurface(options: SurfaceOptions): SlackSurface {
   const { api, createRenderer, fallback, renderNotice, renderOffer, uploadFile = null, clock, random, log } = options;
-  const scheduler = createScheduler({ api, clock, random, log });
+  const scheduler = createScheduler({ api, meter: options.meter, clock, random, log });
   const whispers = createWhispers({ scheduler, clock, log });
   const latch: StatusLatch = { isOff: false, mayBeAgent: options.mayBeAgent ?? false };
   const uploadLatch = { isOff: false };
