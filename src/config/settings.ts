@@ -66,7 +66,8 @@ export const SETTINGS = [
   },
   {
     name: 'LETTA_ENVIRONMENT',
-    description: 'Which environment to use: its device id or connection name. If not set: the only one that is online.',
+    description:
+      'Which environment, or machine that dials the bridge, to use: its device id or connection name. If not set: the only one that is online.',
     default: null,
   },
   {

@@ -149,6 +149,8 @@ export function serveHealth(routes: HealthRoutes, options: HealthOptions): Promi
           new Promise((stopped) => {
             server.close(() => stopped());
             server.closeAllConnections();
+            // The sockets that the guest took over end with the guest, which may be stopped later.
+            if (guest) stopped();
           }),
       });
     });

@@ -142,7 +142,7 @@ describe.concurrent('machines that dial the bridge', () => {
   it('on a path of the bridge’s own port, beside its health', async (context) => {
     const port = await freePort();
     const at = { LETTA_LISTEN: '/devices', LETTA_LISTEN_URL: `http://127.0.0.1:${port}/devices`, PORT: String(port) };
-    const { get, url, dial, thread } = await story(context, at);
+    const { app, get, url, dial, thread } = await story(context, at);
     context.expect(await get('/healthz')).toContain('"ok":true');
     context.expect((await fetch(`${url}/v1/environments/register`, { method: 'POST' })).status).toBe(401);
     context.expect((await fetch(`http://127.0.0.1:${port}/v1/environments/register`)).status).toBe(404);
@@ -150,6 +150,8 @@ describe.concurrent('machines that dial the bridge', () => {
     const { say, sees } = thread('C01GEN');
     await say('@agent say: by a path');
     await sees('by a path');
+    // While the machine is still there.
+    await app.stop();
   });
 
   it('are counted in the metrics and named in Home', async (context) => {

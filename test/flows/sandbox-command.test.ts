@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { describe, it, type TestContext } from 'vitest';
 import { startScriptedLetta } from '../../sandbox/letta/server.ts';
 import { COMPILED } from '../support/own-process.ts';
@@ -25,6 +26,14 @@ function run({ onTestFinished }: TestContext, args: string[], env: Record<string
     return /http:\/\/127\.0\.0\.1:\d+\//.exec(output())?.[0] ?? '';
   };
   return { child, exited, output, address };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return typeof address === 'object' && address ? address.port : 0;
 }
 
 /** What the page is told at first. */
@@ -81,6 +90,20 @@ describe.concurrent('npm run sandbox', () => {
     );
     const heard = () => JSON.stringify(letta.log());
     await until(() => heard().includes('from my own'), heard);
+  });
+
+  it('with --letta listen: prints the command, waits for a machine', async (context) => {
+    const { expect, onTestFinished } = context;
+    const port = await freePort();
+    const { output, address } = run(context, ['--letta', 'listen'], { LETTA_LISTEN: `127.0.0.1:${port}` });
+    expect(await hello(await address())).toContain('"letta":"yours"');
+    await until(() => output().includes('--computer-name sandbox'), output);
+    const [, url = '', token = ''] = /LETTA_BASE_URL=(\S+) LETTA_API_KEY=(\S+) /.exec(output()) ?? [];
+    expect(url).toBe(`http://127.0.0.1:${port}`);
+    const machine = await startScriptedLetta({ dials: { url, token, name: 'sandbox' } });
+    onTestFinished(() => machine.close());
+    const seen = () => JSON.stringify(machine.state());
+    await until(() => machine.state().online === true, seen);
   });
 
   it('with your own Letta and no settings: names the missing ones', async (context) => {

@@ -62,7 +62,7 @@ export function createDoor(options: DoorOptions): Door {
   let isStopped = false;
 
   const warn = (status: number, message: string) => {
-    if (mayWarn(message)) log.warn({ status }, `refused a device: ${message}`);
+    if (mayWarn(message)) log.warn({ status, why: message }, 'refused a device');
   };
 
   /** Refuses a request without reading its body to the end, and closes the connection, which cannot be reused then. */

@@ -190,8 +190,13 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
       isStopped = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
-      const timer = clock.after(CLOSE_MS, () => server.closeAllConnections());
-      await closed;
+      const late = Promise.withResolvers<void>();
+      const timer = clock.after(CLOSE_MS, () => {
+        server.closeAllConnections();
+        // The sockets that the guest took over end with the guest, which may be stopped later.
+        if (guest) late.resolve();
+      });
+      await Promise.race([closed, late.promise]);
       timer.cancel();
       state.setConnected(false);
     },

@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import { connect } from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { startSlack } from '../../../sandbox/slack/server.ts';
 import type { Clock } from '../../../src/bridge/ports.ts';
@@ -195,5 +196,43 @@ describe('the HTTP receiver', () => {
     });
     await slack.control.openHome({ user: 'U01ALICE', tab: 'home' });
     await vi.waitFor(() => expect(slack.control.views('U01ALICE').home).not.toBeNull(), 5_000);
+  });
+});
+
+describe('a guest on the port', () => {
+  test('gets what is below its path, and holds up no stop', async () => {
+    const seen: string[] = [];
+    const transport = createHttpTransport({
+      signingSecret,
+      port: 0,
+      host: '127.0.0.1',
+      clock: systemClock,
+      log: createMemoryLog(),
+      guest: {
+        owns: (path) => path.startsWith('/devices/'),
+        handleRequest(request, response) {
+          seen.push(`${request.method} ${request.url}`);
+          response.end('guest');
+        },
+        handleUpgrade(request, socket) {
+          seen.push(`upgrade ${request.url}`);
+          socket.on('error', () => undefined);
+          socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+          closing.push(() => socket.destroy());
+        },
+      },
+    });
+    await transport.start(async () => undefined);
+    const port = transport.port();
+    expect(await (await fetch(`http://127.0.0.1:${port}/devices/x`, { method: 'POST', body: 'x' })).text()).toBe(
+      'guest',
+    );
+    expect((await fetch(`http://127.0.0.1:${port}/elsewhere`)).status).toBe(404);
+    const socket = connect(port, '127.0.0.1');
+    closing.push(() => socket.destroy());
+    socket.write('GET /devices/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    expect(String(await new Promise((resolve) => socket.once('data', resolve)))).toContain('101');
+    expect(seen).toEqual(['POST /devices/x', 'upgrade /devices/ws']);
+    await transport.stop();
   });
 });
