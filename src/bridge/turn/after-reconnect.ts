@@ -122,7 +122,12 @@ export function mergeHistory(state: TurnState, { texts, callIds, answered }: Fou
     !isTold(part) &&
     (place <= wholeUpTo || (part.failed === true && wentOn) || (part.earlier === true && place < asked));
   const parts = state.parts.filter((part, place) => !isVoid(part, place));
-  let next = 0;
+  // Text that was stored before a restart and that the history lacks was taken back or cut off, and text that nobody has
+  // heard came after it; while a request is open, its run may only not be stored yet.
+  const isOpen = parts.some(({ kind }) => kind === 'approval');
+  const isLost = (part: TurnPart) => !isOpen && part.kind === 'text' && part.earlier === true && !isTold(part);
+  const firstKept = parts.findIndex((part) => !isLost(part));
+  let next = firstKept < 0 ? parts.length : firstKept;
   for (const { messageId, text } of texts) {
     const known = parts.findIndex((part) => part.kind === 'text' && part.earlier && part.messageId === messageId);
     if (known >= 0) {

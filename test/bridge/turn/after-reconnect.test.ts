@@ -153,6 +153,15 @@ describe('completing a turn from its history', () => {
     expect(text(ended('cancelled'))).toEqual(['let me see', 'both d', 'both done', 'later']);
   });
 
+  it('run retried before a restart: old text stays above new', () => {
+    const part = { kind: 'text', runId: 'r', messageId: 'm1', text: 'half an ans', earlier: true } as const;
+    const restarted = { ...emptyTurn, parts: [part] };
+    const found = find([user('a'), said('m2', 'the answer anew')], 'a', restarted);
+    expect(found.arrived && turnText(mergeHistory(restarted, { ...found, answered: false }))).toBe(
+      'half an ans\n\nthe answer anew',
+    );
+  });
+
   it('asked after a restart, run retried meanwhile: drops text from before', () => {
     const asks = (callId: string) => ({
       type: 'approval-asked' as const,
