@@ -85,4 +85,6 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['missed end of a turn: a request decided in it was asked again in the next', [672]],
   ['late end of a stopped turn ended a turn of Letta', [12038]],
   ['first message stored in spite of an error: catch-up skipped its thread', [20304]],
+  ['turns of Letta while its link was lost: text was missing, and nothing said so', [30015]],
+  ['retried text, then a crash: text of the new run was placed above it', [30019]],
 ];

@@ -57,6 +57,28 @@ describe('held events', () => {
     expect(middle.surface.last.items).toMatchObject([{ kind: 'text', markdown: 'One, two.' }]);
   });
 
+  it('Letta’s turn after a lost link: the history completes it', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.say('one');
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
+    await middle.clock.settle();
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'm-1', text: 'one' },
+      { kind: 'user', id: 'u2', clientMessageId: 'cm-q-1', text: '<task-notification>' },
+      { kind: 'assistant', id: 'm-2', text: 'not heard' },
+      { kind: 'assistant', id: 'm-3', text: 'heard' },
+    ];
+    middle.connection.ready({ reconnected: true });
+    await middle.clock.settle();
+    middle.connection.say('heard', 'run-3', 'm-3');
+    middle.connection.emit({ type: 'turn-ended', runId: 'run-3', stopReason: 'end_turn', error: null });
+    await middle.clock.settle();
+    expect(middle.surface.turns).toHaveLength(2);
+    expect(JSON.stringify(middle.surface.last.items)).toContain('not heard');
+  });
+
   it('overflow: both held turns are completed from the history', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const gate = Promise.withResolvers<void>();

@@ -118,6 +118,7 @@ function linkLost(work: Work): void {
   forgetLook(work);
   setLive(work, { wasLinkLost, ...(wasSubmitted && { isAllHeard: false }) });
   cancelPreparing(work);
+  set(work, { wasCut: true });
   setLink(work, { up: null, settled: false, unanswered: null });
   forgetPlans(work);
   pursueCalls(work);
@@ -380,6 +381,8 @@ function openAgentTurn(work: Work, input: string | null, schedule: TurnSchedule 
   if (schedule) onFired(work, schedule);
   const turn = openTurn(work);
   if (turn && turn.id !== had) followTurn(work, turn);
+  else if (work.thread.wasCut) noteMissed(work);
+  set(work, { wasCut: false });
   cancelPreparing(work);
   // What our input waited for does not hold up this turn.
   setLive(work, { phase: 'running', hold: null, isViewOutdated: true });

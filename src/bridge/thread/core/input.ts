@@ -15,6 +15,7 @@ import {
   emit,
   log,
   openTurn,
+  set,
   setHold,
   setLink,
   setLive,
@@ -66,6 +67,7 @@ export function onPrepared(
   const { context, notPassedOn, past } = written;
   const leaves = { state: 'submitted' as const, context, notPassedOn, ...(past && { past }) };
   change(work, (record) => noteFiles(changeTurn(record, leaves), files));
+  set(work, { wasCut: false });
   setLink(work, { settled: false, begun: false, unanswered: turn.id });
   setLive(work, { phase: 'running', isViewOutdated: true });
   log(work, 'debug', { turn: turn.id }, 'sending input to Letta');

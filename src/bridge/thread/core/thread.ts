@@ -21,7 +21,7 @@ export interface Thread {
   readonly live: Live | null;
   /** Events that came while {@link isHolding}, in order. */
   readonly held: readonly Held[];
-  /** Whether events were dropped while no turn was open: the next turn may be missing them. */
+  /** Whether events were lost that may be of the next turn, if Letta begins that by itself. */
   readonly wasCut: boolean;
   readonly waiting: Waiting;
   readonly ending: TaskEnding;

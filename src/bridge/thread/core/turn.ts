@@ -22,12 +22,14 @@ export function followTurn(work: Work, turn: OpenTurn, resumed = false): void {
   const said = interrupted ? (turn.said ?? []) : [];
   const parts = said.map((text) => ({ kind: 'text', ...text, earlier: true }) as const);
   const thoughts = settings(work).showReasoning ? [] : null;
-  const { wasCut } = work.thread;
+  const isPrepared = turn.state === 'prepared';
+  // What is missing came before the input of a turn that is still to be sent.
+  const wasCut = work.thread.wasCut && !isPrepared;
   set(work, {
-    wasCut: false,
+    wasCut: work.thread.wasCut && isPrepared,
     live: {
       id: turn.id,
-      phase: turn.state === 'prepared' ? 'prepared' : 'running',
+      phase: isPrepared ? 'prepared' : 'running',
       fold: { ...emptyTurn, input: turn.input ?? null, parts, thoughts },
       isViewOutdated: true,
       // Until Letta answers, we cannot say whether the agent still works.
