@@ -9,7 +9,8 @@ import { createSlackApi } from '../../src/slack/api/web-api.ts';
 import { createMemoryLog } from '../support/log.ts';
 import { MARKED, settingsFor, temporaryFolder } from '../support/whole.ts';
 
-const SCOPES = readManifest().oauth_config.scopes.bot;
+const { bot, bot_optional = [] } = readManifest().oauth_config.scopes;
+const SCOPES = [...bot, ...bot_optional];
 
 describe('the check at start', () => {
   it('warns of scopes, channels, clock and Letta, each with its fix', async (context) => {

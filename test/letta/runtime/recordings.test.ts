@@ -331,6 +331,7 @@ const withoutTurns = [
   '38-heartbeat',
   '46-files-read',
   '47-files-write',
+  'd40-listen-bridge-restart',
   'h00-device-side',
   'h09-rest-and-auth',
 ];
