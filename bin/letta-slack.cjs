@@ -7,6 +7,15 @@ function quoted(word) {
   return /^[\w./:=@-]+$/.test(word) ? word : `'${word.replace(/'/g, "'\\''")}'`;
 }
 
+/** A clone of the repository has no `dist` before it is built. */
+function explain(error) {
+  if (error.code !== 'ERR_MODULE_NOT_FOUND' || !String(error.message).includes('cli.js')) throw error;
+  process.stderr.write(
+    'letta-slack is not built yet. Run npm run build first, or use the scripts of package.json: npm start, npm run setup, npm run doctor.\n',
+  );
+  process.exit(1);
+}
+
 if (Number.parseInt(process.versions.node, 10) < LEAST) {
   process.stderr.write(
     'letta-slack needs Node ' +
@@ -24,5 +33,5 @@ if (Number.parseInt(process.versions.node, 10) < LEAST) {
   );
   process.exit(1);
 } else {
-  import('../dist/src/cli.js');
+  import('../dist/src/cli.js').catch(explain);
 }
