@@ -321,6 +321,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     details: z
       .array(z.strictObject({ token, turn: turnId, at: time, by: text.optional(), shared: text.optional() }))
       .optional(),
+    answer: z.strictObject({ turn: turnId, by: text, ts: text, shared: text.optional() }).optional(),
     reacted: z.array(z.strictObject({ to: text, user: text, emoji: text })).optional(),
     // Records from before offers existed have none.
     offers: z.array(offer).default([]),

@@ -62,6 +62,8 @@ export interface CommandParts {
   botUser: UserId;
   clock: Pick<Clock, 'now'>;
   surface: Pick<Surface, 'beginThread'>;
+  /** Shows the last answer of a thread in the channel, too. @returns what the caller is told */
+  shareAnswer(key: ThreadKey, user: UserId): Promise<string>;
 }
 
 /** Who gave a command and where; the door has let them in already. */
@@ -155,6 +157,8 @@ export class CommandRunner {
         return worker.command({ name, args: order.args, person });
       case 'stop':
         return worker.command({ name, by: person.id, seen });
+      case 'share':
+        return this.#parts.shareAnswer(thread, person.id);
       case 'queue':
         return worker.command({ name });
       case 'schedule': {

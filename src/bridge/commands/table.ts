@@ -61,6 +61,13 @@ export const commands = [
   },
   { name: 'unmute', aliases: [], args: null, help: 'answer replies in this thread again', about: 'thread' },
   {
+    name: 'share',
+    aliases: [],
+    args: null,
+    help: 'show the last answer in this thread in the channel, too, if it answered you',
+    about: 'thread',
+  },
+  {
     name: 'why',
     aliases: [],
     args: '<link to a message>',

@@ -137,10 +137,15 @@ export class BridgeIntake implements Intake {
     this.#outcomes = new OutcomeLog(parts.clock.now());
     this.#refusedClicks = new RefusedClicks(parts);
     this.#door = new Door(parts);
-    this.#commands = new CommandRunner({ ...parts, outcomes: this.#outcomes });
     this.#log = new InboundLog(parts);
     this.#home = new HomeTab(parts);
     this.#notices = new Notices(parts);
+    this.#sharing = new ShareDesk({ ...parts, door: this.#door, notices: this.#notices });
+    this.#commands = new CommandRunner({
+      ...parts,
+      outcomes: this.#outcomes,
+      shareAnswer: (key, user) => this.#sharing.command(key, user),
+    });
     const { welcomed } = parts;
     this.#welcomes = welcomed ? new Welcomes({ ...parts, welcomed, door: this.#door, notices: this.#notices }) : null;
     this.#retries = new MessageRetries(parts.clock, (message) => this.handleMessage(message));
@@ -152,7 +157,6 @@ export class BridgeIntake implements Intake {
       notices: this.#notices,
     });
     this.#feedback = new FeedbackDesk({ ...parts, book: parts.feedback, notices: this.#notices });
-    this.#sharing = new ShareDesk({ ...parts, door: this.#door, notices: this.#notices });
     this.#reactions = new Reactions({
       ...parts,
       door: this.#door,

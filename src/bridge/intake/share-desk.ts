@@ -1,8 +1,9 @@
 import { asBridgeError } from '../../errors.ts';
 import type { Door } from '../access/door.ts';
-import { isDirect, parseThreadKey, type ThreadKey } from '../ids.ts';
-import { type ActionOutcome, type InboundClick, refused } from '../inbound.ts';
+import { isDirect, parseThreadKey, type SlackTs, type ThreadKey, type UserId } from '../ids.ts';
+import { type ActionOutcome, type InboundClick, refused, type ThreadAddress } from '../inbound.ts';
 import type { Clock, Log, MessageReader, Surface, Threads } from '../ports.ts';
+import type { Shareable } from '../record/answer.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import { within } from '../within.ts';
 import { notYoursText, SHARE, sharedBeforeText, sharedText } from '../words/share.ts';
@@ -22,9 +23,13 @@ export interface ShareDeskParts {
 /** Slack waits 3 s for our answer to a click (docs/slack.md, Interactivity). */
 const SHARED_WITHIN_MS = 2_000;
 
+/** The answer that somebody wants to share, and the message that is shown. */
+type Wanted = Shareable & { ts: SlackTs };
+
 /**
- * Shows a finished answer in the channel, too, for the person whose turn it was. Slack shows the same message once more,
- * however often it is asked, so nothing is posted twice; who shared it is said in the thread, once.
+ * Shows a finished answer in the channel, too, for the person whose turn it was: the one with the menu that they clicked,
+ * or with `!share` the thread's last one. Slack shows the same message once more, however often it is asked, so nothing is
+ * posted twice; who shared it is said in the thread, once.
  */
 export class ShareDesk {
   readonly #parts: ShareDeskParts;
@@ -33,43 +38,63 @@ export class ShareDesk {
     this.#parts = parts;
   }
 
-  async act(key: ThreadKey, action: InboundClick): Promise<ActionOutcome> {
-    const { threads, surface, door, reader } = this.#parts;
-    const { user } = action.actor;
-    const { channel } = parseThreadKey(key);
-    const ref = (await threads.load(key))?.details?.find(({ token }) => token === action.token);
-    if (!ref?.by || !surface.broadcast || !reader) return refused('expired', SHARE.over);
+  async act(key: ThreadKey, { token, messageTs, actor }: InboundClick): Promise<ActionOutcome> {
+    const ref = (await this.#parts.threads.load(key))?.details?.find((each) => each.token === token);
+    if (!ref?.by) return refused('expired', SHARE.over);
+    return this.#share(key, actor.user, { turn: ref.turn, by: ref.by, shared: ref.shared, ts: messageTs });
+  }
+
+  /** Shares the thread's last answer. @returns what its author is told; empty: the thread says it */
+  async command(key: ThreadKey, user: UserId): Promise<string> {
+    const record = await this.#parts.threads.load(key);
+    // Its author may mean the answer that Slack shows already, not the one before it.
+    if (record?.turn?.ended) return SHARE.notYet;
+    const last = record?.answer;
+    if (!last) return isDirect(parseThreadKey(key).channel) ? SHARE.noChannel : SHARE.none;
+    const outcome = await this.#share(key, user, last);
+    return outcome.result === 'refused' ? outcome.notice : '';
+  }
+
+  async #share(key: ThreadKey, user: UserId, wanted: Wanted): Promise<ActionOutcome> {
+    const { surface, door, reader, notices, clock, log } = this.#parts;
+    const { team, channel } = parseThreadKey(key);
+    if (!surface.broadcast || !reader) return refused('expired', SHARE.over);
     if (isDirect(channel)) return refused('expired', SHARE.noChannel);
     // What a bot asked, admins decide about.
-    const { verdict } = await door.judgeClick(key, user, { do: 'answer', requester: ref.by });
+    const { verdict } = await door.judgeClick(key, user, { do: 'answer', requester: wanted.by });
     if (!verdict.allowed) {
       const isTheirs = verdict.reason !== 'not_the_requester';
-      return refused('not_allowed', isTheirs ? verdict.notice : notYoursText(ref.by), verdict.reason);
+      return refused('not_allowed', isTheirs ? verdict.notice : notYoursText(wanted.by), verdict.reason);
     }
-    if (ref.shared !== undefined) return refused('already_decided', sharedBeforeText(ref.shared));
-    const found = await reader.readMessage(channel, action.messageTs);
-    const isAnswer = found?.own?.kind === 'answer' && found.own.turn === ref.turn && found.threadTs !== null;
-    if (!isAnswer) return refused('expired', SHARE.over);
-    const done = this.#share(key, action, { channel, ts: action.messageTs, threadTs: found.threadTs });
-    const shared = await within(this.#parts.clock, SHARED_WITHIN_MS, done);
-    return shared === 'late' || shared ? { result: 'decided' } : refused('unreachable', SHARE.refused);
+    if (wanted.shared !== undefined) return refused('already_decided', sharedBeforeText(wanted.shared));
+    const found = await reader.readMessage(channel, wanted.ts).catch((error: unknown) => {
+      log.warn({ thread: key, error: asBridgeError(error).message }, 'cannot read the answer to share');
+      return 'unknown' as const;
+    });
+    if (found === 'unknown') return refused('unreachable', SHARE.unread);
+    const isAnswer = found?.own?.kind === 'answer' && found.own.turn === wanted.turn;
+    if (!isAnswer || found.threadTs === null) return refused('expired', SHARE.over);
+    const address: ThreadAddress = { team, channel, threadTs: found.threadTs };
+    const done = this.#show(key, user, wanted, address);
+    const shown = await within(clock, SHARED_WITHIN_MS, done);
+    if (shown === 'late') {
+      void done.then((isShown) => isShown || notices.whisper(address, user, SHARE.refused));
+      return { result: 'decided' };
+    }
+    return shown ? { result: 'decided' } : refused('unreachable', SHARE.refused);
   }
 
   /** Never rejects. @returns whether Slack shows it */
-  async #share(
-    key: ThreadKey,
-    { token, actor, team }: InboundClick,
-    at: { channel: string; ts: string; threadTs: string | null },
-  ): Promise<boolean> {
+  async #show(key: ThreadKey, user: UserId, { turn, ts }: Wanted, address: ThreadAddress): Promise<boolean> {
     const { surface, workers, notices, log } = this.#parts;
     try {
-      const delivery = await surface.broadcast?.(at);
+      const delivery = await surface.broadcast?.({ channel: address.channel, ts });
       if (!delivery?.delivered) {
         log.warn({ thread: key, reason: delivery?.reason }, 'Slack did not show an answer in the channel');
         return false;
       }
-      const { isChanged } = await workers.store(key, { do: 'broadcast', token, by: actor.user });
-      if (isChanged) notices.say({ team, channel: at.channel, threadTs: at.threadTs }, sharedText(actor.user));
+      const { isChanged } = await workers.store(key, { do: 'broadcast', turn, by: user });
+      if (isChanged) notices.say(address, sharedText(user));
       return true;
     } catch (error) {
       log.warn({ thread: key, error: asBridgeError(error).message }, 'could not share an answer');

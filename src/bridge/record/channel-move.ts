@@ -10,6 +10,7 @@ import {
   type Token,
   type TurnId,
 } from '../ids.ts';
+import { newerAnswer } from './answer.ts';
 import { endTurn } from './inbox.ts';
 import { closeTail, offerAgain } from './offers.ts';
 import type { InboxItem, ThreadRecord } from './thread-record.ts';
@@ -67,6 +68,7 @@ function mergeRecords(moved: ThreadRecord, other: ThreadRecord): ThreadRecord {
     offers: mergeByToken(moved.offers, there.offers),
     ...(there.late && { late: mergeLists(moved.late, there.late, ({ turn }) => turn) }),
     ...(there.details && { details: mergeLists(moved.details, there.details, ({ token }) => token) }),
+    ...newerAnswer(moved, there),
     ...(there.handedOver && { handedOver: mergeLists(moved.handedOver, there.handedOver, ({ path }) => path) }),
   };
 }

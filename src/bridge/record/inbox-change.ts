@@ -1,6 +1,7 @@
-import type { MessageKey, ThreadKey, Token, UserId } from '../ids.ts';
+import type { MessageKey, ThreadKey, Token, TurnId, UserId } from '../ids.ts';
 import { addressOf, type InboundMessage, type MessageOutcome } from '../inbound.ts';
 import { ignoresBotsText, tooManyText } from '../words/messages.ts';
+import { noteShared } from './answer.ts';
 import { acceptMessage, addContext, addContextAgain, hasSeen, newRecord, noteMention, toInboxItem } from './inbox.ts';
 import { type Joining, joinConversation, shareConversation } from './joined.ts';
 import { editMessage, forgetContextOnly, type MessageState, stateOfMessage, withdrawMessage } from './message-state.ts';
@@ -19,8 +20,8 @@ export type InboxChange =
   | { do: 'edit'; message: InboundMessage }
   /** Other threads belong to its conversation, too. */
   | { do: 'share' }
-  /** Somebody showed the answer with this Details button in the channel, too. */
-  | { do: 'broadcast'; token: Token; by: UserId }
+  /** Somebody showed the answer of this turn in the channel, too. */
+  | { do: 'broadcast'; turn: TurnId; by: UserId }
   /** It belongs to the conversation of another thread, unless it has one. */
   | { do: 'belong'; to: Joining }
   /** A message is taken back, if it was not sent to the agent yet. `mark`: the reaction that it stands for. */
@@ -100,7 +101,7 @@ export function changeInbox(
     case 'share':
       return { record: shareConversation(record) };
     case 'broadcast':
-      return { record: record && noteShared(record, change.token, change.by) };
+      return { record: record && noteShared(record, change.turn, change.by) };
     case 'belong':
       return { record: joinConversation(record, key, change.to, now) };
     case 'edit':
@@ -114,13 +115,6 @@ export function changeInbox(
     default:
       return change satisfies never;
   }
-}
-
-/** The record with who shared an answer; the same record when somebody did before. */
-function noteShared(record: ThreadRecord, token: Token, by: UserId): ThreadRecord {
-  const isNew = record.details?.some((ref) => ref.token === token && ref.shared === undefined);
-  if (!isNew) return record;
-  return { ...record, details: record.details?.map((ref) => (ref.token === token ? { ...ref, shared: by } : ref)) };
 }
 
 function placeInThread(

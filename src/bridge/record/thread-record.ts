@@ -33,6 +33,17 @@ export interface DetailsRef {
   shared?: UserId | undefined;
 }
 
+/** The last answer of a thread that Slack shows whole, so that it can be shown in the channel, too. */
+export interface AnswerRef {
+  turn: TurnId;
+  /** Whose turn it was. */
+  by: UserId;
+  /** Its last message. */
+  ts: SlackTs;
+  /** Who showed it in the channel, too. */
+  shared?: UserId | undefined;
+}
+
 /** A person's message on its way to the agent. */
 export interface InboxItem {
   key: MessageKey;
@@ -445,6 +456,8 @@ export interface ThreadRecord {
   late?: LateEnd[] | undefined;
   /** The turns whose details are stored, the latest last. */
   details?: DetailsRef[] | undefined;
+  /** The last answer that is finished; left out: none, or one that an older version showed. */
+  answer?: AnswerRef | undefined;
   /** Reactions that asked the agent something, the latest last: each does so once. */
   reacted?: ReactionMark[] | undefined;
   /** Files on the agent's machine, the latest last. */

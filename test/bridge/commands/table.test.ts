@@ -36,6 +36,7 @@ describe('an unknown command', () => {
     ['aprove', 'approve'],
     ['unmut', 'unmute'],
     ['qeue', 'queue'],
+    ['shar', 'share'],
   ])('%s: probably means %s', (typed, meant) => {
     expect(similarCommand(typed)).toBe(meant);
   });

@@ -1,5 +1,6 @@
 import { makeToken, type TurnId, type UserId } from '../../ids.ts';
 import type { Delivery } from '../../ports.ts';
+import { noteAnswer } from '../../record/answer.ts';
 import { changeTurn, closeApprovals } from '../../record/inbox.ts';
 import type { Leftover } from '../../record/offers.ts';
 import type { ApprovalRecord, Ending, InboxItem, SaidText } from '../../record/thread-record.ts';
@@ -233,7 +234,7 @@ export function leaveRecord(work: Work, turn: TurnId, delivery: Delivery): void 
   let dropped: readonly InboxItem[] = [];
   change(work, (record) => {
     const next = closing(record);
-    if (delivery.delivered) return next;
+    if (delivery.delivered) return noteAnswer(next, record.turn);
     // The thread cannot be written to, so messages that could not be answered do not run.
     dropped = next.inbox;
     return keepLateEnd({ ...next, inbox: [] }, record, delivery.reason);
