@@ -87,4 +87,5 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['first message stored in spite of an error: catch-up skipped its thread', [20304]],
   ['turns of Letta while its link was lost: text was missing, and nothing said so', [30015]],
   ['retried text, then a crash: text of the new run was placed above it', [30019]],
+  ['reaction taken back after its turn failed, and added again: it ran twice', [311]],
 ];

@@ -5,7 +5,7 @@ import { noteShared } from './answer.ts';
 import { acceptMessage, addContext, addContextAgain, hasSeen, newRecord, noteMention, toInboxItem } from './inbox.ts';
 import { type Joining, joinConversation, shareConversation } from './joined.ts';
 import { editMessage, forgetContextOnly, type MessageState, stateOfMessage, withdrawMessage } from './message-state.ts';
-import { ageOf, countHeld, holdLateMessage, markSeen } from './offers.ts';
+import { ageOf, countHeld, holdLateMessage, markSeen, mayHaveRun } from './offers.ts';
 import { forgetReaction, hasAsked, noteReaction } from './reacted.ts';
 import type { InboxItem, ReactionMark, ThreadRecord } from './thread-record.ts';
 
@@ -108,8 +108,10 @@ export function changeInbox(
       return { record: record && editMessage(record, toInboxItem(change.message, now), now) };
     case 'withdraw': {
       const { mark } = change;
+      // What a reaction asked may have run, so that only the button may ask it again.
+      if (record && mark && mayHaveRun(record, change.key)) return { record };
       const next = record && withdrawMessage(record, change.key, now);
-      // What a reaction asked never ran, so that it may ask again.
+      // It never ran, so that the reaction may ask again.
       return { record: next && next !== record && mark ? forgetReaction(next, mark) : next };
     }
     default:

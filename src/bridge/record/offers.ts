@@ -88,6 +88,17 @@ export function changeHeldMessage(
   return { ...record, offers: limitOffers(offers, now) };
 }
 
+/** Whether a turn that did not end well has left the message to its author, and the agent may have got it. */
+export function mayHaveRun({ offers }: Pick<ThreadRecord, 'offers'>, key: MessageKey): boolean {
+  return offers.some(
+    ({ kind, state, certain, items }) =>
+      (kind === 'send_again' || kind === 'start_new') &&
+      state.state === 'open' &&
+      !certain &&
+      items.some((item) => item.key === key),
+  );
+}
+
 /** Offers messages to their authors instead of running them: one offer per author, because only they may decide. */
 function holdMessages(
   record: ThreadRecord,

@@ -135,6 +135,21 @@ describe('a reaction that the policy names', () => {
     expect(await react()).toEqual({ outcome: 'repeated' });
   });
 
+  it('added again after its turn failed: leaves that to Try again', async () => {
+    const { middle, react, run } = begin();
+    await react();
+    await run();
+    middle.connection.emit({ type: 'error', message: 'the model is down', terminal: false });
+    middle.connection.end('error', 'run-1', 'the model is down');
+    await middle.clock.settle();
+    const tryAgain = { kind: 'send_again', for: 'U01ALICE', state: { state: 'open' } };
+    expect(middle.record(BELOW).offers).toMatchObject([tryAgain]);
+    expect(await react({ kind: 'removed' })).toEqual(ignored('not_waiting'));
+    expect(await react()).toEqual({ outcome: 'repeated' });
+    expect(middle.record(BELOW).offers).toMatchObject([tryAgain]);
+    expect(middle.connection.submitted).toHaveLength(1);
+  });
+
   it('taken back while it waits: never runs, and may ask again', async () => {
     const { middle, react, run } = begin();
     await react();
