@@ -310,7 +310,7 @@ export class Performer {
           ({ type: 'call_recalled', of, request, result }) as const;
         return this.#away(
           'could not tell what became of a call',
-          () => this.#calls.recall(ask),
+          () => this.#calls.recall(request, ask),
           told,
           () => told(null),
         );

@@ -82,12 +82,20 @@ export class CallRunner {
   }
 
   /** What became of a call that another process began; `null`: that cannot be told. */
-  async recall(ask: ToolAsk): Promise<{ text: string; isError: boolean } | null> {
-    const { person } = await this.#judge(ask);
-    const call = this.#call(ask, person, new AbortController().signal);
-    const result = (await this.#handler(ask).recall?.(call)) ?? null;
-    if (result) await this.#join(ask, result);
-    return result && { text: textOf(result), isError: result.isError === true };
+  async recall(id: string, ask: ToolAsk): Promise<{ text: string; isError: boolean } | null> {
+    const ends = new AbortController();
+    this.#running.set(id, ends);
+    try {
+      const { person, verdict } = await this.#judge(ask);
+      // To find it out may be to do it again, and that is for those who still may.
+      if (!verdict.allowed) return null;
+      const call = this.#call(ask, person, ends.signal);
+      const result = (await this.#handler(ask).recall?.(call)) ?? null;
+      if (result) await this.#join(ask, result);
+      return result && { text: textOf(result), isError: result.isError === true };
+    } finally {
+      this.#running.delete(id);
+    }
   }
 
   /** Replies to what was posted elsewhere are for this conversation. That it is posted counts, even if this fails. */

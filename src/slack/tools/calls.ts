@@ -97,6 +97,19 @@ export async function planning(make: () => Promise<ToolPlan>): Promise<ToolPlan>
   }
 }
 
+/**
+ * What became of a call that another process began; `null`: that cannot be told, because Slack or the machine does not show
+ * it now. Words that say what cannot be done would say that nothing was.
+ */
+export async function recalling(make: () => Promise<ToolResult>): Promise<ToolResult | null> {
+  try {
+    return await make();
+  } catch (error) {
+    if (error instanceof ToolRefused || error instanceof SlackError) return null;
+    throw error;
+  }
+}
+
 /** A result; what cannot be done becomes an error that the model reads. */
 export async function resulting(make: () => Promise<ToolResult>): Promise<ToolResult> {
   try {

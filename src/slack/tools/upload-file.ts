@@ -8,9 +8,10 @@ import { sizeText } from '../../bridge/text/file-label.ts';
 import { fails, says, type ToolResult } from '../../bridge/tools/result.ts';
 import type { ToolCall, ToolHandler } from '../../bridge/tools/tool.ts';
 import { type SlackAnswer, SlackError } from '../api/slack-api.ts';
+import { nextCursor } from '../outbox/calls.ts';
 import { cleanName } from '../people/clean-name.ts';
 import { deviceFileWords, TOOL_WORDS } from '../words/tools.ts';
-import { pause, planning, resulting, ToolRefused } from './calls.ts';
+import { pause, planning, recalling, resulting, ToolRefused } from './calls.ts';
 import type { ToolParts } from './parts.ts';
 import { mayMention, renderComment } from './texts.ts';
 
@@ -20,8 +21,9 @@ const TITLE = 200;
 const ALT_TEXT = 1_000;
 /** After a lost answer: when it is looked whether the file is in the thread, in ms. */
 const LOOKS_MS = [1_000, 3_000, 10_000];
-/** Messages of the thread in which an upload is looked for after a restart. */
-const LOOK_PAGE = 100;
+/** Where an upload is looked for after a restart: messages of a page, and pages. */
+const LOOK_PAGE = 200;
+const LOOK_PAGES = 5;
 
 /** Files in memory at once, over all threads. */
 const AT_ONCE = 2;
@@ -117,14 +119,20 @@ export function createUploadFile(parts: ToolParts): ToolHandler<'slack_upload_fi
   /** Whether the thread holds a file of ours with this name and size. */
   async function isInThread({ address, signal }: Call, name: string, size: number): Promise<boolean> {
     const { channel, threadTs } = address;
-    const answer: SlackAnswer =
-      threadTs === null
-        ? await api('conversations.history', { channel, limit: LOOK_PAGE }, signal)
-        : await api('conversations.replies', { channel, ts: threadTs, limit: 1_000 }, signal);
-    const messages = page.safeParse(answer).data?.messages ?? [];
     const isIt = (file: { name?: string | null | undefined; size?: number | null | undefined }) =>
       file.name === name && file.size === size;
-    return messages.some(({ user, files }) => user === botUser && (files ?? []).some(isIt));
+    let cursor: string | null = '';
+    for (let n = 0; n < LOOK_PAGES && cursor !== null; n += 1) {
+      const args = { channel, limit: LOOK_PAGE, ...(cursor !== '' && { cursor }) };
+      const answer: SlackAnswer =
+        threadTs === null
+          ? await api('conversations.history', args, signal)
+          : await api('conversations.replies', { ...args, ts: threadTs }, signal);
+      const messages = page.safeParse(answer).data?.messages ?? [];
+      if (messages.some(({ user, files }) => user === botUser && (files ?? []).some(isIt))) return true;
+      cursor = nextCursor(answer);
+    }
+    return false;
   }
 
   return {
@@ -143,12 +151,15 @@ export function createUploadFile(parts: ToolParts): ToolHandler<'slack_upload_fi
         }),
       ),
     recall: (call) =>
-      resulting(() =>
+      recalling(() =>
         withFile(call, async ({ path, bytes }) => {
           const name = fileName(path);
-          return (await isInThread(call, name, bytes.length))
-            ? says(TOOL_WORDS.foundUpload(name))
-            : fails(TOOL_WORDS.uploadNotFound);
+          // Slack shows a file in its thread some time after it has taken it.
+          for (const ms of [0, ...LOOKS_MS]) {
+            if (ms > 0 && !(await pause(clock, ms, call.signal))) break;
+            if (await isInThread(call, name, bytes.length)) return says(TOOL_WORDS.foundUpload(name));
+          }
+          return fails(TOOL_WORDS.uploadNotFound);
         }),
       ),
   };

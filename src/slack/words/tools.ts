@@ -38,6 +38,9 @@ export const TOOL_WORDS = {
   tooLong: 'The text is too long for one Slack message. Shorten it, or post it in parts.',
   nothingToPost: 'The text would show nothing in Slack.',
   noSuchThread: 'That thread no longer exists in Slack. Post without thread_ts.',
+  postedOutside: (ts: string) =>
+    `That thread no longer exists in Slack, so the message is at the top of the channel with the time stamp ${ts}, and could not be deleted. Do not post it again.`,
+  placeChanged: 'The channel has changed since this was decided, so nothing was posted. Call the tool again.',
   postNotFound:
     'The bridge restarted while it posted the message, and I do not find it there. Look before you post it again.',
   postUnknown:
@@ -56,7 +59,7 @@ export const TOOL_WORDS = {
   foundUpload: (name: string) =>
     `The bridge restarted in the middle of the upload. ${name} is in the thread, so it was probably uploaded.`,
   uploadNotFound:
-    'The bridge restarted in the middle of the upload, and the file is not in the thread. You can upload it again.',
+    'The bridge restarted in the middle of the upload, and I do not find the file in the thread. It may still appear: look with slack_read_thread before you upload it again.',
   notYourThread: 'That file is not in this thread. You can read files of this thread only.',
   notAFile: 'Give the id of a file, like F0123ABCD.',
   fileMissing: (reason: string) => `You cannot have this file: ${reason}.`,

@@ -361,6 +361,33 @@ describe('a call after a crash', () => {
     expect(results(middle)[0]).toEqual(['external-tool-call_1', false, 'it is there']);
   });
 
+  it('is not done again for someone who lost access meanwhile', async () => {
+    const { middle, world } = await running({ turnsDieWithLink: false });
+    let recalled = 0;
+    world.run = () => new Promise(() => {});
+    world.recall = async () => {
+      recalled += 1;
+      return says('reacted');
+    };
+    await call(middle);
+    Object.assign(middle.policy, { users: closedPolicy.users });
+    await back(middle);
+    expect(recalled).toBe(0);
+    expect(results(middle)[0]).toMatchObject([expect.anything(), true, expect.stringContaining('not known whether')]);
+  });
+
+  it('ends with Stop while it is being looked for', async () => {
+    const { middle, world } = await running({ turnsDieWithLink: false });
+    world.run = () => new Promise(() => {});
+    world.recall = () => new Promise(() => {});
+    await call(middle);
+    await back(middle);
+    expect(results(middle)).toEqual([]);
+    await click(middle, 'stop', { token: middle.record().turn?.stopToken as Token });
+    await middle.clock.advance(3_000);
+    expect(results(middle)[0]).toMatchObject([expect.anything(), true, expect.stringContaining('not known whether')]);
+  });
+
   it('between its end and the answer: is answered with the stored outcome', async () => {
     const { middle, world } = await running({ turnsDieWithLink: false });
     await call(middle);

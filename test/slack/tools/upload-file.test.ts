@@ -133,5 +133,8 @@ describe('a file that the agent uploads', () => {
     const { call } = await stage.use('slack_upload_file', { path: 'a.txt' });
     await uploads(stage);
     expect((await handler.recall?.(call))?.isError).toBeUndefined();
+    // Without the file nothing can be looked for, and that it is missing does not say that it was not uploaded.
+    stage.files.clear();
+    expect(await handler.recall?.(call)).toBeNull();
   });
 });

@@ -106,12 +106,9 @@ function pursue(work: Work, call: ToolCallRecord) {
   const isOfTurn = turn?.id === call.turn && !isOver(work.thread);
   const { doing } = pursuitOf(work, call);
   if (call.state === 'acting') {
-    if (doing === 'running') {
-      if (!isOfTurn || turn?.stoppedBy) hurry(work, call);
-      return;
-    }
-    // This process did not begin it.
-    if (doing !== 'recalling') recall(work, call);
+    // What this process did not begin.
+    if (doing === null) recall(work, call);
+    else if (!isOfTurn || turn?.stoppedBy) hurry(work, call);
     return;
   }
   if (!isOfTurn || !turn) return settle(work, call, notDone('turn_over'));
