@@ -19,7 +19,10 @@ type Context = Pick<TestContext, 'onTestFinished'>;
 async function start(context: Context, policy = '', files: Record<string, Uint8Array> = {}): Promise<Whole> {
   const path = join(temporaryFolder(context), 'policy.yml');
   writeFileSync(path, `${ALL_TOOLS}\n${policy}\n`);
-  return startWhole(context, { env: { POLICY: path, HISTORY: 'full' }, files });
+  return startWhole(context, {
+    env: { POLICY: path, HISTORY: 'full', SLACK_ALLOWED_CHANNELS: 'C01GEN,C02ENG,C03OUT,dm' },
+    files,
+  });
 }
 
 async function send(whole: Whole, text: string, files: FileInput[] = [], thread_ts?: string): Promise<string> {
@@ -145,20 +148,22 @@ describe('an agent with tools in Slack', () => {
 
   it('posts elsewhere once a person agrees, and hears the replies there', async (context) => {
     const whole = await start(context);
-    await whole.slack.control.member({ channel: 'C01GEN', user: 'U01ALICE', joined: true });
-    const thread = await send(whole, call('slack_post_message', { channel: '#eng', text: '**Ready?** <@U02BOB>' }));
+    await whole.slack.control.member({ channel: 'C01GEN', user: 'U05EXT', joined: false });
+    await whole.slack.control.member({ channel: 'C03OUT', user: whole.slack.control.state().bot, joined: true });
+    const thread = await send(whole, call('slack_post_message', { channel: '#outside', text: '**Ready?** <@U02BOB>' }));
     await shows(whole, thread, 'Approve');
-    expect(seen(whole, thread)).toContain('C02ENG');
-    expect(whole.slack.control.messages('C02ENG')).toEqual([]);
+    expect(seen(whole, thread)).toContain('C03OUT');
+    const posts = () => whole.slack.control.messages('C03OUT').filter(({ text }) => text.includes('Ready?'));
+    expect(posts()).toEqual([]);
     await click(whole, thread, 'Approve');
     await resultOf(whole, thread);
-    const [posted] = whole.slack.control.messages('C02ENG');
+    const [posted] = posts();
     expect(posted?.pings).toEqual([]);
     expect(JSON.stringify(posted?.blocks)).toContain('**Ready?** @bob');
     await shows(whole, thread, 'Done:');
     const there = String(posted?.ts);
-    await whole.slack.control.message({ channel: 'C02ENG', user: 'U01ALICE', text: 'say: we are', thread_ts: there });
-    await shows(whole, there, 'we are', 'C02ENG');
+    await whole.slack.control.message({ channel: 'C03OUT', user: 'U01ALICE', text: 'say: we are', thread_ts: there });
+    await shows(whole, there, 'we are', 'C03OUT');
     // One conversation, two threads, and each answer in one of them.
     const conversations = whole.letta.log().flatMap(({ frame }) => {
       const { type, runtime } = (frame ?? {}) as { type?: string; runtime?: { conversation_id: string } };
@@ -169,6 +174,6 @@ describe('an agent with tools in Slack', () => {
     expect(seen(whole, thread)).not.toContain('we are');
     await send(whole, 'say: back here', [], thread);
     await shows(whole, thread, 'back here');
-    expect(seen(whole, there, 'C02ENG')).not.toContain('back here');
+    expect(seen(whole, there, 'C03OUT')).not.toContain('back here');
   });
 });

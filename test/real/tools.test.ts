@@ -9,7 +9,7 @@ import { until } from '../support/until.ts';
 
 const MIB = 1024 * 1024;
 const POLICY = `tools: [slack_upload_file, slack_react, slack_read_thread, slack_find_people, slack_post_message, slack_read_channel]
-post_unasked: [C02ENG]
+post_unasked: [C03OUT]
 `;
 const closing: (() => Promise<void>)[] = [];
 
@@ -98,12 +98,14 @@ describe.each(['app-server', 'single', 'pair', 'listen'] as const)('tools of the
     const finds = await send(stage, call('slack_find_people', { query: 'moreau' }));
     await answers(stage, finds, 'U01ALICE');
 
-    const posts = await send(stage, call('slack_post_message', { channel: 'C02ENG', text: '**Ready?**' }));
+    await control.member({ channel: 'C01GEN', user: 'U05EXT', joined: false });
+    await control.member({ channel: 'C03OUT', user: control.state().bot, joined: true });
+    const posts = await send(stage, call('slack_post_message', { channel: 'C03OUT', text: '**Ready?**' }));
     await answers(stage, posts, 'Posted in');
-    const posted = control.messages('C02ENG').find(({ bot_id }) => bot_id !== null);
+    const posted = control.messages('C03OUT').find(({ text }) => text.includes('Ready?'));
     const there = String(posted?.ts);
-    await control.message({ channel: 'C02ENG', user: 'U01ALICE', text: 'say: we are ready', thread_ts: there });
-    const shown = () => String(transcript(stage.sandbox.slack, 'C02ENG', { thread: there, bot: true }));
+    await control.message({ channel: 'C03OUT', user: 'U01ALICE', text: 'say: we are ready', thread_ts: there });
+    const shown = () => String(transcript(stage.sandbox.slack, 'C03OUT', { thread: there, bot: true }));
     await until(() => shown().includes('we are ready'), shown, 60_000);
     expect(await answers(stage, posts, 'Posted in')).not.toContain('we are ready');
   });

@@ -8,7 +8,7 @@ import { lookCall, readLook } from '../outbox/calls.ts';
 import { METADATA_TYPE, TOOL_PART } from '../outbox/post-metadata.ts';
 import { permalink } from '../render/permalink.ts';
 import { TOOL_WORDS } from '../words/tools.ts';
-import { pause, planning, resulting, ToolRefused } from './calls.ts';
+import { pause, planning, recalling, resulting, ToolRefused } from './calls.ts';
 import type { ToolChannel } from './channels.ts';
 import type { ToolParts } from './parts.ts';
 import { isTs } from './permalinks.ts';
@@ -63,17 +63,22 @@ export function createPostMessage(parts: ToolParts): ToolHandler<'slack_post_mes
   }
 
   /**
-   * Whoever may reply to a message can ask the agent what its conversation was about. So replies are for this
-   * conversation only where it was held in the same channel, or in one that everybody of the workspace can read.
+   * Whoever may write in one of a conversation's threads can ask the agent what was said in the others. So replies are
+   * for this conversation only in the same channel, or where everybody of the workspace, and no one else, can read both.
    */
   async function mayJoin({ address, signal }: Call, target: ToolChannel): Promise<boolean> {
     if (target.kind === 'im' || target.isExternal) return false;
     if (target.id === address.channel) return true;
-    return !isDirect(address.channel) && (await channels.find(address.channel, signal)).kind === 'channel';
+    if (target.kind !== 'channel' || isDirect(address.channel)) return false;
+    const home = await channels.find(address.channel, signal);
+    return home.kind === 'channel' && !home.isExternal;
   }
 
-  function planOf(call: Call, { channel, address, isHere, isJoined }: Target): ToolPlan {
-    const seal = `${address.channel}:${address.threadTs ?? ''}:${isJoined}`;
+  const sealOf = ({ address, isJoined }: Target) => `${address.channel}:${address.threadTs ?? ''}:${isJoined}`;
+
+  function planOf(call: Call, target: Target): ToolPlan {
+    const { channel, address, isHere, isJoined } = target;
+    const seal = sealOf(target);
     if (isHere || call.rights.postUnasked.includes(channel.id)) return { may: 'run', seal };
     const thread = address.threadTs && permalink({ ...address, ts: address.threadTs }, workspace);
     const where = [`In ${channel.name} (${channel.id})`, ...(thread ? [`Thread: ${thread}`] : [])];
@@ -96,8 +101,11 @@ export function createPostMessage(parts: ToolParts): ToolHandler<'slack_post_mes
     const ts = typeof answer.ts === 'string' ? answer.ts : null;
     // A root that is gone is no error: Slack posts at the top of the channel (docs/slack.md, Learned since).
     if (ts !== null && address.threadTs !== null && posted.thread_ts !== address.threadTs) {
-      await api('chat.delete', { channel: address.channel, ts }, call.signal).catch(() => undefined);
-      throw new ToolRefused(TOOL_WORDS.noSuchThread);
+      const isDeleted = await api('chat.delete', { channel: address.channel, ts }, call.signal).then(
+        () => true,
+        () => false,
+      );
+      throw new ToolRefused(isDeleted ? TOOL_WORDS.noSuchThread : TOOL_WORDS.postedOutside(ts));
     }
     return ts === null ? fails(TOOL_WORDS.postUnknown) : done(target, ts);
   }
@@ -147,9 +155,14 @@ export function createPostMessage(parts: ToolParts): ToolHandler<'slack_post_mes
 
   return {
     prepare: (call) => planning(async () => planOf(call, await find(call))),
-    run: (call) => resulting(async () => post(call, await find(call))),
-    recall: (call) =>
+    run: (call, plan) =>
       resulting(async () => {
+        const target = await find(call);
+        if (sealOf(target) !== plan.seal) throw new ToolRefused(TOOL_WORDS.placeChanged);
+        return post(call, target);
+      }),
+    recall: (call) =>
+      recalling(async () => {
         const target = await find(call);
         const ts = await findPosted(call, target.address, sinceOf(clock.now()));
         return ts === null ? fails(TOOL_WORDS.postNotFound) : done(target, ts);

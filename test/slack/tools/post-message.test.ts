@@ -1,19 +1,28 @@
 import { describe, expect, it } from 'vitest';
 import { countCalls, HOME, toolStage } from './stage.ts';
 
+/** Two public channels that no other organisation shares. */
+async function publicStage() {
+  const stage = await toolStage({ slack: { channels: ['C07BIG'] } });
+  await stage.slack.control.member({ channel: HOME, user: 'U05EXT', joined: false });
+  return stage;
+}
+
+type Stage = Awaited<ReturnType<typeof toolStage>>;
+
 describe('a message that the agent posts elsewhere', () => {
   it('needs a card that names the channel', async () => {
-    const stage = await toolStage();
-    const call = stage.callOf('slack_post_message', { channel: '#eng', text: 'hi' });
+    const stage = await publicStage();
+    const call = stage.callOf('slack_post_message', { channel: '#c07big', text: 'hi' });
     const plan = await stage.handlerOf('slack_post_message').prepare(call);
     expect(plan).toMatchObject({
       may: 'ask',
-      facts: ['In #eng (C02ENG)', expect.stringContaining('go on with this conversation')],
+      facts: ['In #c07big (C07BIG)', expect.stringContaining('go on with this conversation')],
     });
   });
 
   it('rests on where it goes, and where replies belong', async () => {
-    const stage = await toolStage({ slack: { channels: ['C07BIG'] } });
+    const stage = await publicStage();
     const handler = stage.handlerOf('slack_post_message');
     const call = stage.callOf('slack_post_message', { channel: '#c07big', text: 'hi' });
     const seal = async (more = {}) => ({ seal: '', ...(await handler.prepare({ ...call, ...more })) }).seal;
@@ -23,14 +32,24 @@ describe('a message that the agent posts elsewhere', () => {
     expect(await seal({ address: { team: stage.team, channel: 'C02ENG', threadTs: null } })).not.toBe(before);
   });
 
+  it('is not posted when its replies would belong elsewhere by now', async () => {
+    const stage = await publicStage();
+    const handler = stage.handlerOf('slack_post_message');
+    const call = stage.callOf('slack_post_message', { channel: 'C07BIG', text: 'hi' });
+    const plan = await handler.prepare(call);
+    await stage.slack.control.member({ channel: HOME, user: 'U05EXT', joined: true });
+    expect(await handler.run(call, plan as never)).toMatchObject({ isError: true });
+    expect(stage.slack.control.messages('C07BIG')).toEqual([]);
+  });
+
   it('in a channel that the policy lists: needs none', async () => {
-    const stage = await toolStage();
-    const rights = { ...stage.rights, postUnasked: ['C02ENG'] };
-    const { plan, result } = await stage.use('slack_post_message', { channel: 'C02ENG', text: '**hi**' }, { rights });
+    const stage = await publicStage();
+    const rights = { ...stage.rights, postUnasked: ['C07BIG'] };
+    const { plan, result } = await stage.use('slack_post_message', { channel: 'C07BIG', text: '**hi**' }, { rights });
     expect(plan.may).toBe('run');
-    const [message] = stage.slack.control.messages('C02ENG');
+    const [message] = stage.slack.control.messages('C07BIG');
     expect(message?.blocks).toMatchObject([{ type: 'markdown', text: '**hi**' }]);
-    expect(result?.posted).toEqual({ channel: 'C02ENG', ts: message?.ts, threadTs: null });
+    expect(result?.posted).toEqual({ channel: 'C07BIG', ts: message?.ts, threadTs: null });
   });
 
   it.each([
@@ -44,19 +63,26 @@ describe('a message that the agent posts elsewhere', () => {
     expect([result?.isError, result?.posted]).toEqual([undefined, undefined]);
   });
 
-  it('to a shared channel: replies are not for its conversation', async () => {
-    const stage = await toolStage();
-    const address = { team: stage.team, channel: 'C02ENG', threadTs: null };
-    const { result } = await stage.use('slack_post_message', { channel: HOME, text: 'hi' }, { address });
+  it.each([
+    ['to a shared channel', { from: 'C07BIG', to: HOME, isShared: true }],
+    ['from a shared channel', { from: HOME, to: 'C07BIG', isShared: true }],
+    // What its members say there would else be asked for by everybody here.
+    ['to a private channel', { from: HOME, to: 'C02ENG', isShared: false }],
+  ])('%s: replies are not for its conversation', async (_name, { from, to, isShared }) => {
+    const stage = await publicStage();
+    await stage.slack.control.member({ channel: HOME, user: 'U05EXT', joined: isShared });
+    const address = { team: stage.team, channel: from, threadTs: null };
+    const { plan, result } = await stage.use('slack_post_message', { channel: to, text: 'hi' }, { address });
+    expect(plan).toMatchObject({ facts: [expect.stringContaining(to)] });
     expect([result?.isError, result?.posted]).toEqual([undefined, undefined]);
   });
 
   it('as a reply there: is in that thread', async () => {
-    const stage = await toolStage();
-    const { ts } = await stage.slack.control.message({ channel: 'C02ENG', user: 'U02BOB', text: 'root' });
-    const { result } = await stage.use('slack_post_message', { channel: 'C02ENG', text: 'hi', thread_ts: ts });
+    const stage = await publicStage();
+    const { ts } = await stage.slack.control.message({ channel: 'C07BIG', user: 'U01ALICE', text: 'root' });
+    const { result } = await stage.use('slack_post_message', { channel: 'C07BIG', text: 'hi', thread_ts: ts });
     expect(result?.posted).toMatchObject({ threadTs: ts });
-    expect(stage.slack.control.messages('C02ENG', { thread_ts: ts })).toHaveLength(2);
+    expect(stage.slack.control.messages('C07BIG', { thread_ts: ts })).toHaveLength(2);
   });
 
   it('below a root that is gone: taken back, and told', async () => {
@@ -113,10 +139,10 @@ describe('a message that the agent posts elsewhere', () => {
   });
 
   it('after a lost confirmation: found, and posted once', async () => {
-    const stage = await toolStage();
+    const stage = await publicStage();
     await stage.slack.control.faults({ method: 'chat.postMessage', kind: 'reset_after' });
-    const { result } = await stage.use('slack_post_message', { channel: 'C02ENG', text: 'hi' });
-    const messages = stage.slack.control.messages('C02ENG');
+    const { result } = await stage.use('slack_post_message', { channel: 'C07BIG', text: 'hi' });
+    const messages = stage.slack.control.messages('C07BIG');
     expect(messages).toHaveLength(1);
     expect(result?.posted).toMatchObject({ ts: messages[0]?.ts });
   });
@@ -137,10 +163,24 @@ describe('a message that the agent posts elsewhere', () => {
   });
 
   it('after a restart in the middle: found by its key', async () => {
-    const stage = await toolStage();
+    const stage = await publicStage();
     const handler = stage.handlerOf('slack_post_message');
-    const { call, result } = await stage.use('slack_post_message', { channel: 'C02ENG', text: 'hi' });
+    const { call, result } = await stage.use('slack_post_message', { channel: 'C07BIG', text: 'hi' });
     expect(await handler.recall?.(call)).toMatchObject({ posted: result?.posted });
     expect(await handler.recall?.({ ...call, key: 'tool-other' })).toMatchObject({ isError: true });
+  });
+
+  it.each([
+    ['Slack is away', async ({ slack }: Stage) => void (await slack.control.faults({ kind: 'http_500', times: 50 }))],
+    [
+      'the requester has left the channel',
+      async ({ slack }: Stage) =>
+        void (await slack.control.member({ channel: 'C02ENG', user: 'U01ALICE', joined: false })),
+    ],
+  ])('after a restart in the middle, while %s: told as unknown', async (_name, change) => {
+    const stage = await toolStage();
+    const { call } = await stage.use('slack_post_message', { channel: 'C02ENG', text: 'hi' });
+    await change(stage);
+    expect(await stage.handlerOf('slack_post_message').recall?.(call)).toBeNull();
   });
 });
