@@ -103,6 +103,8 @@ export interface Firing {
  */
 export type AgentEvent =
   | { type: 'loop'; status: LoopStatus; activeRunIds: string[]; clientMessageIdsByRun: Record<string, string[]> }
+  /** Inputs of people that wait in Letta's queue. */
+  | { type: 'queue'; clientMessageIds: string[] }
   /** Incremental: append to the text of `messageId`. */
   | { type: 'text'; runId: string; messageId: string; text: string }
   /**
@@ -167,6 +169,8 @@ export type ConnectionEvent =
       loop: LoopStatus;
       activeRunIds: string[];
       clientMessageIdsByRun: Record<string, string[]>;
+      /** Inputs of people that wait in Letta's queue; left out: none. */
+      queued?: string[];
       approvals: ApprovalRequest[];
       reconnected: boolean;
       /** The agent that is gone and that the agent of `runtime` replaces. */

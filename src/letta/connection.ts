@@ -62,6 +62,7 @@ const GOOD_LINK_MS = 10_000;
  */
 const TOLD_WITH_READY: ReadonlySet<AgentEvent['type']> = new Set([
   'loop',
+  'queue',
   'device',
   'approval-asked',
   'approvals-open',
@@ -243,6 +244,7 @@ export function createConnection(
       loop: now.loop ?? 'idle',
       activeRunIds: now.activeRunIds,
       clientMessageIdsByRun: now.clientMessageIdsByRun,
+      ...(now.queued.length > 0 && { queued: now.queued }),
       approvals: now.approvals,
       reconnected,
       ...(replacedAgent !== null && { replacedAgent }),

@@ -88,4 +88,5 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['turns of Letta while its link was lost: text was missing, and nothing said so', [30015]],
   ['retried text, then a crash: text of the new run was placed above it', [30019]],
   ['reaction taken back after its turn failed, and added again: it ran twice', [311]],
+  ["input in Letta's queue behind a stopped turn: sent again, and run twice", [129]],
 ];

@@ -101,8 +101,15 @@ export const mutations: readonly Mutation[] = [
     'a missing hosted input is looked up a second time',
     /ran in turn/,
     'src/bridge/thread/core/look.ts',
-    'if (turnsDieWithLink || again) return',
+    'if (!waits && (turnsDieWithLink || again)) return',
     'if (turnsDieWithLink || !again) return',
+  ),
+  mutation(
+    "an input in Letta's queue is not sent again",
+    /ran in turn/,
+    'src/bridge/thread/core/look.ts',
+    'const waits = isQueued(link, turn);',
+    'const waits = isQueued(link, turn) && live.tries < 0;',
   ),
   mutation(
     'one round trip passes between two turns',

@@ -165,6 +165,7 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
     case 'user-message':
       return event.automatic && state.input === null ? { ...state, input: event.clientMessageId } : state;
     case 'loop':
+    case 'queue':
     case 'external-call':
     case 'notice':
     case 'background':

@@ -57,6 +57,7 @@ export function agentReplacedText(gone: string, agentId: string): string {
 /** What the live message of a turn says while the bridge waits for something. */
 export const WAITS = {
   inDoubt: 'I can’t tell yet whether your message arrived; I’m asking again.',
+  queued: 'Your message has arrived; what was stopped before it has not ended yet.',
   reconnects: 'The connection was lost; I’m reconnecting.',
   elsewhere: 'I’m busy in another thread of this conversation; I’ll begin here when that is done.',
   kept: 'The conversation that this belongs to runs on a schedule in its own thread, so it can’t go on here.',

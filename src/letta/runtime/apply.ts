@@ -135,10 +135,17 @@ function sameInput(a: ApprovalRequest, b: ApprovalRequest): boolean {
 }
 
 function applyQueue(work: Work, frame: FrameOf<'update_queue'>): void {
-  const { automaticInputs } = work.state.connection;
+  const { automaticInputs, queue } = work.state.connection;
   const fresh = automaticKeys(frame.queue).filter((key) => !automaticInputs.includes(key));
   if (fresh.length > 0)
     changeConnection(work, { automaticInputs: [...automaticInputs, ...fresh].slice(-AUTOMATIC_KEPT) });
+  const stamp = stampOf(frame);
+  if (isBefore(stamp, queue.stamp)) return;
+  const clientMessageIds = frame.queue.flatMap(({ kind, client_message_id: id }) =>
+    kind === 'message' && id ? [id] : [],
+  );
+  changeConnection(work, { queue: { clientMessageIds, stamp } });
+  if (!sameStrings(queue.clientMessageIds, clientMessageIds)) emitEvent(work, { type: 'queue', clientMessageIds });
 }
 
 function emitBackground(work: Work): void {

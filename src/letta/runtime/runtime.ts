@@ -77,6 +77,8 @@ export interface RuntimeSnapshot {
   loop: LoopStatus | null;
   activeRunIds: string[];
   clientMessageIdsByRun: Record<string, string[]>;
+  /** Inputs of people that wait in Letta's queue. */
+  queued: string[];
   mode: string | null;
   workingDirectory: string | null;
   approvals: ApprovalRequest[];
@@ -134,6 +136,7 @@ export function snapshot(state: RuntimeState): RuntimeSnapshot {
     loop: connection.loop?.status ?? null,
     activeRunIds: connection.loop?.activeRunIds ?? [],
     clientMessageIdsByRun: connection.loop?.clientMessageIdsByRun ?? {},
+    queued: [...connection.queue.clientMessageIds],
     mode: connection.device?.mode ?? null,
     workingDirectory: connection.device?.workingDirectory ?? null,
     approvals: connection.approvals.map((approval) => approval.request),

@@ -54,6 +54,8 @@ export interface Connection {
   readonly approvals: readonly OpenApproval[];
   /** The last `approvals-open`, `null` before the first. */
   readonly lastOpenApprovals: readonly string[] | null;
+  /** Inputs of people that wait at Letta. */
+  readonly queue: { readonly clientMessageIds: readonly string[]; readonly stamp: Stamp | null };
   /** The last `automaticKeys`. */
   readonly automaticInputs: readonly string[];
   readonly turn: TurnMemory | null;
@@ -89,6 +91,7 @@ export function freshConnection(isOrdered: boolean): Connection {
     background: [],
     approvals: [],
     lastOpenApprovals: null,
+    queue: { clientMessageIds: [], stamp: null },
     automaticInputs: [],
     turn: null,
     isEnding: false,

@@ -805,6 +805,44 @@ describe('a lost link', () => {
     expect(middle.connection.submitted).toHaveLength(2);
   });
 
+  it('hosted input in the queue of a stopped turn: not sent again', async () => {
+    const middle = createMiddle({ turnsDieWithLink: false });
+    await middle.write('list the files');
+    middle.connection.ready();
+    await middle.clock.settle();
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
+    middle.connection.ready({ reconnected: true, queued: [id] });
+    await middle.clock.advance(120_000);
+    expect(middle.connection.submitted).toHaveLength(1);
+    expect(JSON.stringify(middle.surface.last.live)).toContain('has arrived');
+    // It has begun, and its first words are on their way.
+    middle.connection.past = [{ kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' }];
+    await middle.clock.advance(11_000);
+    expect(middle.surface.last.ending).toBeNull();
+    middle.connection.begin();
+    middle.connection.say('a.txt');
+    middle.connection.end();
+    await middle.clock.settle();
+    expect(middle.surface.last).toMatchObject({ ending: { outcome: 'done' } });
+    expect(texts(middle.surface.last)).toEqual(['a.txt']);
+  });
+
+  it('hosted input left the queue unheard: the history tells its end', async () => {
+    const middle = createMiddle({ turnsDieWithLink: false });
+    await middle.write('list the files');
+    middle.connection.ready();
+    await middle.clock.settle();
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
+    middle.connection.ready({ reconnected: true, queued: [id] });
+    await middle.clock.advance(1_000);
+    middle.connection.past = [{ kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' }];
+    await middle.clock.advance(60_000);
+    expect(middle.surface.last.ending?.outcome).toBe('interrupted');
+    expect(middle.connection.submitted).toHaveLength(1);
+  });
+
   it('hosted input stopped on its way: aborted once it begins', async () => {
     const middle = createMiddle({ turnsDieWithLink: false });
     await middle.write('list the files');

@@ -691,6 +691,21 @@ describe('states of loop, device and tasks', () => {
     expect(told).toEqual([['s1'], ['s1', 'bash_1'], ['bash_1'], []]);
   });
 
+  it('tell which inputs of people wait, and forget them', () => {
+    const { events } = start(opened());
+    const mine = { id: 'q-2', client_message_id: 'slack-1', kind: 'message', content: 'hello' };
+    const cron = { id: 'q-1', client_message_id: 'cm-q-1', kind: 'cron_prompt', content: 'daily report' };
+    const told = events(
+      frame(1, 'update_queue', { queue: [cron, mine], removed: [] }),
+      frame(2, 'update_queue', { queue: [mine], removed: [] }),
+      frame(3, 'update_queue', { queue: [], removed: [] }),
+    );
+    expect(told).toEqual([
+      { type: 'queue', clientMessageIds: ['slack-1'] },
+      { type: 'queue', clientMessageIds: [] },
+    ]);
+  });
+
   it('mark a queued cron prompt as automatic, by its text', () => {
     const { events } = start(opened());
     const queue = [{ id: 'q-1', client_message_id: 'cm-q-1', kind: 'cron_prompt', content: 'daily report' }];

@@ -16,6 +16,7 @@ import {
   confirmSettings,
   disconnect,
   isForeign,
+  isQueued,
   knows,
   looped,
   opened,
@@ -145,7 +146,8 @@ function onPlace(work: Work, place: number | null): void {
 /** We know now whether Letta got the input, so the notice of doubt goes. */
 function sure(work: Work): void {
   const waiting = work.thread.live?.hold;
-  if (waiting?.kind === 'waiting_for_letta' && waiting.notice === WAITS.inDoubt) setHold(work, null);
+  if (waiting?.kind !== 'waiting_for_letta') return;
+  if (waiting.notice === WAITS.inDoubt || waiting.notice === WAITS.queued) setHold(work, null);
 }
 
 /** Another thread of the conversation has the link: this one asks for it again when it has something to do. */
@@ -264,10 +266,12 @@ export function onVerdict(work: Work, found: Verdict) {
     }
     case 'begins':
       noteMissed(work);
+      sure(work);
+      if (link.loop === 'idle') expectEnd(work, END_OVERDUE_MS);
       touch(work);
       return endLook(work);
     case 'not_there_yet':
-      if (link.loop === 'idle') wait(work, WAITS.inDoubt);
+      if (link.loop === 'idle') wait(work, isQueued(link, turn) ? WAITS.queued : WAITS.inDoubt);
       return endLook(work);
     case 'never_arrived':
       if (turn.stoppedBy) return end(work, endingUnseen(work, false));
@@ -308,6 +312,8 @@ function onAgentEvent(work: Work, event: AgentEvent) {
   switch (event.type) {
     case 'loop':
       return onLoop(work, event);
+    case 'queue':
+      return setLink(work, { queued: event.clientMessageIds });
     case 'schedules-changed':
       return align(work);
     case 'background':

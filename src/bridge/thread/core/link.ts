@@ -60,7 +60,7 @@ function differs({ options: made }: Link, { mode, binding, runtime, tools = [] }
 export function disconnect(work: Work): void {
   if (work.thread.link.options !== null) emit(work, { do: 'disconnect' });
   const dial = work.thread.link.dial + 1;
-  setLink(work, { dial, options: null, up: null, settled: false, loop: 'idle', runs: {}, active: [] });
+  setLink(work, { dial, options: null, up: null, settled: false, loop: 'idle', runs: {}, active: [], queued: [] });
 }
 
 export function opened(work: Work, event: ConnectionEvent & { type: 'ready' }): void {
@@ -79,6 +79,7 @@ export function opened(work: Work, event: ConnectionEvent & { type: 'ready' }): 
     loop: event.loop,
     runs: event.clientMessageIdsByRun,
     active: event.activeRunIds,
+    queued: event.queued ?? [],
     begun: link.begun || event.loop !== 'idle',
     toldTasks: false,
     isReconciled: false,
@@ -149,6 +150,11 @@ export function claims({ runs }: Link, turn: OpenTurn, runId: string): boolean {
 export function isForeign({ runs }: Link, turn: OpenTurn, runId: string): boolean {
   const ids = runs[runId]?.filter(isClientMessageId) ?? [];
   return ids.length > 0 && !ids.includes(turn.clientMessageId ?? '');
+}
+
+/** Whether the turn's input waits in Letta's queue, as far as Letta told. */
+export function isQueued({ queued }: Link, { clientMessageId }: OpenTurn): boolean {
+  return clientMessageId !== null && queued.includes(clientMessageId);
 }
 
 /** Whether Letta runs something now that is certainly not this turn. */

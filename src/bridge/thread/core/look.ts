@@ -3,13 +3,14 @@ import type { OpenTurn } from '../../record/thread-record.ts';
 import { type FoundTurn, findTurn, mergeHistory, type TurnMarks } from '../../turn/after-reconnect.ts';
 import { storeCardPlaces } from '../../view/card-places.ts';
 import type { Answer } from './events.ts';
-import { inputsOfOthers, knows, runsAnother } from './link.ts';
+import { inputsOfOthers, isQueued, knows, runsAnother } from './link.ts';
 import { isOver, type Look } from './thread.ts';
 import {
   approvals,
   change,
   emit,
   openTurn,
+  setLink,
   setLive,
   startTurnTimer,
   stopTimer,
@@ -135,18 +136,22 @@ export function onLooked(work: Work, answer: Answer & { type: 'looked' }): Verdi
     emit(work, { do: 'look', turn: turn.id, link: answer.link, look: live.tries, fresh: true, isDeep: true });
     return null;
   }
+  // A stopped turn whose tool does not end holds up the queue, although Letta reports idle (seen: 67).
+  const waits = isQueued(link, turn);
   const found = there.arrived || !isKnown ? there : { arrived: true as const, texts: [], callIds: [], answered: false };
   if (found.arrived) {
     take(work, found);
     // An unanswered input may come out of Letta's queue only now. Right after a replay this excludes Letta's own
     // turns, which are never queued, and, where turns die with the link, inputs that Letta does not name.
     const mayBegin = !fresh || (id !== null && (!turnsDieWithLink || knows(link, id)));
-    const begins = mayBegin && !found.answered && link.loop !== 'idle' && !runsAnother(link, turn);
+    const begins = mayBegin && !found.answered && (link.loop !== 'idle' || waits) && !runsAnother(link, turn);
+    // It has left the queue. If nothing is heard of it, the next look takes it for over.
+    if (waits) setLink(work, { queued: link.queued.filter((queued) => queued !== id) });
     return begins ? { verdict: 'begins' } : { verdict: 'over', answered: found.answered };
   }
   // While Letta runs something else, the input may be in Letta's queue, which the history does not show.
   if (link.loop !== 'idle') return { verdict: 'not_there_yet' };
-  if (turnsDieWithLink || again) return { verdict: 'never_arrived' };
+  if (!waits && (turnsDieWithLink || again)) return { verdict: 'never_arrived' };
   startTurnTimer(work, 'look_again', LOOK_AGAIN_MS, live.tries);
   return { verdict: 'not_there_yet' };
 }

@@ -70,6 +70,8 @@ export interface Link {
   /** Inputs of runs, as Letta's last word on its loop tied them. */
   readonly runs: Readonly<Record<string, readonly string[]>>;
   readonly active: readonly string[];
+  /** Inputs that wait in Letta's queue. */
+  readonly queued: readonly string[];
   readonly device: string | null;
   readonly workingDirectory: string | null;
   /** Foreign text; `null`: the device does not tell it. */
@@ -239,6 +241,7 @@ const noLink: Link = {
   loop: 'idle',
   runs: {},
   active: [],
+  queued: [],
   device: null,
   workingDirectory: null,
   agentName: null,
