@@ -182,9 +182,11 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     }
 
     const onTime = slackTime.noteSlackTime;
-    const scopeWatch = watchScopes(
-      createSlackApi({ token: botToken, slackApiUrl: apiUrl, clock, random, log, metrics, onTime }),
-    );
+    // After all that calls Slack: what still runs or waits then is of no use to anybody.
+    const calling = new AbortController();
+    closing.push(() => calling.abort());
+    const calls = { slackApiUrl: apiUrl, clock, random, log, metrics, onTime, signal: calling.signal };
+    const scopeWatch = watchScopes(createSlackApi({ token: botToken, ...calls }));
     const tokenWatch = watchToken({
       api: scopeWatch.api,
       clock,

@@ -8,6 +8,7 @@ import {
 } from '@slack/web-api';
 import { type Backoff, backoffMs } from '../../backoff.ts';
 import type { Clock, Log, Metrics, Random } from '../../bridge/ports.ts';
+import { pause } from './pause.ts';
 import { isSlackWord } from './refusals.ts';
 import { type SlackAnswer, type SlackApi, type SlackClient, SlackError } from './slack-api.ts';
 
@@ -23,6 +24,10 @@ export interface SlackApiOptions {
   metrics?: Metrics;
   /** Called with Slack's time (ms since 1970) for each answer that tells it. */
   onTime?: (at: number) => void;
+  /**
+   * Aborted: a call that runs is given up (`unknown`, `closed`), none waits to be repeated, and none begins any more.
+   */
+  signal?: AbortSignal;
   /** ms until a call without an answer becomes `unknown`. Default 10 s live, 30 s control. */
   timeoutMs?: Partial<Record<SlackClient, number>>;
 }
@@ -78,30 +83,31 @@ const IDEMPOTENT = new Set([
 
 /** Slack sends these with status 200 although the call may have had its effect. */
 const UNCERTAIN = new Set(['internal_error', 'fatal_error', 'service_unavailable']);
+/** The word of calls that are given up because the bridge closes. */
+const CLOSED = 'closed';
 const LIMITED = new Set(['ratelimited', 'rate_limited']);
 
 /** Every Web API call of one token. Rejects with a SlackError that holds no secret and no message text. */
 export function createSlackApi(options: SlackApiOptions): SlackApi {
-  const { clock, random, log, metrics } = options;
+  const { clock, random, log, metrics, signal } = options;
   const clients: Record<SlackClient, WebClient> = {
     live: createClient(options, 'live'),
     control: createClient(options, 'control'),
   };
 
   async function callOnce(method: string, args: Record<string, unknown>, client: SlackClient): Promise<SlackAnswer> {
+    if (signal?.aborted) throw new SlackError(method, 'unknown', CLOSED);
     try {
       // A copy, because the SDK changes its argument.
       const answer = await clients[client].apiCall(method, { ...args });
       metrics?.count('api_calls', { method, result: 'ok' });
       return answer as unknown as SlackAnswer;
     } catch (error) {
-      const failure = toSlackError(method, error);
+      const failure = signal?.aborted ? new SlackError(method, 'unknown', CLOSED) : toSlackError(method, error);
       metrics?.count('api_calls', { method, result: failure.failure });
       throw failure;
     }
   }
-
-  const wait = (ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
 
   return {
     async call(method, args, { client }) {
@@ -112,11 +118,11 @@ export function createSlackApi(options: SlackApiOptions): SlackApi {
           return await callOnce(method, args, client);
         } catch (error) {
           if (!(error instanceof SlackError) || error.failure === 'refused') throw error;
-          if (error.failure === 'unknown' && !IDEMPOTENT.has(method)) throw error;
+          if (signal?.aborted || (error.failure === 'unknown' && !IDEMPOTENT.has(method))) throw error;
           const ms = Math.max(error.retryAfterMs ?? 0, backoffMs(RETRY, attempt + 1, random.next()));
           if (attempt >= RETRIES || clock.monotonic() + ms > giveUpAt) throw error;
           log.debug({ method, failure: error.failure, error: error.error, ms }, 'repeating a Slack call');
-          await wait(ms);
+          if (!(await pause(clock, ms, signal))) throw error;
         }
       }
     },
@@ -135,8 +141,29 @@ function createClient(options: SlackApiOptions, client: SlackClient): WebClient 
     timeout: options.timeoutMs?.[client] ?? TIMEOUT_MS[client],
     allowAbsoluteUrls: false,
     logger: quietLogger(),
-    fetch: (input, init) => fetchForSlack(input, init, options.onTime),
+    fetch: (input, init) => fetchForSlack(input, init, options),
   });
+}
+
+/** Ends a request that Slack has not answered when the signal aborts. */
+async function fetchUntil(
+  signal: AbortSignal | undefined,
+  input: string | URL | Request,
+  init: RequestInit | undefined,
+): Promise<Response> {
+  if (!signal) return fetch(input, init);
+  // `AbortSignal.any` would keep something of each request for as long as the bridge runs (Node 24).
+  const given = new AbortController();
+  const giveUp = () => given.abort();
+  signal.addEventListener('abort', giveUp, { once: true });
+  try {
+    return await fetch(input, {
+      ...init,
+      signal: AbortSignal.any([given.signal, ...(init?.signal ? [init.signal] : [])]),
+    });
+  } finally {
+    signal.removeEventListener('abort', giveUp);
+  }
 }
 
 /**
@@ -145,9 +172,9 @@ function createClient(options: SlackApiOptions, client: SlackClient): WebClient 
 async function fetchForSlack(
   input: string | URL | Request,
   init: RequestInit | undefined,
-  onTime: SlackApiOptions['onTime'],
+  { onTime, signal }: Pick<SlackApiOptions, 'onTime' | 'signal'>,
 ): Promise<Response> {
-  const response = await fetch(input, init);
+  const response = await fetchUntil(signal, input, init);
   const at = Date.parse(response.headers.get('date') ?? '');
   if (!Number.isNaN(at)) onTime?.(at);
   if (response.status !== 429) return response;

@@ -1,6 +1,7 @@
 import type { Clock } from '../../bridge/ports.ts';
 import { fails, type ToolResult } from '../../bridge/tools/result.ts';
 import type { ToolPlan } from '../../bridge/tools/tool.ts';
+import { pause } from '../api/pause.ts';
 import { type SlackAnswer, type SlackApi, SlackError } from '../api/slack-api.ts';
 import { FAILURE_WORDS, REFUSAL_WORDS } from '../words/tools.ts';
 
@@ -28,22 +29,6 @@ export function createToolApi(api: SlackApi, clock: Clock): ToolApi {
       }
     }
   };
-}
-
-/** @returns whether the time passed; not when the signal aborted before */
-export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> {
-  return new Promise((resolve) => {
-    const stop = () => {
-      timer.cancel();
-      resolve(false);
-    };
-    const timer = clock.after(ms, () => {
-      signal.removeEventListener('abort', stop);
-      resolve(true);
-    });
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
 }
 
 /** A call cannot be done, for a reason that the model is told. */

@@ -7,11 +7,12 @@ import { Slots } from '../../bridge/files/slots.ts';
 import { sizeText } from '../../bridge/text/file-label.ts';
 import { fails, says, type ToolResult } from '../../bridge/tools/result.ts';
 import type { ToolCall, ToolHandler } from '../../bridge/tools/tool.ts';
+import { pause } from '../api/pause.ts';
 import { type SlackAnswer, SlackError } from '../api/slack-api.ts';
 import { nextCursor } from '../outbox/calls.ts';
 import { cleanName } from '../people/clean-name.ts';
 import { deviceFileWords, TOOL_WORDS } from '../words/tools.ts';
-import { pause, planning, recalling, resulting, ToolRefused } from './calls.ts';
+import { planning, recalling, resulting, ToolRefused } from './calls.ts';
 import type { ToolParts } from './parts.ts';
 import { mayMention, renderComment } from './texts.ts';
 

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -54,7 +55,7 @@ function note(fields: object, message: string) {
   logged.push(JSON.stringify(fields) + message);
 }
 
-function createApi(token = TOKEN) {
+function createApi(token = TOKEN, signal?: AbortSignal) {
   const log: Log = { debug: note, info: note, warn: note, error: note, child: () => log };
   const { port } = server.address() as AddressInfo;
   return createSlackApi({
@@ -67,17 +68,21 @@ function createApi(token = TOKEN) {
       monotonic: () => waits.reduce((sum, ms) => sum + ms, 0),
       after(ms, run) {
         waits.push(ms);
+        waited(ms);
         return systemClock.after(0, run);
       },
     },
     random: { next: () => 0, id: () => 'x' },
+    ...(signal && { signal }),
     timeoutMs: { live: 300, control: 600 },
   });
 }
 
 let waits: number[] = [];
+let waited: (ms: number) => void;
 beforeEach(() => {
   waits = [];
+  waited = () => undefined;
 });
 
 async function failureOf(method = 'chat.postMessage', client: 'live' | 'control' = 'control'): Promise<SlackError> {
@@ -208,5 +213,45 @@ describe('a Web API call', () => {
       expect(all).not.toContain('127.0.0.1');
     }
     expect(logged.join()).not.toMatch(/xoxb|model said|127\.0\.0\.1/);
+  });
+});
+
+describe('when the bridge closes', () => {
+  const closed = { failure: 'unknown', error: 'closed' };
+
+  test('a call that Slack has not answered is given up', async () => {
+    const closing = new AbortController();
+    const gone = Promise.withResolvers<void>();
+    answer = (response) => {
+      response.on('close', gone.resolve);
+      closing.abort();
+    };
+    const call = createApi(TOKEN, closing.signal).call('users.info', { user: 'U1' }, { client: 'control' });
+    await expect(call).rejects.toMatchObject(closed);
+    await gone.promise;
+    expect(seen).toHaveLength(1);
+  });
+
+  test('a call that waits to be repeated fails instead', async () => {
+    const closing = new AbortController();
+    answer = (response) => {
+      json(response, { ok: false, error: 'ratelimited' }, 429, { 'retry-after': '30' });
+    };
+    const api = createApi(TOKEN, closing.signal);
+    const call = api.call('users.info', { user: 'U1' }, { client: 'control' });
+    const failed = expect(call).rejects.toMatchObject({ failure: 'limited' });
+    waited = () => closing.abort();
+    await failed;
+    expect(seen).toHaveLength(1);
+    await expect(api.call('users.info', {}, { client: 'control' })).rejects.toMatchObject(closed);
+    expect(seen).toHaveLength(1);
+  });
+
+  test('the signal keeps nothing of calls that were answered', async () => {
+    const closing = new AbortController();
+    answer = (response) => json(response, { ok: true });
+    const api = createApi(TOKEN, closing.signal);
+    await Promise.all(Array.from({ length: 20 }, () => api.call('users.info', {}, { client: 'control' })));
+    expect(getEventListeners(closing.signal, 'abort')).toEqual([]);
   });
 });
