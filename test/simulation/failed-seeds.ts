@@ -89,4 +89,5 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['retried text, then a crash: text of the new run was placed above it', [30019]],
   ['reaction taken back after its turn failed, and added again: it ran twice', [311]],
   ["input in Letta's queue behind a stopped turn: sent again, and run twice", [129]],
+  ['refused call delivered a second time, in a turn that was ours by then: it ran', [31448]],
 ];

@@ -202,7 +202,8 @@ function connectionOf(member: Member, leave: () => void, clock: Clock): AgentCon
     get(_, name: keyof AgentConnection) {
       if (name === 'close') return leave;
       const { inner } = member;
-      if (inner === null) return none;
+      // It alone tells at once, and not by a promise, whether there is a link.
+      if (inner === null) return name === 'answerCall' ? () => false : none;
       const method: unknown = Reflect.get(inner, name, inner);
       if (typeof method !== 'function') return method;
       return (...given: unknown[]) => {

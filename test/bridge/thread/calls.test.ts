@@ -417,3 +417,26 @@ describe('a call of a turn that is over', () => {
     expect(results(middle)).toMatchObject([[expect.anything(), true, expect.stringContaining('turn is over')]]);
   });
 });
+
+describe('a call of a turn that Letta began by itself', () => {
+  it('is refused, also when it comes twice and our input has joined', async () => {
+    const { middle, world } = await running();
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    const active = (ids: string[]) =>
+      middle.connection.emit({
+        type: 'loop',
+        status: 'busy',
+        activeRunIds: ['run-9'],
+        clientMessageIdsByRun: { 'run-9': ids },
+      });
+    active([]);
+    await call(middle);
+    active([id]);
+    await call(middle);
+    expect(world.done).toEqual([]);
+    const refused = ['external-tool-call_1', true, expect.stringContaining('did not begin in the Slack thread')];
+    expect(results(middle)).toEqual([refused, refused]);
+    await call(middle, 'call_2');
+    expect(world.done).toHaveLength(1);
+  });
+});

@@ -94,6 +94,7 @@ describe('threads of one conversation', () => {
       code: 'link_lost',
       certain: true,
     });
+    expect(guest.connection.answerCall('external-tool-1', { parts: [] })).toBe(false);
   });
 
   it('after a start, with a turn under way: goes before one without', async () => {

@@ -45,6 +45,8 @@ const GRACE_MS = 2_000;
 /** Letta makes the calls of a runtime one after the other. */
 const OPEN_MOST = 20;
 const REQUESTS_OF_CALL = 5;
+/** A repeated request follows the first within seconds. */
+const REFUSED_KEPT = 50;
 
 // ---- a call comes ------------------------------------------------------------------------------
 
@@ -54,6 +56,9 @@ export function onCall(work: Work, call: ExternalCall) {
   const calls = callsOf(work.thread.record);
   const repeated = calls.find(({ requestIds }) => requestIds.includes(requestId));
   if (repeated) return tellAgain(work, repeated);
+  // The model was told that it was not done, so it is not, even if the turn is ours by now.
+  const before = work.thread.refused.get(requestId);
+  if (before !== undefined) return refuseCall(work, requestId, tool, before);
   const turn = openTurn(work);
   const digest = digestOf(call.input);
   const refuse = (why: NotDone) => refuseCall(work, requestId, tool, notDone(why));
@@ -79,6 +84,7 @@ export function onCall(work: Work, call: ExternalCall) {
 
 function refuseCall(work: Work, requestId: string, tool: string, why: string) {
   log(work, 'info', { tool, why }, 'a call was refused');
+  set(work, { refused: new Map([...work.thread.refused, [requestId, why] as const].slice(-REFUSED_KEPT)) });
   if (upLink(work) !== null) emit(work, { do: 'answer_call', requestIds: [requestId], result: fails(why) });
 }
 

@@ -37,6 +37,8 @@ export interface Thread {
   readonly toldAuthors: ReadonlySet<UserId>;
   /** What this process does about the calls of the bridge's tools that the record has, by the call's first id. */
   readonly calls: ReadonlyMap<string, Pursuit>;
+  /** Why the last calls were refused, by the id of their request. */
+  readonly refused: ReadonlyMap<string, string>;
   /** Ids of the messages and tool calls that were read from the history of the turn before. */
   readonly readBefore: ReadonlySet<string>;
 }
@@ -272,6 +274,7 @@ export function newThread(key: ThreadKey, record: ThreadRecord | null): Thread {
     toConfirm: null,
     toldAuthors: new Set(),
     calls: new Map(),
+    refused: new Map(),
     readBefore: new Set(),
   };
 }
