@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { closedPolicy, type Policy } from '../../src/bridge/access/policy.ts';
+import { makeMessageKey } from '../../src/bridge/ids.ts';
+import type { FoundMessage, MessageReader } from '../../src/bridge/ports.ts';
 import type { SlackAnswer, SlackApi } from '../../src/slack/api/slack-api.ts';
 import { createSlackInbound } from '../../src/slack/inbound/inbound.ts';
 import { createPeople } from '../../src/slack/people/people.ts';
@@ -15,6 +17,9 @@ import { BOT, createMiddle, type Middle, ROOT, silentLog, TEAM } from '../suppor
 const APP = 'A0SANDBOX';
 const OUR_ORGANISATION = 'E1';
 const CHANNEL = 'C01GEN';
+/** A card of the thread, and a message of Bob's outside of it. */
+const CARD = '1000.000900';
+const ABOUT = '900.000001';
 
 interface Who {
   id: string;
@@ -120,6 +125,15 @@ function said(who: Who, type: 'message' | 'app_mention'): Record<string, unknown
     ts: at,
     event_ts: at,
   };
+}
+
+function reacted(who: Who, team: string | null, how: Record<string, unknown>): ReturnType<Envelopes> {
+  ts += 1;
+  const item = { type: 'message', channel: CHANNEL, ts: how.item_user === BOT ? CARD : ABOUT };
+  return eventOf(
+    { type: 'reaction_added', user: who.id, item, event_ts: `${2_000_000_000 + ts}.000002`, ...how },
+    team,
+  );
 }
 
 const container = { type: 'message', message_ts: '1000.000900', channel_id: CHANNEL, thread_ts: ROOT };
@@ -262,6 +276,40 @@ const ROWS: Record<string, Row> = {
     acts: [],
     otherwise: 'nothing',
   },
+  'reaction_added that the policy names': {
+    make: (who, team) => reacted(who, team, { reaction: 'eyes', item_user: 'U02BOB' }),
+    acts: MAY,
+    otherwise: 'nothing',
+  },
+  'reaction_added to a card': {
+    make: (who, team) => reacted(who, team, { reaction: '+1', item_user: BOT }),
+    acts: [],
+    // Told to use the buttons.
+    otherwise: 'refused',
+    nothing: EVERYBODY.filter((name) => !MAY.includes(name)),
+  },
+  'reaction_added that the policy names, to a card': {
+    make: (who, team) => reacted(who, team, { reaction: 'eyes', item_user: BOT }),
+    acts: [],
+    otherwise: 'nothing',
+  },
+  'a question in the dialog of the shortcut': {
+    make: (who, team) =>
+      interactive(
+        {
+          type: 'view_submission',
+          view: {
+            callback_id: 'bridge_ask',
+            private_metadata: `${CHANNEL} ${ABOUT} - 2000000000.000001`,
+            state: { values: { bridge_input_0: { bridge_text: { value: 'why?' } } } },
+          },
+        },
+        who,
+        team,
+      ),
+    acts: MAY,
+    otherwise: 'refused',
+  },
 };
 
 const policy: Partial<Policy> = {
@@ -269,6 +317,27 @@ const policy: Partial<Policy> = {
   admins: { ids: ['U01ALICE'], groups: [] },
   bots: { ids: ['B11'], inARow: 5, rate: { turns: 30, perMs: 3_600_000 } },
   channels: { everywhere: true, directMessages: false, ids: [CHANNEL] },
+  defaults: { ...closedPolicy.defaults, reactions: { eyes: 'Look at this.' } },
+};
+
+/** What Slack has of the two messages that people react to. */
+const FOUND: Record<string, Pick<FoundMessage, 'threadTs' | 'message' | 'own'>> = {
+  [CARD]: { threadTs: ROOT, message: null, own: { kind: 'card', turn: 'turn-1' } },
+  [ABOUT]: {
+    threadTs: null,
+    own: null,
+    message: {
+      ...{ key: makeMessageKey({ team: TEAM, channel: CHANNEL, ts: ABOUT }), team: TEAM, channel: CHANNEL },
+      ...{ channelKind: 'channel', ts: ABOUT, threadTs: null, user: 'U02BOB', userTeam: TEAM, external: null },
+      ...{ spans: [{ kind: 'text', text: 'deploy failed' }], files: [], mentionsBot: false },
+    },
+  },
+};
+const UNTOLD = ['eyes', '+1'].map((emoji) => ({ emoji, users: [], isComplete: false }));
+const NOTHING = { threadTs: null, message: null, own: null };
+/** Slack names none of those who reacted, so that the event counts. */
+const reader: MessageReader = {
+  readMessage: async (_, at) => ({ channelKind: 'channel', reactions: UNTOLD, ...(FOUND[at] ?? NOTHING) }),
 };
 
 interface Stage {
@@ -291,6 +360,8 @@ async function stage(): Promise<Stage> {
   };
   const middle = createMiddle({
     policy,
+    reader,
+    hasFeedback: true,
     people: (clock) => createPeople({ api, clock, enterpriseId: OUR_ORGANISATION }),
   });
   await middle.write('start');

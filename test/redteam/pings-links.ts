@@ -7,6 +7,7 @@ import type { Schedule } from '../../src/bridge/schedules/schedule.ts';
 import { asCode } from '../../src/bridge/text/as-code.ts';
 import { oneLine } from '../../src/bridge/text/one-line.ts';
 import type { TurnView } from '../../src/bridge/view/turn.ts';
+import { askedText, reactedText } from '../../src/bridge/words/asks.ts';
 import {
   askScheduleText,
   missedText,
@@ -14,6 +15,7 @@ import {
   scheduledText,
   scheduleLine,
 } from '../../src/bridge/words/schedules.ts';
+import { askView } from '../../src/slack/modals/ask-view.ts';
 import { detailsView } from '../../src/slack/modals/details-view.ts';
 import { fullView } from '../../src/slack/modals/full-view.ts';
 import { plainPosts } from '../../src/slack/outbox/plain.ts';
@@ -34,6 +36,7 @@ import { referenceNodes } from '../support/markdown-reference.ts';
 const token = makeToken('tok');
 /** The only one whom our own words mention here. */
 const OURS = 'U01OURS';
+const asking = { team: 'T1', channel: 'C1', channelKind: 'channel', ts: '1.1', threadTs: null, message: null } as const;
 const address = { team: 'T1', channel: 'C1', threadTs: '1.000001' };
 
 /** Every spelling of something that pings, links or hides: as typed, escaped once, twice, by number, in halves. */
@@ -190,6 +193,16 @@ function sinks(text: string): Record<string, { text: string; blocks: unknown[] }
     plain: over.flatMap((post) => plainPosts(post)),
     notice: noticePosts(quoted),
     'notice in the clear': noticePosts(`<@${OURS}> ${text.replaceAll('<', '‹')}`),
+    asked: noticePosts(askedText(OURS, text)),
+    reacted: noticePosts(reactedText(OURS, 'eyes', text, true)),
+    'asked about': bare(
+      askView({
+        kind: 'ask',
+        ask: { ...asking, actor: { user: OURS, team: 'T1' } },
+        askedTs: '1.2',
+        about: oneLine(text),
+      }).blocks,
+    ),
     offer: offerPosts({ token, text: quoted, buttons: ['run_now'] }),
     schedule: offerPosts({ token, text: askScheduleText(schedule, 0), buttons: ['make_schedule', 'drop_schedule'] }),
     'schedule made': offerPosts({ token, text: scheduledText(schedule), buttons: [] }),

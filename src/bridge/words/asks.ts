@@ -1,9 +1,14 @@
 import type { UserId } from '../ids.ts';
 import { oneLine } from '../text/one-line.ts';
 
+/** What somebody else wrote, in a message of ours: it mentions nobody. */
+function inTheClear(text: string): string {
+  return oneLine(text.replaceAll('<', '‹'), 300);
+}
+
 /** Said in the thread, so that others know what is answered there. */
 export function askedText(user: UserId, question: string): string {
-  return `<@${user}> asked about this message: ${oneLine(question, 300)}`;
+  return `<@${user}> asked about this message: ${inTheClear(question)}`;
 }
 
 /** What the agent reads below the question. */
@@ -19,7 +24,7 @@ export const QUESTION_REFUSED = 'I did not ask the agent: I told you why in the 
 /** Said in the thread, so that others know what is answered there. `isRoot`: the thread begins with the message. */
 export function reactedText(user: UserId, emoji: string, prompt: string, isRoot: boolean): string {
   const what = isRoot ? 'this message' : 'a message here';
-  return `<@${user}> asked about ${what} with :${emoji}:: ${oneLine(prompt, 300)}`;
+  return `<@${user}> asked about ${what} with :${emoji}:: ${inTheClear(prompt)}`;
 }
 
 /** What the agent reads below the words that the policy has for a reaction. */
