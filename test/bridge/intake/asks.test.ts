@@ -73,7 +73,7 @@ describe('a question about a message', () => {
     await middle.intake.handleQuestion(await question(middle, ask(), 'why <!here>?\nreally'));
     const [said] = middle.surface.said;
     expect(said?.address).toEqual({ team: TEAM, channel: 'C01GEN', threadTs: ABOUT_TS });
-    expect(said?.text).toContain('<@U01ALICE> asked about this message: why <!here>? really');
+    expect(said?.text).toContain('<@U01ALICE> asked about this message: why ‹!here>? really');
   });
 
   it('in a thread that runs: waits for its turn there', async () => {
