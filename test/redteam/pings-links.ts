@@ -8,6 +8,7 @@ import { asCode } from '../../src/bridge/text/as-code.ts';
 import { oneLine } from '../../src/bridge/text/one-line.ts';
 import type { TurnView } from '../../src/bridge/view/turn.ts';
 import { askedText, reactedText } from '../../src/bridge/words/asks.ts';
+import { feedbackText } from '../../src/bridge/words/feedback.ts';
 import {
   askScheduleText,
   missedText,
@@ -193,6 +194,14 @@ function sinks(text: string): Record<string, { text: string; blocks: unknown[] }
     plain: over.flatMap((post) => plainPosts(post)),
     notice: noticePosts(quoted),
     'notice in the clear': noticePosts(`<@${OURS}> ${text.replaceAll('<', '‹')}`),
+    'words about an answer': [
+      {
+        text: ownMrkdwn(
+          feedbackText({ good: 0, bad: 1 }, [{ at: 0, user: OURS, where: '', verdict: 'bad', words: text }]),
+        ),
+        blocks: [],
+      },
+    ],
     asked: noticePosts(askedText(OURS, text)),
     reacted: noticePosts(reactedText(OURS, 'eyes', text, true)),
     'asked about': bare(

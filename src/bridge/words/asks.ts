@@ -1,14 +1,9 @@
 import type { UserId } from '../ids.ts';
-import { oneLine } from '../text/one-line.ts';
-
-/** What somebody else wrote, in a message of ours: it mentions nobody. */
-function inTheClear(text: string): string {
-  return oneLine(text.replaceAll('<', '‹'), 300);
-}
+import { inClear } from '../text/in-clear.ts';
 
 /** Said in the thread, so that others know what is answered there. */
 export function askedText(user: UserId, question: string): string {
-  return `<@${user}> asked about this message: ${inTheClear(question)}`;
+  return `<@${user}> asked about this message: ${inClear(question, 300)}`;
 }
 
 /** What the agent reads below the question. */
@@ -24,7 +19,7 @@ export const QUESTION_REFUSED = 'I did not ask the agent: I told you why in the 
 /** Said in the thread, so that others know what is answered there. `isRoot`: the thread begins with the message. */
 export function reactedText(user: UserId, emoji: string, prompt: string, isRoot: boolean): string {
   const what = isRoot ? 'this message' : 'a message here';
-  return `<@${user}> asked about ${what} with :${emoji}:: ${inTheClear(prompt)}`;
+  return `<@${user}> asked about ${what} with :${emoji}:: ${inClear(prompt, 300)}`;
 }
 
 /** What the agent reads below the words that the policy has for a reaction. */

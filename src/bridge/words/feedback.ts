@@ -1,5 +1,5 @@
+import { inClear } from '../text/in-clear.ts';
 import { moment } from '../text/moment.ts';
-import { oneLine } from '../text/one-line.ts';
 
 export const FEEDBACK_THANKS = 'Thank you. I noted it for the people who run me.';
 export const FEEDBACK_OVER = 'This answer is too old, so I no longer note what you think of it.';
@@ -20,7 +20,7 @@ export interface FeedbackLine {
 export function feedbackText(counts: { good: number; bad: number }, lines: readonly FeedbackLine[]): string {
   const head = `${counts.good} ${SIGNS.good} · ${counts.bad} ${SIGNS.bad}`;
   const rows = lines.map(({ at, user, where, verdict, words }) => {
-    const why = words === null ? '' : `: ${oneLine(words, 300)}`;
+    const why = words === null ? '' : `: ${inClear(words, 300)}`;
     return `- ${moment(at, 'minutes')} ${SIGNS[verdict]} from <@${user}> in ${where}${why}`;
   });
   return [head, ...rows].join('\n');
