@@ -50,6 +50,11 @@ export interface ToolCall<Name extends ToolName = ToolName> {
   address: ThreadAddress;
   /** Nothing is read or written that this person could not read or write in Slack. */
   requester: UserId;
+  /**
+   * Whether the turn began by itself (a background task, another client of Letta): no one knows who asked for it, and
+   * `requester` only began the thread, so nothing outside of this thread is read or written in their name.
+   */
+  staysHere: boolean;
   /** The people whose messages the thread has heard, for `may_mention: thread`; bounded. */
   participants: readonly UserId[];
   /** `ts` of the message that the turn answers; `null`: it answers none. */

@@ -4,6 +4,7 @@ import type { ChannelId, UserId } from '../../bridge/ids.ts';
 import type { ChannelKind } from '../../bridge/inbound.ts';
 import type { Clock } from '../../bridge/ports.ts';
 import { oneLine } from '../../bridge/text/one-line.ts';
+import type { ToolCall } from '../../bridge/tools/tool.ts';
 import { SlackError } from '../api/slack-api.ts';
 import { nextCursor } from '../outbox/calls.ts';
 import { cleanName } from '../people/clean-name.ts';
@@ -31,7 +32,7 @@ export interface ToolChannels {
   /** Whether a person is a member, asked of Slack now. */
   isMember(channel: ChannelId, user: UserId, signal: AbortSignal): Promise<boolean>;
   /** A channel elsewhere that both the bot and the requester are in, asked of Slack now. Rejects with a ToolRefused. */
-  findShared(given: string, requester: UserId, signal: AbortSignal): Promise<ToolChannel>;
+  findShared(given: string, call: Pick<ToolCall, 'requester' | 'staysHere' | 'signal'>): Promise<ToolChannel>;
 }
 
 const info = z.looseObject({
@@ -126,7 +127,8 @@ export function createToolChannels({ api, clock }: { api: ToolApi; clock: Clock 
   return {
     find,
     isMember,
-    async findShared(given, requester, signal) {
+    async findShared(given, { requester, staysHere, signal }) {
+      if (staysHere) throw new ToolRefused(TOOL_WORDS.noRequester);
       if (!/^[UW]/.test(requester)) throw new ToolRefused(TOOL_WORDS.requesterIsBot);
       const channel = await find(given, signal);
       if (!channel.isBotMember) throw new ToolRefused(TOOL_WORDS.botNotMember);

@@ -63,8 +63,8 @@ export function createFindPeople(parts: ToolParts & { enterpriseId: string | nul
   const directory = keep(clock, (team: string, signal) => readDirectory(api, team, enterpriseId, signal));
 
   /** `null`: all. */
-  async function visibleTo({ requester, team, address, signal }: Call): Promise<ReadonlySet<UserId> | null> {
-    const person = /^[UW]/.test(requester) ? await people.getPerson(requester, team) : null;
+  async function visibleTo({ requester, staysHere, team, address, signal }: Call): Promise<ReadonlySet<UserId> | null> {
+    const person = /^[UW]/.test(requester) && !staysHere ? await people.getPerson(requester, team) : null;
     if (person?.kind === 'member' || person?.colleague) return null;
     const found = new Set<UserId>();
     let cursor: string | null = '';

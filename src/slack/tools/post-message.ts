@@ -39,7 +39,7 @@ export function createPostMessage(parts: ToolParts): ToolHandler<'slack_post_mes
   const { api, channels, clock, workspace, nameOf } = parts;
 
   async function find(call: Call): Promise<Target> {
-    const { input, rights, requester, address: home, signal, team } = call;
+    const { input, rights, address: home, team } = call;
     const threadTs = input.thread_ts ?? null;
     if (threadTs !== null && !isTs(threadTs)) throw new ToolRefused(TOOL_WORDS.badTime);
     const message = renderMessage(input.text, mayMention(call), nameOf);
@@ -53,7 +53,7 @@ export function createPostMessage(parts: ToolParts): ToolHandler<'slack_post_mes
         isHere: true,
         isJoined: false,
       };
-    const channel = await channels.findShared(input.channel, requester, signal);
+    const channel = await channels.findShared(input.channel, call);
     if (channel.isArchived) throw new ToolRefused(TOOL_WORDS.archived);
     const place = { channel: channel.id, channelKind: channel.kind, external: channel.isExternal };
     if (!rights.at(place).mayWork) throw new ToolRefused(TOOL_WORDS.policyKeepsOut);

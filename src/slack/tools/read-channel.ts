@@ -18,9 +18,10 @@ const LIMIT = 100;
 export function createReadChannel(parts: ToolParts): ToolHandler<'slack_read_channel'> {
   const { channels, reader } = parts;
 
-  async function find({ input, requester, rights, signal }: Call): Promise<ToolChannel> {
+  async function find(call: Call): Promise<ToolChannel> {
+    const { input, rights } = call;
     if (input.since !== undefined && readTime(input.since) === null) throw new ToolRefused(TOOL_WORDS.badTime);
-    const channel = await channels.findShared(input.channel, requester, signal);
+    const channel = await channels.findShared(input.channel, call);
     checkReadable(rights.at({ channel: channel.id, channelKind: channel.kind, external: channel.isExternal }));
     return channel;
   }

@@ -26,7 +26,7 @@ export function createReadThread(parts: ToolParts): ToolHandler<'slack_read_thre
   const { channels, reader, workspace } = parts;
 
   async function find(call: Call): Promise<Where> {
-    const { input, address, rights, requester, signal } = call;
+    const { input, address, rights } = call;
     if (input.before !== undefined && !isTs(input.before)) throw new ToolRefused(TOOL_WORDS.badTime);
     const link = input.permalink === undefined ? null : readPermalink(input.permalink, workspace);
     if (input.permalink !== undefined && link === null) throw new ToolRefused(TOOL_WORDS.notAPermalink);
@@ -35,7 +35,7 @@ export function createReadThread(parts: ToolParts): ToolHandler<'slack_read_thre
       checkReadable(rights.at(await placeOf(parts, call)));
       return { address, name: 'this thread', isHere: true };
     }
-    const channel = await channels.findShared(link.channel, requester, signal);
+    const channel = await channels.findShared(link.channel, call);
     checkReadable(rights.at({ channel: channel.id, channelKind: channel.kind, external: channel.isExternal }));
     return {
       address: { team: call.team, channel: channel.id, threadTs: root },

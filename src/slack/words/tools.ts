@@ -17,6 +17,8 @@ export const TOOL_WORDS = {
   requesterNotMember: (requester: string) =>
     `${requester}, for whom you work now, is not a member of that channel, so you cannot use it.`,
   requesterIsBot: 'A bot started this turn, so you can use no other place than this thread.',
+  noRequester:
+    'This turn began by itself, so no one is known to have asked for it, and you can use no other place than this thread. Ask the people here whether you should.',
   archived: 'That channel is archived.',
   policyKeepsOut: 'The policy of this bridge does not let you work in that channel. An admin can change that.',
   policyHidesMessages: 'The policy of this bridge does not let you read messages there that are not for you.',

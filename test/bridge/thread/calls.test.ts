@@ -406,6 +406,20 @@ describe('a call after a crash', () => {
   });
 });
 
+describe('a call of a turn that began by itself', () => {
+  it('stays in its thread, because no one knows who asked for it', async () => {
+    const { middle, world } = await running();
+    await call(middle);
+    middle.connection.end();
+    await middle.clock.settle();
+    middle.connection.emit({ type: 'user-message', clientMessageId: 'cm-q-1', automatic: true });
+    middle.connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['run-2'], clientMessageIdsByRun: {} });
+    await middle.clock.settle();
+    await call(middle, 'call_2');
+    expect(world.calls.map(({ staysHere }) => staysHere)).toEqual([false, true]);
+  });
+});
+
 describe('a call of a turn that is over', () => {
   it('is refused, and nothing is done', async () => {
     const { middle, world } = await running();

@@ -132,6 +132,16 @@ describe('a message that the agent posts elsewhere', () => {
     expect((await stage.use('slack_post_message', { channel: '#eng', text: 'hi' }, { rights })).plan.may).toBe('no');
   });
 
+  it('in a turn that no one asked for: stays in its thread', async () => {
+    const stage = await toolStage();
+    const rights = { ...stage.rights, postUnasked: ['C02ENG'] };
+    const unasked = { rights, staysHere: true };
+    expect((await stage.use('slack_post_message', { channel: 'C02ENG', text: 'hi' }, unasked)).plan.may).toBe('no');
+    expect(stage.slack.control.messages('C02ENG')).toEqual([]);
+    const here = { channel: HOME, thread_ts: stage.root, text: 'hi' };
+    expect((await stage.use('slack_post_message', here, unasked)).plan.may).toBe('run');
+  });
+
   it('in a channel that was archived: refused', async () => {
     const stage = await toolStage();
     await stage.slack.control.archive({ channel: 'C02ENG' });

@@ -96,6 +96,16 @@ describe('the messages of a thread that the agent reads', () => {
     expect(text).not.toContain('secret');
   });
 
+  it('of another place, in a turn without requester: not shown', async () => {
+    const stage = await toolStage();
+    const permalink = link('C02ENG', await threadIn(stage, 'C02ENG'));
+    const unasked = { staysHere: true };
+    const elsewhere = await stage.use('slack_read_thread', { permalink }, unasked);
+    expect([elsewhere.plan.may, elsewhere.text]).toEqual(['no', expect.stringContaining('began by itself')]);
+    expect((await stage.use('slack_read_channel', { channel: 'C02ENG' }, unasked)).plan.may).toBe('no');
+    expect((await stage.use('slack_read_thread', {}, unasked)).plan.may).toBe('run');
+  });
+
   it('of a private channel that the requester left meanwhile: not shown', async () => {
     const stage = await toolStage();
     const ts = await threadIn(stage, 'C02ENG');

@@ -76,7 +76,16 @@ export async function toolStage({ slack: options, give }: StageOptions = {}) {
   function callOf<Name extends ToolName>(name: Name, input: ToolInput<Name>, more: Partial<ToolCall> = {}) {
     count += 1;
     const call: ToolCall<Name> = {
-      ...{ name, input, key: `tool-${count}`, team, requester: ALICE, participants: [], message: root },
+      ...{
+        name,
+        input,
+        key: `tool-${count}`,
+        team,
+        requester: ALICE,
+        staysHere: false,
+        participants: [],
+        message: root,
+      },
       address: { team, channel: HOME, threadTs: root },
       rights: usualRights,
       device,

@@ -40,6 +40,7 @@ export function askOf(
       address: addressOf(work.thread),
       author: authorOf(turn),
       requester: turn.requester,
+      staysHere: turn.origin === 'agent' && !turn.schedule,
       participants: record?.participants ?? [],
       message: turn.items.at(-1)?.ts ?? null,
       rights: { mayMention, postUnasked },
