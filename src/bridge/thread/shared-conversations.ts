@@ -199,7 +199,9 @@ export function takeTurns(gateway: AgentGateway, clock: Clock): AgentGateway {
 function connectionOf(member: Member, leave: () => void, clock: Clock): AgentConnection {
   const none = (): Promise<never> => Promise.reject(notLinked());
   return new Proxy({} as AgentConnection, {
-    get(_, name: keyof AgentConnection) {
+    get(_, name: keyof AgentConnection | 'then') {
+      // Whoever awaits it gets it: it is no promise.
+      if (name === 'then') return undefined;
       if (name === 'close') return leave;
       const { inner } = member;
       // It alone tells at once, and not by a promise, whether there is a link.

@@ -95,6 +95,8 @@ describe('threads of one conversation', () => {
       certain: true,
     });
     expect(guest.connection.answerCall('external-tool-1', { parts: [] })).toBe(false);
+    const awaited = await Promise.resolve(guest.connection);
+    await expect(awaited.abort()).rejects.toMatchObject({ code: 'link_lost' });
   });
 
   it('after a start, with a turn under way: goes before one without', async () => {
