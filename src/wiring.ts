@@ -254,6 +254,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
     recordings: parts.recordings,
     // A crash right after its first message may have kept the thread out of this list.
     onTakenUp: (thread) => recent?.noteKey(thread),
+    onJoining: async (thread) => recent?.storeKey(thread),
   });
   const shared = { choices, clock, log, team: identity.teamId };
   const recent =

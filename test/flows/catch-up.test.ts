@@ -1,7 +1,10 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it, type TestContext } from 'vitest';
 import { startSandbox } from '../../sandbox/sandbox.ts';
 import { transcript } from '../../sandbox/slack/transcript.ts';
 import { until } from '../support/until.ts';
+import { temporaryFolder } from '../support/whole.ts';
 
 const HOUR = 60 * 60_000;
 const count = (text: string, needle: string) => text.split(needle).length - 1;
@@ -94,6 +97,26 @@ describe.concurrent('messages written while the bridge was down', () => {
     }
     expect(shown(root).indexOf('one')).toBeLessThan(shown(root).indexOf('two'));
     expect(shown()).not.toContain('nothing for the agent');
+  });
+
+  it('are found below what the agent posted elsewhere', async (context) => {
+    const policy = join(temporaryFolder(context), 'policy.yml');
+    writeFileSync(policy, 'tools: [slack_post_message]\nchannels:\n  C01GEN:\n  C03OUT:\n');
+    const { sandbox, say, seen, answered, click } = await start(context, {
+      POLICY: policy,
+      SLACK_ALLOWED_CHANNELS: '',
+    });
+    await sandbox.slack.control.member({ channel: 'C01GEN', user: 'U05EXT', joined: false });
+    await sandbox.slack.control.member({ channel: 'C03OUT', user: sandbox.slack.control.state().bot, joined: true });
+    const root = await say('@agent call slack_post_message {"channel":"C03OUT","text":"Ready?"}');
+    await seen('[Approve]', root);
+    await click(root, 'Approve');
+    await answered('Done:', root);
+    const there = sandbox.slack.control.messages('C03OUT').find(({ text }) => text.includes('Ready?'))?.ts ?? '';
+    await sandbox.stopBridge();
+    await say('say: we are', { thread: there, channel: 'C03OUT' });
+    await sandbox.startBridge();
+    await answered('we are', there, 'C03OUT');
   });
 
   it('are found in direct messages', async (context) => {

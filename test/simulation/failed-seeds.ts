@@ -90,4 +90,6 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['reaction taken back after its turn failed, and added again: it ran twice', [311]],
   ["input in Letta's queue behind a stopped turn: sent again, and run twice", [129]],
   ['refused call delivered a second time, in a turn that was ours by then: it ran', [31448]],
+  ['channel where only the agent had posted: mentions were missed while the bridge was away', [31389]],
+  ['thread that waited for the link of its conversation: its process ended', [31508]],
 ];

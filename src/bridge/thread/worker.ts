@@ -90,6 +90,8 @@ export interface WorkerParts {
   recordings?: Recordings | undefined;
   /** Called for each thread with something open that the start of the process resumes. */
   onTakenUp?: ((key: ThreadKey) => void) | undefined;
+  /** Called before a thread is stored in which nobody has written yet, so that what is missed there is looked for. */
+  onJoining?: ((key: ThreadKey) => Promise<void>) | undefined;
 }
 
 /** What a thread may know of all others. */

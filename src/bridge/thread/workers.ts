@@ -201,6 +201,7 @@ export class ThreadWorkers {
     if (!runtime || hasSchedules(record)) return;
     const key = makeThreadKey({ team, channel, root });
     const address = { team, channel, threadTs: root };
+    await this.#parts.onJoining?.(key);
     await this.store(key, { do: 'belong', to: { address, runtime, requester } });
   }
 
