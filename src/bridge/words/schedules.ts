@@ -195,6 +195,9 @@ export function lostAccessText(schedule: Schedule): string {
 export function refusedByLettaText(schedule: Schedule, error: string): string {
   return `<@${schedule.owner}>, Letta refused the schedule ${scheduleRuleText(schedule)}: ${asCode(oneLine(error, 200))} It was not made.`;
 }
+export function notMadeHereText(schedule: Schedule): string {
+  return `<@${schedule.owner}>, I did not make the schedule ${scheduleRuleText(schedule)}: this thread belongs to a conversation that runs on schedules of another thread. Write \`!schedule\` there, or \`!new\` here and then \`!schedule\` again.`;
+}
 export function deletedElsewhereText(schedule: Schedule): string {
   return `The schedule ${asCode(schedule.id)} of <@${schedule.owner}> (${scheduleRuleText(schedule)}) was deleted at Letta, so it no longer runs.`;
 }

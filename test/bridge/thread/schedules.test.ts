@@ -272,7 +272,7 @@ describe('a turn of a schedule', () => {
     ];
     fires(middle, MONDAY_9);
     middle.connection.emit({ type: 'schedules-changed' });
-    await middle.clock.settle();
+    await middle.clock.advance(5_000);
     const { last } = middle.surface;
     expect(JSON.stringify(last.items)).toContain('three incidents');
     expect(JSON.stringify(last.items)).not.toContain('old news');
@@ -281,7 +281,7 @@ describe('a turn of a schedule', () => {
     expect(last.ending?.outcome).toBe('done');
     const turns = middle.surface.turns.length;
     middle.connection.emit({ type: 'schedules-changed' });
-    await middle.clock.settle();
+    await middle.clock.advance(5_000);
     expect(middle.surface.turns.length).toBe(turns);
   });
 
@@ -297,9 +297,22 @@ describe('a turn of a schedule', () => {
     expect(middle.surface.last.schedule).toBeUndefined();
     middle.connection.say('here they are');
     middle.connection.end();
-    await middle.clock.settle();
+    await middle.clock.advance(5_000);
     expect(middle.surface.last.schedule).toContain('Posted late');
     expect(middle.surface.turns).toHaveLength(2);
+  });
+
+  it('is shown once when its frames come after its history', async () => {
+    const middle = start();
+    const schedule = await scheduled(middle);
+    middle.connection.past = ran(schedule, MONDAY_9, 'three incidents').slice(0, 1);
+    fires(middle, MONDAY_9);
+    middle.connection.emit({ type: 'schedules-changed' });
+    await middle.clock.advance(1_000);
+    await fire(middle, schedule);
+    await middle.clock.advance(60_000);
+    expect(middle.surface.turns).toHaveLength(1);
+    expect(middle.surface.last.schedule).not.toContain('Posted late');
   });
 
   it('is known by the history when its beginning was lost', async () => {
@@ -322,13 +335,13 @@ describe('a turn of a schedule', () => {
     middle.connection.past = ran(schedule, MONDAY_9, 'three incidents');
     fires(middle, MONDAY_9);
     middle.connection.emit({ type: 'schedules-changed' });
-    await middle.clock.settle();
+    await middle.clock.advance(5_000);
     const { past, onAlign } = middle.connection;
     const turns = middle.surface.turns.length;
     await middle.restart();
     Object.assign(middle.connection, { past, onAlign });
     middle.connection.ready();
-    await middle.clock.settle();
+    await middle.clock.advance(5_000);
     expect(middle.surface.turns.length).toBe(turns);
   });
 
@@ -368,5 +381,16 @@ describe('the list of schedules', () => {
     expect(middle.record().schedules).toHaveLength(1);
     await middle.write(`!schedules delete ${id}`, { user: 'U03CARA', ts: '2000.000008' });
     expect(middle.record().schedules).toBeUndefined();
+  });
+
+  it('says that it was not made where another thread keeps the conversation', async () => {
+    const middle = start();
+    await proposed(middle);
+    await click(middle, 'make_schedule');
+    const notice = 'kept';
+    middle.connection.emit({ type: 'unavailable', code: 'conversation_kept', notice, retryInMs: null });
+    await middle.clock.settle();
+    expect(middle.record().schedules).toBeUndefined();
+    expect(texts(middle)).toContainEqual(expect.stringContaining('I did not make the schedule'));
   });
 });

@@ -51,7 +51,15 @@ import {
 } from './over.ts';
 import { openOwnRequests } from './own-requests.ts';
 import { closeCards, onDirectoryMoved, onRequest } from './requests.ts';
-import { align, foundSchedule, noteFired, onFired, turnScheduleOf, waitWithSchedules } from './schedules.ts';
+import {
+  align,
+  foundSchedule,
+  giveUpSchedules,
+  noteFired,
+  onFired,
+  turnScheduleOf,
+  waitWithSchedules,
+} from './schedules.ts';
 import { abort, hear, STOP_OVERDUE_MS, stop } from './stop.ts';
 import { askAnew, onTasks, silencedBy } from './tasks.ts';
 import { isHolding, isOver, type Thread } from './thread.ts';
@@ -171,6 +179,7 @@ function onUnavailable(work: Work, event: ConnectionEvent & { type: 'unavailable
   const left = isGone ? leftoverWithoutConversation(work) : leftover(work);
   disconnect(work);
   giveUpLetta(work);
+  if (code === 'conversation_kept') giveUpSchedules(work);
   waitWithSchedules(work);
   // The error's own words are for the turn's details.
   fold(work, { type: 'error', message: `${code}: ${notice}`, terminal: true });

@@ -85,6 +85,7 @@ export function opened(work: Work, event: ConnectionEvent & { type: 'ready' }): 
     isReconciled: false,
     aligning: 'no',
     alignTries: 0,
+    suspected: [],
     found: null,
     isIdentifying: false,
     isGivenUp: false,

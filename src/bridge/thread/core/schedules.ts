@@ -11,6 +11,7 @@ import {
   deletedElsewhereText,
   lostAccessText,
   missedText,
+  notMadeHereText,
   refusedByLettaText,
   SCHEDULES,
   scheduleLine,
@@ -31,6 +32,8 @@ import { change, due, emit, log, openTurn, say, setLink, startTimer, touch, upLi
 /** How often Letta is asked although nothing seems to have changed. */
 const ALIGN_EVERY_MS = 60 * 60_000;
 const ALIGN_RETRY_MS = 30_000;
+/** What the history has may still be on its way to us, so it counts as unheard only when it is found again after this. */
+const HEARD_WITHIN_MS = 5_000;
 /** After so many comparisons in a row that left a difference, the next one waits. */
 const MOST_TRIES = 4;
 
@@ -120,6 +123,16 @@ export function onAlignTimer(work: Work): void {
   setLink(work, { isGivenUp: false, ...(work.thread.link.aligning === 'waits' && { aligning: 'no' }) });
   align(work);
   due(work);
+}
+
+/** Another thread keeps the conversation for its own schedules: what was confirmed here cannot be made, and is given up. */
+export function giveUpSchedules(work: Work): void {
+  for (const schedule of work.thread.record?.schedules ?? []) {
+    if (schedule.confirmed !== null) continue;
+    if (schedule.wanted !== 'gone') say(work, notMadeHereText(schedule));
+    log(work, 'warn', { schedule: schedule.id }, 'gave up a schedule: its conversation is kept by another thread');
+    change(work, (record) => dropSchedule(record, schedule.id));
+  }
 }
 
 /** No retry helps: the thread's schedules alone dial again after a while. */
@@ -235,6 +248,8 @@ export function onFired(work: Work, schedule: TurnSchedule): void {
   align(work);
 }
 
+const markOf = ({ id, at }: FoundFiring) => `${id} ${at}`;
+
 /** Shows the newest firing that nobody heard, as a turn that is over: its text is read from the history. */
 function showUnheard(work: Work, unheard: readonly FoundFiring[]): void {
   if (openTurn(work) || work.thread.link.loop !== 'idle' || work.context.isDraining) return;
@@ -244,6 +259,12 @@ function showUnheard(work: Work, unheard: readonly FoundFiring[]): void {
   });
   const last = news.at(-1);
   if (!last) return;
+  const { suspected } = work.thread.link;
+  if (!suspected.includes(markOf(last))) {
+    setLink(work, { suspected: news.map(markOf) });
+    startTimer(work, 'align', HEARD_WITHIN_MS);
+    return;
+  }
   const earlier = news.filter(({ schedule }) => schedule.id === last.schedule.id).length - 1;
   const schedule = { ...asOfTurn(last.schedule, last.at), late: { earlier } };
   const ids = turnIds(work);

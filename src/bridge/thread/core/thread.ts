@@ -86,6 +86,8 @@ export interface Link {
   readonly aligning: 'no' | 'asking' | 'again' | 'waits';
   /** How many comparisons in a row left a difference. */
   readonly alignTries: number;
+  /** Firings that the history has and nobody heard over this link so far: each is a schedule's id and its time. */
+  readonly suspected: readonly string[];
   /** What began the turn that the link found running; `null`: not asked, or no schedule. */
   readonly found: { readonly firing: FoundFiring | null } | null;
   /** Whether that is being asked: events are held. */
@@ -252,6 +254,7 @@ const noLink: Link = {
   isReconciled: false,
   aligning: 'no',
   alignTries: 0,
+  suspected: [],
   found: null,
   isIdentifying: false,
   isGivenUp: false,
