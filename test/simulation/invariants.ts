@@ -288,6 +288,10 @@ function copyOf({ user, metadata }: SlackMessage): string | null {
 /** A place of its own for a copy, because the thread shows the same words once Slack accepts posts there again. */
 const copiedTo = (turn: string, { channel }: SlackMessage) => `the copy of ${turn} in ${channel}`;
 
+function isScheduled({ truth }: Judged['letta'], n: number): boolean {
+  return truth.some((turn) => turn.n === n && turn.firings !== undefined);
+}
+
 interface Word {
   turn: number;
   at: number;
@@ -327,7 +331,8 @@ function judgeText(world: Judged, shown: Map<string, Shown>): void {
         // If the bridge missed a retry in a turn that was cut, it cannot know where the retried words belong.
         else if (word.at < before && !(isCut(owner) && takenBackUnheard.has(found[0])))
           story.addViolation(`${found[0]} stands below t${word.turn}w${before}z in ${place}`);
-        if (word.turn < latest)
+        // What a schedule said while nobody listened is posted late.
+        if (word.turn < latest && !isScheduled(letta, word.turn))
           story.addViolation(`${found[0]} of an earlier turn stands below turn ${latest} in ${place}`);
         latest = Math.max(latest, word.turn);
         words.push(word);

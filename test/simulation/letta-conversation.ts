@@ -1,6 +1,7 @@
 import type { VirtualClock } from './clock.ts';
 import { SimTurn, type ToolCall, type TruthTurn, type TurnHost, type TurnInput } from './letta-turn.ts';
 import type { Chance } from './random.ts';
+import { firedIn } from './schedules.ts';
 import type { Story } from './story.ts';
 import type { TruthCall } from './tools.ts';
 
@@ -60,6 +61,7 @@ interface QueueItem {
   clientId: string;
   content: string;
   notification: boolean;
+  isCron?: boolean;
 }
 
 /**
@@ -170,8 +172,8 @@ export class SimConversation implements TurnHost {
     const queue = this.#queue.map((item) => ({
       id: item.id,
       client_message_id: item.clientId,
-      kind: item.notification ? 'task_notification' : 'message',
-      source: item.notification ? 'task_notification' : 'user',
+      kind: item.isCron ? 'cron_prompt' : item.notification ? 'task_notification' : 'message',
+      source: item.isCron ? 'cron' : item.notification ? 'task_notification' : 'user',
       content: item.content,
     }));
     return {
@@ -257,6 +259,11 @@ export class SimConversation implements TurnHost {
     this.#enqueue(`cm-q-${n}`, `<task-notification>task ${n} is done</task-notification>`, true);
   }
 
+  /** A schedule fires (docs/letta-protocol.md, Schedules). */
+  queueCron(content: string): void {
+    this.#enqueue(`cm-q-${this.host.nextItem()}`, content, true, true);
+  }
+
   /** A background command: its end starts a turn. */
   startCommand(ms: number): void {
     const process = { process_id: this.host.nextItem(), status: 'running', kind: 'bash' };
@@ -316,9 +323,9 @@ export class SimConversation implements TurnHost {
     });
   }
 
-  #enqueue(clientId: string, content: string, notification: boolean): void {
+  #enqueue(clientId: string, content: string, notification: boolean, isCron = false): void {
     this.#queued += 1;
-    this.#queue.push({ id: `q-${this.#queued}`, clientId, content, notification });
+    this.#queue.push({ id: `q-${this.#queued}`, clientId, content, notification, isCron });
     this.emitEvent('update_queue', this.#queueBody());
     this.runQueue();
   }
@@ -390,6 +397,8 @@ export class SimConversation implements TurnHost {
   #storeInput({ clientId, content }: { clientId: string; content: string }, truth: TruthTurn | null): void {
     const { host } = this;
     const { carried: names, heard } = namesIn(content);
+    const firings = firedIn(content);
+    if (truth && firings.length > 0) truth.firings = [...(truth.firings ?? []), ...firings];
     const isAgain = names.some((name) => host.mayRunAgain(name));
     for (const [at, name] of heard.entries()) {
       if (heard.indexOf(name) < at) host.story.addViolation(`${name} is context twice in one input`);

@@ -15,6 +15,8 @@ export interface TruthTurn {
   conversation: string;
   origin: 'people' | 'agent';
   clientIds: string[];
+  /** Ids of the schedules that began it, or are a part of its input. */
+  firings?: string[];
   /** Messages of people that it was given to answer. */
   carried: string[];
   /**

@@ -8,6 +8,7 @@ import { SimLane } from './letta-lane.ts';
 import type { TruthTurn } from './letta-turn.ts';
 import type { Life } from './life.ts';
 import type { Chance } from './random.ts';
+import type { SimSchedules } from './schedules.ts';
 import type { Story } from './story.ts';
 import type { TruthCall } from './tools.ts';
 
@@ -91,7 +92,18 @@ export class SimLetta implements Host {
   /** When the last frame of each of the device's sockets reaches the router. */
   readonly #routedAt = { control: 0, stream: 0 };
 
-  constructor(kind: LettaKind, knowsStart: boolean, clock: VirtualClock, chance: Chance, story: Story) {
+  readonly schedules: SimSchedules;
+
+  constructor(
+    kind: LettaKind,
+    knowsStart: boolean,
+    clock: VirtualClock,
+    chance: Chance,
+    story: Story,
+    schedules: SimSchedules,
+  ) {
+    this.schedules = schedules;
+    schedules.queueAt = (id, content) => this.#fireSchedule(id, content);
     this.kind = kind;
     this.knowsStart = knowsStart;
     this.clock = clock;
@@ -436,8 +448,27 @@ export class SimLetta implements Host {
         return this.#sendReply(lane, conversation?.id ?? null, { type, request_id, success: true, ...page });
       }
       default:
+        if (String(frame.type).startsWith('cron_')) return this.#handleCron(lane, frame);
         return this.#handleScoped(lane, frame, sentAt);
     }
+  }
+
+  #handleCron(lane: SimLane, frame: Json) {
+    const answer = this.schedules.handle(frame);
+    if (!answer) return;
+    const { body, changed } = answer;
+    this.#sendReply(lane, null, { type: `${String(frame.type)}_response`, request_id: frame.request_id, ...body });
+    if (!changed) return;
+    const { agent_id, conversation_id } = changed;
+    this.#sendReply(lane, null, { type: 'crons_updated', timestamp: this.clock.now(), agent_id, conversation_id });
+  }
+
+  #fireSchedule(id: string, content: string): boolean {
+    const conversation = this.conversations.get(id);
+    if (!conversation || !this.#isUp) return false;
+    this.emitEvent(conversation, 'crons_updated', { timestamp: this.clock.now(), ...conversation.runtime });
+    conversation.queueCron(content);
+    return true;
   }
 
   #handleScoped(lane: SimLane, frame: Json, sentAt: number) {

@@ -63,6 +63,20 @@ export const mutations: readonly Mutation[] = [
     'if (isToolName(call.tool)) {',
   ),
   mutation(
+    'a schedule that people deleted is deleted at Letta',
+    /no thread has it|left at Letta/,
+    'src/letta/schedules.ts',
+    'for (const task of all) if (task !== kept) await deleteTask(ask, task.id);',
+    '',
+  ),
+  mutation(
+    'what a schedule is to be is made so at Letta',
+    /is to be .*, and is .* at Letta|tasks at Letta|left at Letta/,
+    'src/bridge/thread/core/schedules.ts',
+    "if (work.thread.link.aligning === 'no' && !isAligned(work)) align(work);",
+    '',
+  ),
+  mutation(
     'a message is stored before Slack hears "ok"',
     /accepted and is on no disk/,
     'src/bridge/thread/mailbox.ts',

@@ -31,6 +31,8 @@ export interface Click {
   user: string;
   /** What the card was about, as shown when it was clicked. */
   about: string | null;
+  /** The schedule that the card was about. */
+  schedule: string | null;
   /** `allow`, `deny`, `answer …` as Letta must hear it; `null` for what decides nothing. */
   behavior: string | null;
   /** Who the card asks. */
@@ -122,6 +124,32 @@ export class SimPeople {
       seen.add(button.token);
       this.#pressButton(button, asked);
     }
+  }
+
+  // ---- schedules ----
+
+  /** Somebody orders a schedule in one of the threads, if there is one. */
+  orderSchedule(user: string, chance: Chance, name: string) {
+    const threads = this.#threads.filter(({ channel }) => channel !== DM);
+    if (threads.length === 0) return;
+    const { channel, root } = chance.pickOne(threads);
+    const text = `!schedule every day 9:00 :: do ${name}`;
+    this.#sendText(user, channel, root, true, text, name);
+  }
+
+  changeSchedule(user: string, { channel, root }: { channel: string; root: string | null }, words: string) {
+    this.#sendText(user, channel, root, true, `!schedules ${words}`, 'schedules');
+  }
+
+  /** Somebody decides about a schedule that waits for its owner's word: mostly its owner. */
+  decideSchedule(chance: Chance) {
+    const isOf = (id: string) => ['make_schedule', 'drop_schedule'].includes(parseActionId(id)?.name ?? '');
+    const buttons = this.#slack.listButtons().filter(({ actionId }) => isOf(actionId));
+    if (buttons.length === 0) return;
+    const make = buttons.filter(({ actionId }) => parseActionId(actionId)?.name === 'make_schedule');
+    const button = chance.pickOne(make.length > 0 && chance.happens(0.8) ? make : buttons);
+    const [owner] = asksOf(button.message);
+    this.#pressButton(button, owner && chance.happens(0.85) ? owner : chance.pickOne([...MEMBERS, GUEST]));
   }
 
   // ---- writing ---------------------------------------------------------------------------------
@@ -305,6 +333,7 @@ export class SimPeople {
       action: parsed.name,
       user,
       about,
+      schedule: /sched\d+z/.exec(text)?.[0] ?? null,
       behavior,
       asks: asksOf(message),
       at: this.#clock.now(),

@@ -1,6 +1,6 @@
 interface Row {
   key: string;
-  address: { channel: string };
+  address: { channel: string; threadTs: string | null };
   createdAt: number;
   inbox: { key: string }[];
   context: { key: string }[];
@@ -20,6 +20,7 @@ interface Row {
     tail?: { turn: string };
   }[];
   background: boolean;
+  schedules?: { id: string; owner: string; wanted: string; confirmed: string | null }[];
 }
 
 const parsed = new Map<string, { value: Row }>();

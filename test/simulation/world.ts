@@ -14,6 +14,7 @@ import { noFaults, SimLetta } from './letta.ts';
 import { Life } from './life.ts';
 import { type Click, isMember, SimPeople, type Written } from './people.ts';
 import { Chance } from './random.ts';
+import { ADMIN, COMPARED_MS, judgeSchedules, keptSchedules, SCHEDULER, SimSchedules } from './schedules.ts';
 import { IDENTITY, SimSlack } from './slack.ts';
 import { isActive, readRecord } from './stored-row.ts';
 import { Story } from './story.ts';
@@ -69,6 +70,7 @@ const POLICY: Policy = {
     reactions: Object.fromEntries(Array.from({ length: 3_000 }, (_, n) => [`msg${n}z`, 'and look'])),
   },
 };
+const ADMINISTERED: Policy = { ...POLICY, admins: { ids: [ADMIN], groups: [] } };
 /** Reasons why the bridge refuses a message when too many wait. */
 const FULL: ReadonlySet<string> = new Set(['inbox_full', 'queue_full']);
 const TICK_MS = 500;
@@ -112,6 +114,8 @@ class World implements Judged {
   readonly disk: SimDisk;
   readonly people: SimPeople;
   readonly tools: SimTools;
+  readonly schedules: SimSchedules;
+  readonly #scheduling: Chance;
   readonly #chance: Chance;
   readonly #weather: Weather;
   readonly #background: Chance;
@@ -141,6 +145,8 @@ class World implements Judged {
   /** Since when the bridge knows up to when all was well. */
   #markedAt: number | null = null;
   #longDown = 0;
+  /** How many schedules people have ordered. */
+  #ordered = 0;
   /** How many times its process was started. */
   lives = 0;
   #undelivered = 0;
@@ -162,7 +168,11 @@ class World implements Judged {
     this.disk = new SimDisk(this.clock, chance.forkStream('disk'), this.story);
     const kind = this.mode === 'app-server' ? 'app-server' : this.mode === 'listen' ? 'device' : 'hosted';
     const knowsStart = kind !== 'hosted' || this.#chance.happens(0.85);
-    this.letta = new SimLetta(kind, knowsStart, this.clock, chance.forkStream('letta'), this.story);
+    // Of streams of their own: worlds without schedules are what they were.
+    this.#scheduling = chance.forkStream('scheduling');
+    this.schedules = new SimSchedules(this.clock, chance.forkStream('schedules'), this.story);
+    this.schedules.clicks = () => this.people.clicks;
+    this.letta = new SimLetta(kind, knowsStart, this.clock, chance.forkStream('letta'), this.story, this.schedules);
     this.#agentId = this.#chance.happens(0.5) ? 'agent-1' : null;
     this.#environment = this.#chance.happens(0.5) ? 'device-1' : null;
     this.tools = new SimTools(this.story, chance.forkStream('tools'));
@@ -177,6 +187,9 @@ class World implements Judged {
         bridge?.workers.join(key, { channel, ts, threadTs: null }, user).catch(() => undefined);
       },
     });
+    if (this.schedules.isUsed)
+      for (const id of [SCHEDULER, ADMIN])
+        this.slack.people.set(id, { id, team_id: IDENTITY.teamId, profile: { display_name: `Name ${id}` } });
     this.#background = chance.forkStream('background');
     this.#stopsTasks = this.#background.happens(0.12);
     if (this.#stopsTasks) this.letta.taskLength = 4;
@@ -286,7 +299,7 @@ class World implements Judged {
           ? { mode: 'app-server', url: 'ws://127.0.0.1:1', token: null }
           : cloud,
       agentId: this.#agentId,
-      policies: { current: () => POLICY },
+      policies: { current: () => (this.schedules.isUsed ? ADMINISTERED : POLICY) },
       staleAfterMs: this.staleAfterMs,
       queue: this.queue,
       silenceMs: SILENCE_MS,
@@ -504,6 +517,12 @@ class World implements Judged {
       this.clock.after(this.#weather.deeds * chance.between(0.1, 1.9), deeds);
     };
     this.clock.after(100, deeds);
+    const scheduling = () => {
+      if (this.clock.now() >= until) return;
+      this.#scheduleSomething();
+      this.clock.after(this.#scheduling.between(500, 8_000), scheduling);
+    };
+    if (this.schedules.isUsed) this.clock.after(this.#scheduling.between(2_000, 15_000), scheduling);
     while (this.clock.now() < until) {
       await this.clock.runUntil(this.clock.now() + TICK_MS);
       this.#judgeWork();
@@ -521,6 +540,63 @@ class World implements Judged {
       turns: this.letta.truth.length,
       messages: this.people.written.length,
     };
+  }
+
+  /** Somebody orders a schedule, decides about one or changes one; or one is due. */
+  #scheduleSomething(): void {
+    const chance = this.#scheduling;
+    const { people, schedules } = this;
+    const luck = chance.next();
+    const kept = keptSchedules(this.disk).filter(({ wanted }) => wanted !== 'gone');
+    if (luck < 0.3) people.decideSchedule(chance);
+    else if (luck < 0.55) schedules.fireSomething();
+    if (luck < 0.55) return;
+    if (luck < 0.6 && kept.some(({ owner }) => owner === SCHEDULER)) {
+      this.slack.people.set(SCHEDULER, { id: SCHEDULER, team_id: IDENTITY.teamId, is_restricted: true, profile: {} });
+      if (!schedules.withoutAccess.has(SCHEDULER)) this.story.addLine('world', `${SCHEDULER} loses access`);
+      schedules.withoutAccess.add(SCHEDULER);
+      return;
+    }
+    if (luck < 0.8 || kept.length === 0) {
+      this.#ordered += 1;
+      const user = chance.pickOne([SCHEDULER, 'U1ALICE', 'U2BOB']);
+      if (this.#ordered <= 4) people.orderSchedule(user, chance, `sched${this.#ordered}z`);
+      return;
+    }
+    const schedule = chance.pickOne(kept);
+    const change = chance.pickOne(['pause', 'pause', 'resume', 'resume', 'run', 'delete'] as const);
+    const isOwner = chance.happens(0.85);
+    const by = isOwner ? schedule.owner : chance.pickOne([SCHEDULER, 'U1ALICE', 'U2BOB']);
+    if (by === schedule.owner) schedules.orders.push({ id: schedule.id, by, change });
+    people.changeSchedule(by, schedule, `${change} ${schedule.id}`);
+  }
+
+  /** All schedules are as people want them; then an admin deletes the last ones. */
+  async #settleSchedules(): Promise<void> {
+    const { schedules } = this;
+    schedules.lost = 0;
+    const until = this.clock.now() + REST_WITHIN_MS;
+    const from = this.clock.now() + COMPARED_MS;
+    for (let quiet = 0; quiet < REST_MS || this.clock.now() < from; ) {
+      if (this.clock.now() > until) {
+        this.story.addViolation('no rest of the schedules');
+        return;
+      }
+      await this.clock.runUntil(this.clock.now() + LOOK_MS);
+      this.#judgeWork();
+      this.people.answerAll();
+      quiet = this.#isQuiet() ? quiet + LOOK_MS : 0;
+    }
+    judgeSchedules(this);
+    for (let n = 0; n < 20; n += 1) {
+      const left = keptSchedules(this.disk);
+      if (left.length === 0) break;
+      for (const schedule of left)
+        if (schedule.wanted !== 'gone') this.people.changeSchedule(ADMIN, schedule, `delete ${schedule.id}`);
+      await this.clock.runUntil(this.clock.now() + 60_000);
+    }
+    const names = schedules.tasks.map(({ name }) => name);
+    if (names.length > 0) this.story.addViolation(`deleted schedules are left at Letta: ${names.join(', ')}`);
   }
 
   /** Now and then something breaks. */
@@ -568,6 +644,7 @@ class World implements Judged {
     this.letta.faults = noFaults;
     // The last fault can be noticed only by asking Letta.
     this.letta.losesNextEnd = this.#chance.happens(0.3);
+    if (this.schedules.isUsed) await this.#settleSchedules();
     const until = this.clock.now() + REST_WITHIN_MS;
     let quiet = 0;
     while (quiet < REST_MS && this.clock.now() < until) {
