@@ -1,11 +1,19 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it, type TestContext } from 'vitest';
 import { type SandboxOptions, startSandbox } from '../../sandbox/sandbox.ts';
 import { transcript } from '../../sandbox/slack/transcript.ts';
 import { until } from '../support/until.ts';
 
 /** A bridge between both doubles; the scripted Letta's scheduler sees the clock that a test shows it. */
-async function story(letta: SandboxOptions['letta'], { onTestFinished }: Pick<TestContext, 'onTestFinished'>) {
-  const sandbox = await startSandbox({ port: 0, limits: 'off', letta, env: {}, pace: 1, log: () => undefined });
+async function story(
+  letta: SandboxOptions['letta'],
+  { onTestFinished }: Pick<TestContext, 'onTestFinished'>,
+  more: Partial<SandboxOptions> = {},
+) {
+  const usual = { port: 0, limits: 'off', env: {}, pace: 1, log: () => undefined } as const;
+  const sandbox = await startSandbox({ ...usual, letta, ...more });
   onTestFinished(() => sandbox.close());
   const { control } = sandbox.slack;
   const channel = 'C01GEN';
@@ -195,5 +203,72 @@ describe('a schedule', () => {
       () => JSON.stringify(crons()),
     );
     expect(shown(root)).not.toContain('was deleted at Letta');
+  });
+
+  it('is made once, though the bridge dies before it hears so', async (context) => {
+    const { letta, crons, say, shown, shows, click, sees, killBridge, startBridge, isQuiet } = await story(
+      'app-server',
+      context,
+      { bridge: 'thread' },
+    );
+    const { ts: root } = await say('@agent !schedule every Monday 9:00 :: go\nsay: the weekly report');
+    await shows('should I schedule this', root);
+    await click('Schedule it', root);
+    while (crons().length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await killBridge();
+    await startBridge();
+    const isListed = async () => {
+      await say('@agent !schedules', root);
+      return sees(root);
+    };
+    await context.expect.poll(isListed, { timeout: 40_000, interval: 500 }).toContain('next: Mon');
+    expect(crons()).toHaveLength(1);
+    letta?.tickCrons(MONDAY_9);
+    await shows('Schedule of @alice', root);
+    await until(
+      () => isQuiet(root),
+      () => shown(root),
+    );
+    expect(crons()).toMatchObject([{ fire_count: 1, status: 'active' }]);
+    expect(count(shown(root), 'Schedule of @alice')).toBe(1);
+  });
+
+  it('is paused, and people are told, once its owner has no access', async (context) => {
+    const folder = mkdtempSync(join(tmpdir(), 'policy-'));
+    context.onTestFinished(() => rmSync(folder, { recursive: true }));
+    const POLICY = join(folder, 'policy.yml');
+    const allow = (users: string) =>
+      writeFileSync(POLICY, `users: [${users}]\nadmins: [U03CARA]\nchannels: [C01GEN]\n`);
+    allow('U01ALICE, U02BOB');
+    const env = { POLICY, SLACK_ALLOWED_USERS: '', SLACK_ALLOWED_CHANNELS: '', ADMINS: '' };
+    const { letta, crons, say, shown, shows, schedule, sees, stopBridge, startBridge } = await story(
+      'app-server',
+      context,
+      { env },
+    );
+    const root = await schedule('every Monday 9:00 :: go\nsay: the weekly report');
+    await stopBridge();
+    allow('U02BOB');
+    await startBridge();
+    await shows('because they may no longer use the agent here', root);
+    await until(
+      () => crons()[0]?.status === 'paused',
+      () => JSON.stringify(crons()),
+    );
+    letta?.tickCrons(MONDAY_9);
+    expect(crons()).toMatchObject([{ fire_count: 0 }]);
+    const id = /\(slack-(\w{8})\)/.exec(String(crons()[0]?.name))?.[1];
+    await say(`@agent !schedules resume ${id}`, root);
+    await until(
+      () => sees(root).includes('You can’t use this agent yet'),
+      () => sees(root),
+    );
+    expect(crons()).toMatchObject([{ status: 'paused' }]);
+    expect(shown(root)).not.toContain('Schedule of');
+    await say(`@agent !schedules delete ${id}`, root, 'U03CARA');
+    await until(
+      () => crons().length === 0,
+      () => JSON.stringify(crons()),
+    );
   });
 });
