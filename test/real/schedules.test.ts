@@ -49,7 +49,7 @@ async function start(surface: Surface) {
   };
 }
 
-describe.each<Surface>(['app-server', 'single'])('a schedule at the real Letta (%s)', (surface) => {
+describe.each<Surface>(['app-server', 'single', 'pair', 'listen'])('a schedule at the real Letta (%s)', (surface) => {
   it('is made, run, paused, resumed and deleted', async () => {
     const { say, shows, shown, click, schedule, idIn, made } = await start(surface);
     const thread = await schedule('every Monday 9:00 :: go\nrun bash touch scheduled.txt');
