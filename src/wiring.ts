@@ -296,6 +296,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
     checks: parts.checks,
     agents: letta.agents,
     machines: parts.machines,
+    models: gateway.models,
     ...(moves && { channels: new ChannelMoves({ moves, workers, log }) }),
   });
   const history =

@@ -42,6 +42,11 @@ export class Agents {
     return agent;
   }
 
+  setModel(id: string, model: Json): void {
+    const agent = this.#agents.get(id);
+    if (agent) this.#agents.set(id, { ...agent, ...model });
+  }
+
   /** Deletes an agent and its conversations, even those with a connected client. False: no such agent. */
   deleteAgent(id: string): boolean {
     if (!this.#agents.delete(id)) return false;

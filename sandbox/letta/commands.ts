@@ -6,6 +6,7 @@ import { isFileCommand, runFileCommand } from './device-files.ts';
 import { areTools } from './external-tools.ts';
 import * as frames from './frames.ts';
 import type { UserInput } from './history.ts';
+import { MODELS, updateModel } from './models.ts';
 import { type Outlet, runtimeKey } from './outlet.ts';
 import type { Decision } from './turn.ts';
 import type { TurnInput } from './turn-input.ts';
@@ -109,29 +110,19 @@ const PLAIN: Record<string, Handler> = {
       one.history.listPage(isJson(frame.query) ? frame.query : {}),
     ),
   list_models: (_agents, outlet, frame) => sendResponse(outlet, frame, { success: true, ...MODELS }),
+  update_model: (agents, outlet, frame) => {
+    const runtime = readRuntime(frame.runtime);
+    if (!runtime) return;
+    const conversation = agents.openConversation(runtime);
+    const body = updateModel(
+      conversation,
+      (model) => agents.setModel(runtime.agent_id, model),
+      isJson(frame.payload) ? frame.payload : {},
+    );
+    if (body) sendResponse(outlet, frame, body);
+  },
   external_tool_call_response: (agents, outlet, frame) => agents.world.externalTools.answer(outlet, frame),
   runtime_external_tools_update: updateTools,
-};
-
-const MODELS: Json = {
-  entries: [
-    {
-      id: 'scripted-none',
-      handle: 'lmstudio/scripted',
-      label: 'scripted',
-      description: '',
-      updateArgs: {
-        provider_type: 'lmstudio_openai',
-        context_window: 128_000,
-        max_output_tokens: 32_000,
-        reasoning_effort: 'none',
-        enable_reasoner: false,
-        parallel_tool_calls: true,
-      },
-    },
-  ],
-  available_handles: ['lmstudio/scripted'],
-  byok_provider_aliases: {},
 };
 
 function answerAboutConversation(agents: Agents, outlet: Outlet, frame: Json, read: (one: Conversation) => Json): void {

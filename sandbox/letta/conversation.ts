@@ -1,6 +1,7 @@
 import { BoundedMap } from '../bounded-map.ts';
 import * as frames from './frames.ts';
 import { History, type UserInput } from './history.ts';
+import { unknownModel } from './models.ts';
 import { type Outlet, runtimeKey } from './outlet.ts';
 import { type PermissionScope, saveRule } from './permissions.ts';
 import { Queue, type QueueItem } from './queue.ts';
@@ -28,6 +29,8 @@ export class Conversation implements TurnHost {
   readonly #createdAt = new Date().toISOString();
   #updatedAt = this.#createdAt;
   summary: string | null = null;
+  /** Empty while the agent's model applies. */
+  #model: Json = {};
   mode: PermissionMode = 'unrestricted';
   cwd: string;
   /** Why every turn here fails: the agent or the conversation does not exist. */
@@ -71,6 +74,7 @@ export class Conversation implements TurnHost {
       last_message_at: this.history.lastAt,
       summary: this.summary,
       in_context_message_ids: [...this.history.ids, ...speaking],
+      ...this.#model,
     };
   }
 
@@ -83,6 +87,16 @@ export class Conversation implements TurnHost {
 
   setSummary(summary: string | null): void {
     this.summary = summary;
+    this.#updatedAt = new Date().toISOString();
+  }
+
+  get wrongModel(): string | null {
+    return unknownModel(this.#model.model);
+  }
+
+  setModel(model: Json): void {
+    const settings = model.model_settings as Json;
+    this.#model = { ...model, context_window_limit: settings.context_window_limit };
     this.#updatedAt = new Date().toISOString();
   }
 

@@ -227,6 +227,9 @@ export function userMessage(content: unknown, otid: string, actingUserId: string
 export const interrupted = (runId: string | null): Json =>
   lifecycle('status', runId, { message: 'Interrupted', level: 'warning' });
 
+export const modelUpdated = (label: string): Json =>
+  lifecycle('status', null, { message: `Model updated to ${label}.`, level: 'info' });
+
 export function retry(runId: string, attempt: number, delayMs: number): Json {
   return lifecycle('retry', runId, {
     message: 'Unexpected downstream LLM API error, retrying...',
@@ -246,13 +249,13 @@ export function loopError(message: string, isTerminal: boolean, runId: string | 
   return lifecycle('loop_error', runId, apiError === undefined ? fields : { ...fields, api_error: apiError });
 }
 
-export function apiError(message: string, runId: string): Json {
-  return { message_type: 'error_message', message, error_type: 'local_backend_error', run_id: runId, detail: message };
+export function apiError(message: string, runId: string, type: string): Json {
+  return { message_type: 'error_message', message, error_type: type, run_id: runId, detail: message };
 }
 
 /** The pretty-printed JSON that comes as `loop_error.message` and `turn_finished.error`. */
-export function modelErrorText(message: string, runId: string): string {
-  const error = { type: 'local_backend_error', message, detail: message };
+export function modelErrorText(message: string, runId: string, type: string): string {
+  const error = { type, message, detail: message };
   return JSON.stringify({ error: { error, run_id: runId } }, null, 2);
 }
 

@@ -25,6 +25,8 @@ export interface TurnHost extends TaskHost {
   readonly history: Pick<History, 'addAssistant' | 'addToolReturn' | 'model'>;
   /** Why every turn fails. */
   readonly missing: string | null;
+  /** Why every call of its model fails. */
+  readonly wrongModel: string | null;
   hasToolset: boolean;
   emitEvent(type: string, body: Json): void;
   setLoop(status: string, runs?: readonly string[], executing?: readonly string[]): void;
@@ -49,11 +51,16 @@ type ModelCall =
   | { kind: 'tools'; calls: Call[] }
   | { kind: 'end' }
   | { kind: 'cut' }
-  | { kind: 'failed'; status: number };
+  | { kind: 'failed'; message: string; type: string };
 
 interface Call extends ToolCall {
   /** Id of its approval_request_message, which its start and end carry too. */
   readonly deltaId: string | undefined;
+}
+
+function refusalOf(status: number): { message: string; type: string } {
+  const body = JSON.stringify({ message: `scripted error ${status}`, type: 'scripted_error', code: `${status}` });
+  return { message: `${status}: ${body}`, type: 'local_backend_error' };
 }
 
 /** Unwinds a turn whose process or last listener is gone: it emits nothing more. */
@@ -135,7 +142,7 @@ export class Turn {
       this.#showProcessing(next);
       const call = await this.#callModel();
       if (call.kind === 'end') return this.#finishTurn('end_turn');
-      if (call.kind === 'failed') return this.#failModel(call.status);
+      if (call.kind === 'failed') return this.#failModel(call);
       if (call.kind === 'tools') {
         retries = 0;
         const after = await this.#runTools(call.calls);
@@ -216,7 +223,9 @@ export class Turn {
     const acts = nextActs(this.#conversation.history.model);
     this.#run = { id: this.#world.nextRunId(), seq: 0 };
     const failure = acts.find((act) => act.kind === 'fail');
-    if (failure?.kind === 'fail') return { kind: 'failed', status: failure.status };
+    if (failure?.kind === 'fail') return { kind: 'failed', ...refusalOf(failure.status) };
+    const wrong = this.#conversation.wrongModel;
+    if (wrong !== null) return { kind: 'failed', message: wrong, type: 'llm_error' };
     const number = this.#world.nextModelCall();
     const id = this.#world.nextItemId();
     const said = await this.#streamActs(acts, id);
@@ -303,14 +312,12 @@ export class Turn {
     this.#conversation.setLoop('WAITING_FOR_API_RESPONSE', this.#runs());
   }
 
-  #failModel(status: number): void {
-    const body = JSON.stringify({ message: `scripted error ${status}`, type: 'scripted_error', code: `${status}` });
-    const message = `${status}: ${body}`;
+  #failModel({ message, type }: { message: string; type: string }): void {
     this.#announceRun();
-    const whole = frames.modelErrorText(message, this.#run.id);
-    const api = frames.apiError(message, this.#run.id);
+    const whole = frames.modelErrorText(message, this.#run.id, type);
+    const api = frames.apiError(message, this.#run.id, type);
     this.#conversation.emitDelta(frames.loopError(whole, false, this.#run.id, api));
-    this.#modelDelta(this.#world.nextDeltaId(), frames.errorMessage(message, 'local_backend_error', false));
+    this.#modelDelta(this.#world.nextDeltaId(), frames.errorMessage(message, type, false));
     this.#stopReason('error');
     this.#finishTurn('error', whole, frames.loopError(whole, true, this.#run.id, api));
   }

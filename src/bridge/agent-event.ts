@@ -162,6 +162,8 @@ export type ConnectionEvent =
       runtime: StoredRuntime;
       /** Foreign text; left out: the device did not tell it. */
       agentName?: string;
+      /** Left out: the device did not tell it. */
+      model?: ModelInUse;
       /** The address of the conversation in Letta's web app; left out: it has none. */
       page?: string;
       deviceName: string | null;
@@ -198,3 +200,37 @@ export type HistoryItem = {
   | { kind: 'assistant'; text: string }
   | { kind: 'tool'; callId: string | null; tool: string | null }
 );
+
+// ---- models (docs/letta-protocol.md, Models) ---------------------------------------------------
+
+/** One entry of Letta's list: a model with one effort. Texts are foreign. */
+export interface ModelEntry {
+  id: string;
+  handle: string;
+  /** `null`: the model has no efforts. */
+  effort: string | null;
+}
+
+/** What a conversation works with. */
+export interface ModelInUse {
+  /** Foreign text, as is the effort. */
+  handle: string;
+  effort: string | null;
+  /** How many tokens fit; `null`: not told. */
+  contextWindow: number | null;
+}
+
+/** What Letta tells of models for one conversation. */
+export interface ModelsSeen {
+  /** Only models that can be used now. */
+  entries: readonly ModelEntry[];
+  /** `null`: Letta does not tell. */
+  current: ModelInUse | null;
+}
+
+/** What Letta made of a choice. */
+export interface ModelChange {
+  model: ModelInUse;
+  /** `agent`: for all conversations of the agent that have no model of their own. */
+  appliedTo: 'conversation' | 'agent';
+}

@@ -5,6 +5,9 @@ import type {
   ConnectionEvent,
   Decision,
   HistoryItem,
+  ModelChange,
+  ModelEntry,
+  ModelsSeen,
   PermissionMode,
   StoredRuntime,
 } from './agent-event.ts';
@@ -194,6 +197,15 @@ export interface SeenSchedule {
 
 export interface AgentGateway {
   connect(options: ConnectOptions, onEvent: (event: AgentEvent | ConnectionEvent) => void): AgentConnection;
+}
+
+/** Asks about models over a link of its own, so that no turn is disturbed. Rejects with a BridgeError. */
+export interface Models {
+  /**
+   * Lists the models, and has the one used that `pick` takes of them; `null`: it takes none, and nothing is changed.
+   * An error that is not `certain`: it may be used all the same.
+   */
+  choose(runtime: StoredRuntime, pick: (seen: ModelsSeen) => ModelEntry | null): Promise<ModelChange | null>;
 }
 
 // ---- Slack -------------------------------------------------------------------------------------

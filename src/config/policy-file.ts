@@ -123,6 +123,7 @@ const behaviour = {
   approvers: list(check.approversShape).optional(),
   self_approval: word(check.allowOrDeny, 'allow', 'deny').optional(),
   subagents: z.enum(['allow', 'admins'], 'is neither allow nor admins → Write allow or admins.').optional(),
+  models: z.enum(['starter', 'admins'], 'is neither starter nor admins → Write starter or admins.').optional(),
   auto_approve: rules.optional(),
   reactions: reactions.optional(),
   tools: tools.optional(),
@@ -368,7 +369,7 @@ function readChannels(
 
 function settingsIn(read: z.output<typeof behaviourObject>): Partial<PlaceSettings> {
   const { listen, context, verbosity, show_reasoning, permissions, approvers } = read;
-  const { self_approval, subagents, auto_approve, reactions } = read;
+  const { self_approval, subagents, models, auto_approve, reactions } = read;
   const { tools: names, post_unasked, may_mention } = read;
   return {
     ...(listen && { listen }),
@@ -379,6 +380,7 @@ function settingsIn(read: z.output<typeof behaviourObject>): Partial<PlaceSettin
     ...(approvers && { approvers }),
     ...(self_approval !== undefined && { selfApproval: self_approval }),
     ...(subagents && { subagents: subagents === 'allow' }),
+    ...(models && { models }),
     ...(auto_approve && { autoApprove: auto_approve }),
     ...(reactions && { reactions }),
     ...(names && { tools: names }),

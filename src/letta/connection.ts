@@ -1,5 +1,12 @@
 import { type Backoff, backoffMs } from '../backoff.ts';
-import type { AgentEvent, ConnectionEvent, Decision, HistoryItem, StoredRuntime } from '../bridge/agent-event.ts';
+import type {
+  AgentEvent,
+  ConnectionEvent,
+  Decision,
+  HistoryItem,
+  ModelInUse,
+  StoredRuntime,
+} from '../bridge/agent-event.ts';
 import type { AgentConnection, Clock, ConnectOptions, Log, Random, Timer } from '../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../errors.ts';
 import { askForFile, type FileLink, whyNotAsked } from './device-file.ts';
@@ -93,6 +100,7 @@ export function createConnection(
   /** Events from before the handshake was done, also of failed attempts: emitted after the next `ready`. */
   const earlyEvents: AgentEvent[] = [];
   let agentName: string | null = null;
+  let model: ModelInUse | null = null;
   let failureCount = 0;
   let wasEverReady = false;
   /** An input was sent, and its turn has not ended. */
@@ -176,6 +184,7 @@ export function createConnection(
       const started = await startRuntime(session, route, plan, wanted, newConversation);
       runtime = { ...started.runtime, deviceId: plan.deviceId };
       agentName = started.agentName ?? agentName;
+      model = started.model;
       await confirmState(session, runtime, wanted);
       if (stage !== attempt) return;
       if (isLinkGone) throw linkLost({ certain: true });
@@ -238,6 +247,7 @@ export function createConnection(
       type: 'ready',
       runtime: ref,
       ...(agentName !== null && { agentName }),
+      ...(model !== null && { model }),
       ...(page !== null && { page }),
       deviceName: plan.deviceName,
       workingDirectory: now.workingDirectory,

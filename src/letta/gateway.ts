@@ -1,9 +1,10 @@
-import type { AgentGateway, Choices, Clock, Log, Random } from '../bridge/ports.ts';
+import type { AgentGateway, Choices, Clock, Log, Models, Random } from '../bridge/ports.ts';
 import { createConnection } from './connection.ts';
 import type { Devices } from './devices/devices.ts';
 import { createHostedApi, type FetchLike } from './hosted-api.ts';
 import type { AppServerAddress, CloudAddress } from './link/endpoints.ts';
 import type { LaneDialer } from './link/lane.ts';
+import { createModels } from './models.ts';
 import { createAppServerRoute } from './routes/app-server.ts';
 import { createCloudRoute } from './routes/cloud.ts';
 import { createListenRoute } from './routes/listen.ts';
@@ -39,12 +40,13 @@ export interface GatewayOptions {
 }
 
 /** Connections to runtimes, one link each. Throws `config_invalid` for an address that cannot be used. */
-export function createGateway(options: GatewayOptions): AgentGateway {
+export function createGateway(options: GatewayOptions): AgentGateway & { models: Models } {
   const { target, clock, random, log } = options;
   const dial = target.mode === 'listen' ? target.devices.dial : options.dial;
   const route = createRoute(options);
   const line = createStartLine(clock);
   return {
+    models: createModels({ route, dial, clock, random, log }),
     connect(wanted, onEvent) {
       return createConnection({ route, dial, line, clock, random, log }, wanted, onEvent);
     },

@@ -1,7 +1,8 @@
-import type { PermissionMode, RuntimeRef } from '../bridge/agent-event.ts';
+import type { ModelInUse, PermissionMode, RuntimeRef } from '../bridge/agent-event.ts';
 import { offersOf, type ToolName } from '../bridge/tools/catalogue.ts';
 import { BridgeError } from '../errors.ts';
 import { agentNotFound } from './hosted-api.ts';
+import { modelOf } from './models.ts';
 import type { FrameOf } from './protocol/incoming.ts';
 import {
   changeDeviceState,
@@ -43,6 +44,8 @@ export interface StartedRuntime {
   runtime: RuntimeRef;
   /** Foreign text; `null`: the device does not tell it. */
   agentName: string | null;
+  /** `null`: the device does not tell it. */
+  model: ModelInUse | null;
 }
 
 /** How the runtime must be before it gets input. */
@@ -149,7 +152,8 @@ async function tryRuntimeStart(
   }
   if (answer.success === true && answer.runtime) {
     const runtime = { agentId: answer.runtime.agent_id, conversationId: answer.runtime.conversation_id };
-    return { runtime, agentName: answer.agent?.name ?? null };
+    const model = modelOf(answer.conversation ?? null, answer.agent ?? null);
+    return { runtime, agentName: answer.agent?.name ?? null, model };
   }
   throw startRefused(answer, plan);
 }
@@ -161,7 +165,7 @@ async function startBySync(session: Session, route: Route, plan: Plan): Promise<
   const runtime = { agentId, conversationId };
   const answer = await session.ask('sync_response', (requestId) => sync(requestId, runtime), SYNCS_WITHIN_MS);
   if (answer === null) throw deviceSilent('no answer to sync');
-  return { runtime, agentName: null };
+  return { runtime, agentName: null, model: null };
 }
 
 function conversationNotFound(conversationId: string): BridgeError {

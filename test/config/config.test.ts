@@ -152,6 +152,7 @@ describe('loadConfig', () => {
       approvers: { requester: true, ids: ['U02BOB'], groups: ['S01SEC'] },
       selfApproval: false,
       subagents: false,
+      models: 'admins',
       autoApprove: [],
       reactions: {},
       tools: closedPolicy.defaults.tools,

@@ -26,6 +26,17 @@ function problemsOf(text: string | null, env: Record<string, string> = ENV): str
   return [];
 }
 
+describe('models in a policy file', () => {
+  it('are chosen by admins, and by starters of threads where named', () => {
+    const policy = policyOf('users: members\nchannels:\n  C01GEN: { models: starter }\n  C02ENG: {}');
+    expect(settingsOf(policy, 'C01GEN').models).toBe('starter');
+    expect(settingsOf(policy, 'C02ENG').models).toBe('admins');
+    expect(problemsOf('users: members\nchannels: [C01GEN]\nmodels: everyone').join()).toMatch(
+      /models.* is neither starter nor admins/,
+    );
+  });
+});
+
 describe('tools in a policy file', () => {
   const base = 'users: members\nchannels:\n  C01GEN: { tools: off }\n  C02ENG: ';
   const settings = (more: string) => settingsOf(policyOf(`${base}${more}`), 'C02ENG');

@@ -3,6 +3,7 @@ import type { ChannelKind } from '../inbound.ts';
 import type { PersonKind } from '../person.ts';
 import {
   askText,
+  chooseModelText,
   namesText,
   onlyRequesterText,
   onlyTheyText,
@@ -51,6 +52,8 @@ export type Doing =
    * never asks for approval. `author`: the person who wrote the command, if not the agent.
    */
   | { do: 'decide'; requester: UserId; startsAgent?: boolean; author?: UserId }
+  /** Choose the model of a conversation that `starter` began; `null`: only admins may. */
+  | { do: 'choose_model'; starter: UserId | null }
   /** Bind places to agents, change permissions, pause everything. */
   | { do: 'administer' };
 
@@ -99,6 +102,9 @@ function judge(policy: Policy, subject: Subject, doing: Doing, place: Place | nu
   switch (doing.do) {
     case 'administer':
       return isAdmin ? allowed : denied('not_an_admin', `${REFUSALS.adminsDo} ${whomToAsk(policy)}`);
+    case 'choose_model':
+      if (isAdmin || (settings.models === 'starter' && doing.starter === subject.id)) return allowed;
+      return denied('may_not_choose_model', `${chooseModelText(settings.models, doing.starter)} ${whomToAsk(policy)}`);
     case 'answer':
       if (doing.requester === subject.id || (isBot(doing.requester) && isAdmin)) return allowed;
       if (isBot(doing.requester)) return denied('not_an_admin', `${REFUSALS.adminsAnswer} ${whomToAsk(policy)}`);

@@ -59,6 +59,8 @@ export interface PlaceSettings {
   selfApproval: boolean;
   /** Whether approvers may approve that the agent starts another agent, which never asks; else only admins may. */
   subagents: boolean;
+  /** Who chooses the model of a thread: admins alone, or the person who began it, too. */
+  models: 'starter' | 'admins';
   /** Rules that approve requests without a person. */
   autoApprove: readonly string[];
   /** What a reaction asks the agent about the message, by the emoji's name (`emojiName`). */
@@ -157,6 +159,7 @@ export const closedPolicy: Policy = {
     approvers: { requester: true, ids: [], groups: [] },
     selfApproval: true,
     subagents: false,
+    models: 'admins',
     autoApprove: [],
     reactions: {},
     tools: DEFAULT_TOOLS,

@@ -14,7 +14,7 @@ import {
   type UserId,
 } from '../ids.ts';
 import type { Person } from '../person.ts';
-import type { Audit, Clock, Surface, Threads } from '../ports.ts';
+import type { Audit, Clock, Log, Models, Surface, Threads } from '../ports.ts';
 import { asCode } from '../text/as-code.ts';
 import { moment } from '../text/moment.ts';
 import { oneLine } from '../text/one-line.ts';
@@ -39,10 +39,12 @@ import {
   whichToStopText,
 } from '../words/commands.ts';
 import { feedbackText, NO_FEEDBACK } from '../words/feedback.ts';
+import { MODELS } from '../words/models.ts';
 import { SCHEDULES, scheduleLine, scheduleThreadText } from '../words/schedules.ts';
 import { machinesText } from '../words/status.ts';
 import { type BindingRequest, parseAgent, parseMode } from './binding-requests.ts';
 import type { FeedbackBook } from './feedback.ts';
+import { ModelDesk } from './models.ts';
 import type { OutcomeLog } from './outcome-log.ts';
 import { aboutOf, type CommandName, commandList, isForAdmins, type ParsedCommand, similarCommand } from './table.ts';
 import { channelOfLink, explainMessage, linkedMessage } from './why.ts';
@@ -61,7 +63,10 @@ export interface CommandParts {
   machines?: (() => Machines) | undefined;
   botUser: UserId;
   clock: Pick<Clock, 'now'>;
-  surface: Pick<Surface, 'beginThread'>;
+  surface: Pick<Surface, 'beginThread' | 'whisper'>;
+  log: Log;
+  /** Left out: models are not told. */
+  models?: Models | undefined;
   /** Shows the last answer of a thread in the channel, too. @returns what the caller is told */
   shareAnswer(key: ThreadKey, user: UserId): Promise<string>;
 }
@@ -84,9 +89,11 @@ type Order = CommandContext & { name: CommandName; args: string };
 /** Runs commands. The answers are Markdown that only the caller sees. */
 export class CommandRunner {
   readonly #parts: CommandParts;
+  readonly #models: ModelDesk | null;
 
   constructor(parts: CommandParts) {
     this.#parts = parts;
+    this.#models = parts.models ? new ModelDesk({ ...parts, models: parts.models }) : null;
   }
 
   async runCommand(parsed: ParsedCommand, given: CommandContext): Promise<string> {
@@ -143,6 +150,7 @@ export class CommandRunner {
         break;
     }
     if (thread === null) return WRITE_IN_THREAD;
+    if (name === 'model') return this.#askModel(order, thread);
     const worker = workers.get(thread);
     const { seen } = order;
     switch (name) {
@@ -174,6 +182,10 @@ export class CommandRunner {
       default:
         return name satisfies never;
     }
+  }
+
+  async #askModel({ args, person, place }: Order, thread: ThreadKey): Promise<string> {
+    return this.#models?.ask({ thread, person, place, args }) ?? MODELS.notKnown;
   }
 
   /** Lists only requests that the caller could decide or caused, because others must not see what runs elsewhere. */

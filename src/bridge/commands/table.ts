@@ -91,6 +91,13 @@ export const commands = [
     who: 'admins_to_change',
   },
   {
+    name: 'model',
+    aliases: [],
+    args: '[part of a name | <name> [effort]]',
+    help: 'show which model this conversation uses and which there are; admins can choose another one, and the person who began the thread where the policy allows',
+    about: 'thread',
+  },
+  {
     name: 'audit',
     aliases: [],
     args: '[how many]',

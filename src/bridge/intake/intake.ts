@@ -4,7 +4,7 @@ import type { Verdict } from '../access/can.ts';
 import { Door, type Judgement } from '../access/door.ts';
 import type { KillSwitch } from '../access/kill-switch.ts';
 import type { PolicyBook } from '../access/policy.ts';
-import { CommandRunner } from '../commands/command-runner.ts';
+import { type CommandParts, CommandRunner } from '../commands/command-runner.ts';
 import type { FeedbackBook } from '../commands/feedback.ts';
 import { type HomeParts, HomeTab } from '../commands/home.ts';
 import { OutcomeLog } from '../commands/outcome-log.ts';
@@ -73,7 +73,9 @@ import { MessageRetries } from './retries.ts';
 import { ShareDesk } from './share-desk.ts';
 import { Welcomes } from './welcomes.ts';
 
-export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents' | 'machines' | 'notifyTimes'> {
+export interface IntakeParts
+  extends Pick<CommandParts, 'models'>,
+    Pick<HomeParts, 'checks' | 'agents' | 'machines' | 'notifyTimes'> {
   /** Read only: changes of a thread go through its worker. */
   threads: Pick<Threads, 'findByToken' | 'load' | 'loadWaiting'>;
   workers: ThreadWorkers;

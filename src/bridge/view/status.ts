@@ -5,6 +5,7 @@ import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
 import { asCode } from '../text/as-code.ts';
 import { moment } from '../text/moment.ts';
 import { messageLine } from '../turn/prompt.ts';
+import { modelTexts } from '../words/models.ts';
 import { permissionWords } from '../words/permissions.ts';
 import {
   inBackgroundText,
@@ -21,6 +22,8 @@ import type { Activity, TurnView } from './turn.ts';
 export interface StatusPlace {
   /** Foreign text; `null`: not known. */
   agentName: string | null;
+  /** `null`: not known. */
+  model: { handle: string; effort: string | null } | null;
   device: string | null;
   workingDirectory: string | null;
   permissions: Permissions;
@@ -46,7 +49,12 @@ export function statusText(record: ThreadRecord | null, live: TurnView['live'], 
   ];
   const { runtime, failure } = record;
   return [
-    [...doing, ...whereTexts(place), permissionWords(place.permissions, place.hasRules)].join(' · '),
+    [
+      ...doing,
+      ...whereTexts(place),
+      ...modelTexts(place.model),
+      permissionWords(place.permissions, place.hasRules),
+    ].join(' · '),
     ...(more.length > 0 ? [more.join(' ')] : []),
     ...(failure && !turn ? [lastFailureText(failure.line, moment(failure.at, 'minutes'))] : []),
     // For a report to those who run it; people do not need them.

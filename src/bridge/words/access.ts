@@ -37,6 +37,12 @@ export function onlyRequesterText(requester: string, may: 'answer' | 'decide'): 
   return `Only <@${requester}> can ${may} this (it’s their request).`;
 }
 
+/** @param starter who began the thread; `null`: admins alone choose here */
+export function chooseModelText(who: 'starter' | 'admins', starter: string | null): string {
+  const isOpen = who === 'starter' && starter !== null;
+  return `Only admins${isOpen ? ` and <@${starter}>, who began this thread,` : ''} can choose the model here.`;
+}
+
 /** @param names as {@link namesText} makes it */
 export function onlyTheyText(names: string): string {
   return `Only ${names} can decide this.`;

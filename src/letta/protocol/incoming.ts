@@ -75,8 +75,21 @@ const cronTask = z.looseObject({
 
 export type WireCronTask = z.infer<typeof cronTask>;
 
-const agent = z.looseObject({ id: z.string(), name: z.string().nullish() });
+const modelSettings = z.looseObject({
+  context_window_limit: z.number().nullish(),
+  reasoning_effort: z.string().nullish(),
+});
+const agent = z.looseObject({
+  id: z.string(),
+  name: z.string().nullish(),
+  model: z.string().nullish(),
+  model_settings: modelSettings.nullish(),
+});
+/** `model` and what goes with it are absent while the agent's model applies (docs/letta-protocol.md, Models). */
 const conversation = z.looseObject({
+  model: z.string().nullish(),
+  model_settings: modelSettings.nullish(),
+  context_window_limit: z.number().nullish(),
   id: z.string(),
   agent_id: z.string().nullish(),
   summary: z.string().nullish(),
@@ -203,8 +216,22 @@ export const responseSchemas = {
   cron_delete_response: response('cron_delete_response', { found: z.boolean().nullish() }),
   cron_delete_all_response: response('cron_delete_all_response', { deleted: z.number().nullish() }),
   list_models_response: response('list_models_response', {
-    entries: z.array(z.looseObject({ handle: z.string().nullish() })).nullish(),
+    /** One for each model and effort. */
+    entries: z
+      .array(
+        z.looseObject({
+          id: z.string().nullish(),
+          handle: z.string().nullish(),
+          updateArgs: z.looseObject({ reasoning_effort: z.string().nullish() }).nullish(),
+        }),
+      )
+      .nullish(),
     available_handles: z.array(z.string()).nullish(),
+  }),
+  update_model_response: response('update_model_response', {
+    applied_to: z.string().nullish(),
+    model_handle: z.string().nullish(),
+    model_settings: modelSettings.nullish(),
   }),
 };
 

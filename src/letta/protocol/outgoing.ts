@@ -323,6 +323,15 @@ export function listModels(requestId: string): OutgoingFrame {
   return { type: 'list_models', request_id: requestId };
 }
 
+/** @param modelId the id of an entry of the list: Letta takes any handle, and the next turn fails (docs/letta-protocol.md, Models) */
+export function updateModel(requestId: string, runtime: RuntimeRef, modelId: string): OutgoingFrame {
+  return { type: 'update_model', request_id: requestId, runtime: wireRuntime(runtime), payload: { model_id: modelId } };
+}
+
+export function conversationRetrieve(requestId: string, conversationId: string): OutgoingFrame {
+  return { type: 'conversation_retrieve', request_id: requestId, conversation_id: conversationId };
+}
+
 export function appServerInfo(requestId: string): OutgoingFrame {
   return { type: 'app_server_info', request_id: requestId };
 }

@@ -35,6 +35,11 @@ export function requestRefusedText(status: number): string {
   return `Letta refused a request (HTTP ${status}).`;
 }
 
+/** @param error Letta's word for it */
+export function modelRefusedText(error: string): string {
+  return `Letta refused the model, so nothing changed: ${error.replace(/[`*_]/g, ' ').slice(0, 200)}`;
+}
+
 export const NO_DEVICE = 'No Letta device is online.';
 
 /** @param online the names and ids of some devices; empty: none is online */

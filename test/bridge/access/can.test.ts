@@ -57,6 +57,26 @@ describe('places to speak in', () => {
   });
 });
 
+describe('the choice of a model', () => {
+  const admin: Subject = { id: 'U03CARA', kind: 'member' };
+  const policy = { ...open, admins: { ids: ['U03CARA'], groups: [] } };
+  const ofStarter = { ...policy, defaults: { ...policy.defaults, models: 'starter' as const } };
+  const choose: Doing = { do: 'choose_model', starter: 'U01ALICE' };
+
+  it('admins: everywhere; the starter of a thread: where the policy says so', () => {
+    expect(reason(policy, admin, choose)).toBe('allowed');
+    expect(reason(policy, alice, choose)).toBe('may_not_choose_model');
+    expect(reason(ofStarter, alice, choose)).toBe('allowed');
+    expect(reason(ofStarter, { id: 'U02BOB', kind: 'member' }, choose)).toBe('may_not_choose_model');
+    expect(reason(ofStarter, { id: 'B01', kind: 'bot' }, { ...choose, starter: 'B01' })).toBe('bot_may_only_speak');
+  });
+
+  it('model of the agent itself: admins alone', () => {
+    expect(reason(ofStarter, alice, { ...choose, starter: null })).toBe('may_not_choose_model');
+    expect(reason(ofStarter, admin, { ...choose, starter: null })).toBe('allowed');
+  });
+});
+
 describe('actions of a person', () => {
   const bob: Subject = { id: 'U02BOB', kind: 'member' };
   const guest: Subject = { id: 'U04GUEST', kind: 'guest' };

@@ -8,6 +8,7 @@ const address = { team: 'T1', channel: 'C1', threadTs: '1.1' };
 const record = newRecord(makeThreadKey({ team: 'T1', channel: 'C1', root: '1.1' }), address, 'U1' as UserId, 0);
 const place: StatusPlace = {
   agentName: 'Build bot',
+  model: null,
   device: 'build-box',
   workingDirectory: '/srv/app',
   permissions: 'guarded',

@@ -11,8 +11,10 @@ interface Case extends ReplayOptions {
 /** What earlier recordings had left in the project folder. */
 const files = (...names: string[]) => Object.fromEntries(names.map((name) => [`/home/user/project/${name}`, '']));
 
-/** The recording's list reaches into an earlier recording. */
+/** The recording's list reaches into an earlier recording, and that server's provider had one model. */
 function onlyTwoConversations(frame: Frame): Frame {
+  if (Array.isArray(frame.available_handles))
+    return { ...frame, available_handles: frame.available_handles.slice(0, 1) };
   if (!Array.isArray(frame.conversations)) return frame;
   return { ...frame, conversations: frame.conversations.slice(0, 2) };
 }

@@ -4,6 +4,7 @@ import { forgetConversation } from '../../record/inbox.ts';
 import { markSeen } from '../../record/offers.ts';
 import { describeTasks, tasksOf } from '../../record/tasks.ts';
 import { queueText } from '../../view/status.ts';
+import { modelChangedText } from '../../words/models.ts';
 import { endingTasksText, saidAloudText, THREAD, tasksRunText } from '../../words/thread.ts';
 import { decideByCommand } from './clicks.ts';
 import { proposeSchedule } from './drafts.ts';
@@ -15,7 +16,7 @@ import { stop } from './stop.ts';
 import { endTasks } from './tasks.ts';
 import { isDirectThread, isOver } from './thread.ts';
 import { statusOf } from './view.ts';
-import { change, openTurn, say, type Work } from './work.ts';
+import { change, openTurn, say, setLink, type Work } from './work.ts';
 
 /* Commands of people, in words. */
 
@@ -37,6 +38,8 @@ export function command(work: Work, order: Command): string {
       return decideByCommand(work, order.name, order.args, order.person);
     case 'settings_changed':
       return settingsChanged(work, order.by);
+    case 'model_changed':
+      return modelChanged(work, order);
     case 'schedule':
       return proposeSchedule(work, order);
     case 'schedules':
@@ -83,6 +86,16 @@ function startOver(work: Work, by: Person, seen: MessageKey | undefined): string
   giveUpLetta(work);
   if (had === null) return THREAD.nextStartsNew;
   say(work, saidAloudText(by.name, 'new'));
+  return '';
+}
+
+/** Says in the thread what Letta has taken; where the thread has another conversation by now, to the person alone. */
+function modelChanged(work: Work, { by, runtime, model, appliedTo }: Command & { name: 'model_changed' }): string {
+  const said = modelChangedText(by.name, model, appliedTo);
+  const { record, link } = work.thread;
+  if (record?.runtime?.conversationId !== runtime.conversationId) return said;
+  if (link.up !== null) setLink(work, { model });
+  say(work, said);
   return '';
 }
 

@@ -1,5 +1,13 @@
 import type { Verdict } from '../../access/can.ts';
-import type { AgentEvent, ApprovalRequest, ConnectionEvent, Decision, HistoryItem } from '../../agent-event.ts';
+import type {
+  AgentEvent,
+  ApprovalRequest,
+  ConnectionEvent,
+  Decision,
+  HistoryItem,
+  ModelInUse,
+  StoredRuntime,
+} from '../../agent-event.ts';
 import type { AuditEntry } from '../../approvals/audit-entry.ts';
 import type { AutoApproval } from '../../approvals/auto-approval/auto-approval.ts';
 import type { MessageKey, Token, TurnId, UserId } from '../../ids.ts';
@@ -47,6 +55,14 @@ export type Command =
   | { name: 'new' | 'mute' | 'unmute'; by: Person; seen?: MessageKey | undefined }
   | { name: 'approve' | 'deny'; args: string; person: Person }
   | { name: 'settings_changed'; by: UserId }
+  /** Letta has taken a model for the conversation of `runtime`. */
+  | {
+      name: 'model_changed';
+      by: Person;
+      runtime: StoredRuntime;
+      model: ModelInUse;
+      appliedTo: 'conversation' | 'agent';
+    }
   | { name: 'queue' | 'status' }
   /** `id`: of the schedule, so that asking twice is asking once. `isTop`: it was said in the channel, so the answers belong there, too. `isGroup`: in a group direct message. */
   | {

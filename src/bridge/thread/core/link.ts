@@ -60,7 +60,17 @@ function differs({ options: made }: Link, { mode, binding, runtime, tools = [] }
 export function disconnect(work: Work): void {
   if (work.thread.link.options !== null) emit(work, { do: 'disconnect' });
   const dial = work.thread.link.dial + 1;
-  setLink(work, { dial, options: null, up: null, settled: false, loop: 'idle', runs: {}, active: [], queued: [] });
+  setLink(work, {
+    dial,
+    options: null,
+    up: null,
+    model: null,
+    settled: false,
+    loop: 'idle',
+    runs: {},
+    active: [],
+    queued: [],
+  });
 }
 
 export function opened(work: Work, event: ConnectionEvent & { type: 'ready' }): void {
@@ -75,6 +85,7 @@ export function opened(work: Work, event: ConnectionEvent & { type: 'ready' }): 
     device: event.deviceName,
     workingDirectory: event.workingDirectory,
     agentName: event.agentName ?? link.agentName,
+    model: event.model ?? null,
     page: event.page ?? null,
     loop: event.loop,
     runs: event.clientMessageIdsByRun,

@@ -1,5 +1,12 @@
 import type { Place } from '../../access/can.ts';
-import type { AgentEvent, ApprovalRequest, ConnectionEvent, Decision, LoopStatus } from '../../agent-event.ts';
+import type {
+  AgentEvent,
+  ApprovalRequest,
+  ConnectionEvent,
+  Decision,
+  LoopStatus,
+  ModelInUse,
+} from '../../agent-event.ts';
 import { isDirect, parseThreadKey, ROLLING, type ThreadKey, type Token, type TurnId, type UserId } from '../../ids.ts';
 import type { ThreadAddress } from '../../inbound.ts';
 import type { ConnectOptions } from '../../ports.ts';
@@ -78,6 +85,8 @@ export interface Link {
   readonly workingDirectory: string | null;
   /** Foreign text; `null`: the device does not tell it. */
   readonly agentName: string | null;
+  /** What Letta said last over this link; `null`: it does not tell. */
+  readonly model: ModelInUse | null;
   /** The conversation's address in Letta's web app; `null`: it has none. */
   readonly page: string | null;
   /** Whether Letta has told over this link what runs in the background. */
@@ -249,6 +258,7 @@ const noLink: Link = {
   device: null,
   workingDirectory: null,
   agentName: null,
+  model: null,
   page: null,
   toldTasks: false,
   isReconciled: false,

@@ -119,9 +119,9 @@ export function isSeenUnknown({ isTextUnknown, isSaidKnown }: NonNullable<Thread
 
 /** Says what the thread is doing, in Markdown for people. */
 export function statusOf(work: Known): string {
-  const { agentName, device, workingDirectory } = work.thread.link;
+  const { agentName, model, device, workingDirectory } = work.thread.link;
   const { permissions, autoApprove } = settings(work);
   const live = viewOf(work, null)?.live ?? null;
-  const place = { agentName, device, workingDirectory, permissions, hasRules: autoApprove.length > 0 };
+  const place = { agentName, model, device, workingDirectory, permissions, hasRules: autoApprove.length > 0 };
   return statusText(work.thread.record, live, place);
 }

@@ -1,0 +1,72 @@
+import { describe, expect, it, type TestContext } from 'vitest';
+import { type SandboxOptions, startSandbox } from '../../sandbox/sandbox.ts';
+import { transcript } from '../../sandbox/slack/transcript.ts';
+import { until } from '../support/until.ts';
+
+/** A thread that alice began, in a bridge between both doubles. */
+async function story(letta: SandboxOptions['letta'], { onTestFinished }: Pick<TestContext, 'onTestFinished'>) {
+  const env = { ADMINS: 'U03CARA' };
+  const sandbox = await startSandbox({ port: 0, limits: 'off', letta, env, pace: 1, log: () => undefined });
+  onTestFinished(() => sandbox.close());
+  const { control } = sandbox.slack;
+  const channel = 'C01GEN';
+  const { ts: thread } = await control.message({ channel, user: 'U01ALICE', text: '@agent say: hello there' });
+  const sees = (user: string) => transcript(sandbox.slack, channel, { user, thread, bot: true });
+  const shows = (words: string, user = 'U01ALICE') =>
+    until(
+      () => sees(user).includes(words),
+      () => sees(user),
+    );
+  const say = (text: string, user = 'U01ALICE') => control.message({ channel, user, text, thread_ts: thread });
+  await shows('hello there');
+  await until(
+    () => !sees('U01ALICE').includes('[Stop]'),
+    () => sees('U01ALICE'),
+  );
+  return { ...sandbox, say, sees, shows };
+}
+
+describe('the model of a conversation', () => {
+  it.for(['app-server', 'pair', 'listen'] as const)(
+    'is shown, chosen by an admin, and said aloud (%s)',
+    async (letta, context) => {
+      const { say, shows, sees } = await story(letta, context);
+      await say('!model');
+      await shows('This conversation uses `lmstudio/scripted`');
+      await shows('`lmstudio/scripted-two` · none, minimal, low, medium, high');
+      await say('!model lmstudio/scripted-two high');
+      await shows('Only admins can choose the model here. Ask @cara.');
+      await say('!model lmstudio/scripted-two high', 'U03CARA');
+      await shows('cara chose the model `lmstudio/scripted-two`, effort high');
+      await say('!status');
+      await shows('model `lmstudio/scripted-two`, effort high');
+      await say('@agent say: still here');
+      await shows('still here');
+      expect(sees('U01ALICE').match(/chose the model/g)).toHaveLength(1);
+    },
+  );
+
+  it('is always one that Letta lists', async (context) => {
+    const { say, shows, sees, letta } = await story('app-server', context);
+    await say('!model nope/none', 'U03CARA');
+    await shows('No model has `nope/none` in its name', 'U03CARA');
+    await say('!model lmstudio/scripted-text high', 'U03CARA');
+    await shows('`lmstudio/scripted-text` has no efforts', 'U03CARA');
+    await say('!model lmstudio/scripted-two', 'U03CARA');
+    await shows('With which effort?', 'U03CARA');
+    await say('!model text', 'U03CARA');
+    await shows('- `lmstudio/scripted-text`', 'U03CARA');
+    expect(sees('U03CARA')).not.toContain('chose the model');
+    expect(JSON.stringify(letta?.state())).not.toContain('nope/none');
+  });
+
+  it('outlives a restart of the bridge, which asks Letta for it', async (context) => {
+    const { say, shows, stopBridge, startBridge } = await story('app-server', context);
+    await say('!model lmstudio/scripted-text', 'U03CARA');
+    await shows('cara chose the model `lmstudio/scripted-text`');
+    await stopBridge();
+    await startBridge();
+    await say('!model');
+    await shows('This conversation uses `lmstudio/scripted-text`.');
+  });
+});
