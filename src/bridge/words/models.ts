@@ -20,7 +20,7 @@ interface Named {
 }
 
 /** A model as code, with its effort. Both are foreign text. */
-export function modelText({ handle, effort }: Named): string {
+function modelText({ handle, effort }: Named): string {
   const name = asCode(oneLine(handle, 100));
   return effort === null ? name : `${name}, effort ${plainName(effort)}`;
 }
