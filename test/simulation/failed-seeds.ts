@@ -92,4 +92,5 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['refused call delivered a second time, in a turn that was ours by then: it ran', [31448]],
   ['channel where only the agent had posted: mentions were missed while the bridge was away', [31389]],
   ['thread that waited for the link of its conversation: its process ended', [31508]],
+  ['request of a turn that Letta had not named yet: denied, with an input to end tasks behind it', [31328]],
 ];

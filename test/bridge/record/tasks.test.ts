@@ -190,6 +190,18 @@ describe('Stop for background tasks', () => {
     expect(middle.record().approvals).toHaveLength(1);
   });
 
+  it('before Letta has named the run: people decide its requests', async () => {
+    const middle = await leftRunning([subagent]);
+    await middle.write('!stop', { user: 'U02BOB' });
+    await middle.clock.settle();
+    const fields = { callId: null, tool: 'Bash', diffs: [], suggestions: [], questions: null };
+    const request = { ...fields, requestId: 'p1', input: { command: 'touch a' } };
+    middle.connection.emit({ type: 'approval-asked', request });
+    await middle.clock.settle();
+    expect(middle.connection.answers).toEqual([]);
+    expect(middle.record().approvals).toMatchObject([{ requestId: 'p1', state: { state: 'open' } }]);
+  });
+
   it('tells its author once what could not be stopped', async () => {
     const middle = await leftRunning([subagent, task('bash_2')]);
     await middle.write('!stop', { user: 'U02BOB' });

@@ -14,7 +14,7 @@ import { foldTurn, lastSaidMessageId } from '../../turn/fold.ts';
 import { BY_GRANT, notShownDenial, notShownText, ONLY_END_TASKS } from '../../words/requests.ts';
 import { denialOf, denyUndecided, forgetDecision, mayDecide, reopen, tell } from './decide.ts';
 import type { Answer } from './events.ts';
-import { runsAnother } from './link.ts';
+import { knows, runsAnother } from './link.ts';
 import { placeOf } from './thread.ts';
 import { approvals, change, emit, log, openTurn, say, setLive, touch, upLink, type Work } from './work.ts';
 
@@ -40,8 +40,9 @@ export function onRequest(work: Work, request: ApprovalRequest) {
   const known = last?.digest === digest && !live.taken.has(last.token) ? last : null;
   if (turn.ends && isTaskEndCall(turn.ends, request)) return letPass(work, request, { by: 'stop' });
   // While Letta runs a turn of its own, our input is queued behind it, and the agent has not read yet that it may
-  // only end tasks; so people decide that turn's requests.
-  if (turn.ends && !known && !runsAnother(link, turn)) {
+  // only end tasks; so people decide that turn's requests, and also those of a turn that Letta has not named yet.
+  const hasBegun = turn.clientMessageId !== null && knows(link, turn.clientMessageId);
+  if (turn.ends && !known && hasBegun && !runsAnother(link, turn)) {
     if (up !== null) emit(work, { do: 'deny', link: up, requestId, message: ONLY_END_TASKS });
     return;
   }
