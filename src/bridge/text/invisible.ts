@@ -8,3 +8,17 @@ export const INVISIBLE =
 
 /** The most letters that one of them takes when it is shown by its number: `⟨U+10FFFF⟩`. */
 export const INVISIBLE_SHOWN = 10;
+
+/** The text with each of them as a code like `⟨U+202E⟩`, except where it only joins or draws an emoji. */
+export function showInvisible(text: string): string {
+  return text.replaceAll('\r\n', '\n').replace(INVISIBLE, (char, at: number, all: string) => {
+    if (char === '\u200D' && JOINABLE.test(all.slice(Math.max(0, at - 2), at))) return char;
+    if (char === '\uFE0F' && DRAWN.test(all.slice(Math.max(0, at - 2), at))) return char;
+    return `⟨U+${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}⟩`;
+  });
+}
+
+/** U+200D after these joins emoji (families, professions), so it is kept. */
+const JOINABLE = /(?:\p{Extended_Pictographic}|\uFE0F|[\u{1F3FB}-\u{1F3FF}])$/u;
+/** U+FE0F after these asks for a coloured emoji, so it is kept. */
+const DRAWN = /\p{Extended_Pictographic}$/u;

@@ -3,6 +3,7 @@ import { LONGEST_PROMPT, MOST_IN_THREAD, type Schedule, type ScheduleDraft, when
 import { LEAST_MINUTES, type NotWhen, timesOf, type When } from '../schedules/when.ts';
 import { readZone, weekdayOf, type Zone } from '../schedules/zone.ts';
 import { asCode } from '../text/as-code.ts';
+import { showInvisible } from '../text/invisible.ts';
 import { oneLine } from '../text/one-line.ts';
 
 const WEEKDAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
@@ -29,12 +30,13 @@ function ruleText(when: When, zone: Zone): string {
   const isPlain = cron && month === '*';
   const step = /^\*\/(\d+)$/.exec(minute)?.[1];
   const everyDay = isPlain && cron.days === null && cron.weekdays === null;
-  if (everyDay && step !== undefined && hour === '*') return `every ${step} minutes`;
+  if (everyDay && step !== undefined && 60 % Number(step) === 0 && hour === '*') return `every ${step} minutes`;
   if (!isPlain || cron.minutes.length !== 1) return `by the rule ${asCode(when.cron)}`;
   const at = cron.minutes[0] ?? 0;
   if (everyDay && hour === '*') return at === 0 ? 'every hour' : `every hour at minute ${at}`;
   const hours = /^\*\/(\d+)$/.exec(hour)?.[1];
-  if (everyDay && hours !== undefined) return `every ${hours} hours${at === 0 ? '' : ` at minute ${at}`}`;
+  if (everyDay && hours !== undefined && 24 % Number(hours) === 0)
+    return `every ${hours} hours${at === 0 ? '' : ` at minute ${at}`}`;
   if (cron.hours.length > 6) return `by the rule ${asCode(when.cron)}`;
   const times = listed(cron.hours.map((each) => `${each}:${two(at)}`));
   if (cron.days !== null) return `every month on day ${listed([...cron.days].map(String))} at ${times}`;
@@ -56,8 +58,9 @@ function scheduleRuleText(schedule: Timed): string {
   return zone ? `${ruleText(whenOf(schedule), zone)} (${schedule.zone})` : asCode(schedule.cron ?? '');
 }
 
-/** Foreign text as a block of code, whole: nothing in it is formatted. */
-function quoted(text: string): string {
+/** Foreign text as a block of code, whole: nothing in it is formatted, and nothing is hidden. */
+function quoted(given: string): string {
+  const text = showInvisible(given);
   const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map(({ length }) => length));
   const fence = '`'.repeat(longest + 1);
   return `${fence}\n${text}\n${fence}`;
@@ -91,7 +94,7 @@ export function askScheduleText(draft: ScheduleDraft, madeAt: number): string {
 
 /** @param id as people name it in commands */
 export function scheduledText(draft: ScheduleDraft): string {
-  const prompt = asCode(oneLine(draft.prompt, 120));
+  const prompt = asCode(oneLine(showInvisible(draft.prompt), 120));
   return `<@${draft.owner}> scheduled ${prompt}: ${scheduleRuleText(draft)}. \`!schedules\` lists, pauses and deletes schedules; this one is ${asCode(draft.id)}.`;
 }
 
@@ -184,7 +187,7 @@ export function scheduleLine(schedule: Schedule, now: number, where?: string): s
         : next === undefined || !zone
           ? 'its time is over'
           : `next: ${momentIn(zone, next)}`;
-  const what = asCode(oneLine(schedule.prompt, 80));
+  const what = asCode(oneLine(showInvisible(schedule.prompt), 80));
   return `- ${asCode(schedule.id)} ${scheduleRuleText(schedule)}: ${what}, of <@${schedule.owner}>${where === undefined ? '' : ` in ${where}`} · ${state}`;
 }
 

@@ -1,4 +1,4 @@
-import { INVISIBLE } from '../../bridge/text/invisible.ts';
+import { showInvisible } from '../../bridge/text/invisible.ts';
 import { endOf, type Parsed, parseMarkdown, type Range, startOf, walk, wordsOf } from './ast.ts';
 import { LIMITS } from './limits.ts';
 import { hostBehind, safeUrl } from './links.ts';
@@ -333,11 +333,7 @@ export function neutralizeMrkdwn(text: string, isCode = false): string {
  * rules): invisible characters are shown as codes like `⟨U+202E⟩`.
  */
 export function neutralizePlain(text: string): string {
-  return text.replaceAll('\r\n', '\n').replace(INVISIBLE, (char, at: number, all: string) => {
-    if (char === '\u200D' && JOINABLE.test(all.slice(Math.max(0, at - 2), at))) return char;
-    if (char === '\uFE0F' && DRAWN.test(all.slice(Math.max(0, at - 2), at))) return char;
-    return `⟨U+${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}⟩`;
-  });
+  return showInvisible(text);
 }
 
 /**
@@ -371,8 +367,3 @@ const SPELLING = new RegExp(
   ].join('|'),
   'gu',
 );
-
-/** U+200D after these joins emoji (families, professions), so it is kept. */
-const JOINABLE = /(?:\p{Extended_Pictographic}|\uFE0F|[\u{1F3FB}-\u{1F3FF}])$/u;
-/** U+FE0F after these asks for a coloured emoji, so it is kept. */
-const DRAWN = /\p{Extended_Pictographic}$/u;

@@ -8,6 +8,7 @@ import { findSchedule } from '../../record/schedules.ts';
 import { LONGEST_PROMPT, MOST_IN_THREAD, type ScheduleDraft, whenOf } from '../../schedules/schedule.ts';
 import { checkWhen, readWhen } from '../../schedules/when.ts';
 import { readZone } from '../../schedules/zone.ts';
+import { showInvisible } from '../../text/invisible.ts';
 import { HOW_TO_SCHEDULE, NOT_WHEN, SCHEDULES, tooManyText, ZONE_UNKNOWN } from '../../words/schedules.ts';
 import type { Command } from './events.ts';
 import { addressOf, isDirectThread, placeOf } from './thread.ts';
@@ -34,7 +35,8 @@ export function readSchedule(
   const zone = readZone(by.timeZone ?? 'UTC') ?? readZone('UTC');
   const prompt = what.trim();
   if (when === '' || prompt === '' || !zone) return HOW_TO_SCHEDULE;
-  if (prompt.length > LONGEST_PROMPT) return SCHEDULES.tooLong;
+  // The owner reads all of it on the card, with what is invisible in it.
+  if (showInvisible(prompt).length > LONGEST_PROMPT) return SCHEDULES.tooLong;
   const read = readWhen(when, zone, now);
   if ('problem' in read) return `${NOT_WHEN[read.problem]} ${HOW_TO_SCHEDULE}`;
   return { prompt, cron: read.cron ?? null, once: read.once ?? null, zone: zone.name };
