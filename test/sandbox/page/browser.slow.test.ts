@@ -101,6 +101,28 @@ describe.skipIf(SKIPPED)('the page in a browser', { timeout: 60_000 }, () => {
     await composer('Message #eng').waitFor();
   });
 
+  it('a reaction: added and taken back by keyboard, seen by all', async () => {
+    const { sandbox, tab, write, wrong } = await open();
+    await write('Message #general', 'deploy failed with E42');
+    const message = tab.locator('.channel').getByRole('article').filter({ hasText: 'E42' });
+    await message.waitFor();
+    const focused = () => tab.evaluate<string>("document.activeElement?.getAttribute('aria-label') ?? ''");
+    // From where the person writes, backwards to the newest message's tools.
+    for (let n = 0; n < 15 && !(await focused()).startsWith('React with'); n += 1)
+      await tab.keyboard.press('Shift+Tab');
+    for (let n = 0; n < 6 && (await focused()) !== 'React with +1'; n += 1) await tab.keyboard.press('ArrowRight');
+    expect(await focused()).toBe('React with +1');
+    await tab.keyboard.press('Enter');
+    const shown = message.locator('.reactions').getByRole('button', { pressed: true });
+    await shown.filter({ hasText: '👍 1' }).waitFor();
+    const reactions = () => sandbox.slack.control.messages('C01GEN').map(({ reactions }) => reactions);
+    expect(reactions()).toContainEqual({ '+1': [expect.any(String)] });
+    await tab.keyboard.press('Enter');
+    await shown.waitFor({ state: 'detached' });
+    expect(reactions()).not.toContainEqual({ '+1': [expect.any(String)] });
+    expect(wrong).toEqual([]);
+  });
+
   it('marks a channel as unread until it is opened', async () => {
     const { sandbox, tab } = await open();
     const { control } = sandbox.slack;
