@@ -16,12 +16,14 @@ import { hasSeen } from '../record/inbox.ts';
 import { oneLine } from '../text/one-line.ts';
 import { noNames, spansText } from '../turn/prompt.ts';
 import { within } from '../within.ts';
-import { aboutText, askedText, CANNOT_WRITE, NO_QUESTION, QUESTION_REFUSED } from '../words/asks.ts';
+import { aboutText, askedText, CANNOT_WRITE, NO_QUESTION, notAskedText, QUESTION_REFUSED } from '../words/asks.ts';
+import type { Notices } from './notices.ts';
 
 export interface AskParts {
   threads: Pick<Threads, 'load'>;
   surface: Pick<Surface, 'say'>;
   door: Door;
+  notices: Pick<Notices, 'say'>;
   people: Pick<People, 'getPerson'>;
   killSwitch: KillSwitch;
   clock: Clock;
@@ -78,7 +80,7 @@ export class Asks {
   /** Resolves when the question is on disk. It is said in the thread first, which shows whether the bot may write there. */
   async takeQuestion(question: InboundQuestion): Promise<SubmissionOutcome> {
     if (question.text.trim() === '') return { result: 'invalid', errors: [{ input: 0, text: NO_QUESTION }] };
-    const { threads, surface, clock, handleMessage } = this.#parts;
+    const { threads, surface, clock, notices, handleMessage } = this.#parts;
     const message = this.#messageOf(question);
     const { team, channel, threadTs } = message;
     const why = await this.#refusalOf(message);
@@ -90,9 +92,9 @@ export class Asks {
     const delivery = await within(clock, SAID_WITHIN_MS, said);
     if (delivery !== 'late' && !delivery.delivered) return refused('unreachable', CANNOT_WRITE, delivery.reason);
     const { outcome } = await handleMessage(message);
-    return outcome === 'refused' || outcome === 'ignored'
-      ? refused('not_allowed', QUESTION_REFUSED, outcome)
-      : { result: 'decided' };
+    if (outcome !== 'refused' && outcome !== 'ignored') return { result: 'decided' };
+    notices.say(address, notAskedText(message.user));
+    return refused('not_allowed', QUESTION_REFUSED, outcome);
   }
 
   async #refusalOf(message: InboundMessage) {

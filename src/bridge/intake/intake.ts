@@ -169,6 +169,7 @@ export class BridgeIntake implements Intake {
     });
     this.#asks = new Asks({
       ...parts,
+      notices: this.#notices,
       door: this.#door,
       handleMessage: (message) => this.#messages.handleAsked(message),
     });

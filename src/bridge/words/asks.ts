@@ -6,6 +6,11 @@ export function askedText(user: UserId, question: string): string {
   return `<@${user}> asked about this message: ${inClear(question, 300)}`;
 }
 
+/** Said below that when the agent was not asked after all. */
+export function notAskedText(user: UserId): string {
+  return `The agent did not get the question of <@${user}>: I told them why.`;
+}
+
 /** What the agent reads below the question. */
 export function aboutText(ts: string): string {
   return `(About message ${ts}.)`;
