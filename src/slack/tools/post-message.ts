@@ -96,6 +96,8 @@ export function createPostMessage(parts: ToolParts): ToolHandler<'slack_post_mes
       if (!(error instanceof SlackError)) throw error;
       if (error.failure === 'unknown') return lookAfterLoss(call, target, since);
       if (!/^(?:invalid_blocks|msg_blocks_too_long|msg_too_long)/.test(error.error)) throw error;
+      // People agreed to all of it, so a part of it is not posted.
+      if (message.plain === null) throw new ToolRefused(TOOL_WORDS.tooLong);
       answer = await send(call, address, message, false);
     }
     const posted = (answer.message ?? {}) as { thread_ts?: unknown };
@@ -115,7 +117,7 @@ export function createPostMessage(parts: ToolParts): ToolHandler<'slack_post_mes
     const args = {
       channel,
       ...(threadTs !== null && { thread_ts: threadTs }),
-      ...(hasBlocks ? { blocks: message.blocks, text: message.text } : { text: message.plain, mrkdwn: false }),
+      ...(hasBlocks ? { blocks: message.blocks, text: message.text } : { text: message.plain ?? '', mrkdwn: false }),
       ...{ parse: 'none', link_names: false, unfurl_links: false, unfurl_media: false },
       metadata: { event_type: METADATA_TYPE, event_payload: { turn: call.key, part: TOOL_PART } },
     };

@@ -27,8 +27,8 @@ export interface ToolMessage {
   blocks: KnownBlock[];
   /** What a notification shows. */
   text: string;
-  /** All of it without blocks, for when Slack refuses those. */
-  plain: string;
+  /** All of it without blocks, for when Slack refuses those; `null`: it is too long for that. */
+  plain: string | null;
 }
 
 const PLAIN_MAX = 3_900;
@@ -51,7 +51,7 @@ export function renderMessage(
     blocks: shown.trim() === '' ? [] : [markdown(restoreTokens(shown))],
     // The words of a notification notify no one by themselves, but Slack reads mentions in them, too.
     text: restoreTokens(words) || '…',
-    plain: restoreTokens(neutralizeMrkdwn(clip(held, PLAIN_MAX))),
+    plain: held.length > PLAIN_MAX ? null : restoreTokens(neutralizeMrkdwn(held)),
   };
 }
 

@@ -148,6 +148,17 @@ describe('a message that the agent posts elsewhere', () => {
     expect((await stage.use('slack_post_message', { channel: 'C02ENG', text: 'hi' })).text).toContain('archived');
   });
 
+  it.each([
+    ['short', 'hi '.repeat(20), 1],
+    // Its end would be cut off.
+    ['long', 'hi '.repeat(2_000), 0],
+  ])('with blocks that Slack refuses: posted whole or not at all (%s)', async (_name, text, posts) => {
+    const stage = await toolStage();
+    await stage.slack.control.faults({ method: 'chat.postMessage', kind: 'ok_false', error: 'invalid_blocks' });
+    const { result } = await stage.use('slack_post_message', { channel: 'C02ENG', text });
+    expect([result?.isError === true, stage.slack.control.messages('C02ENG').length]).toEqual([posts === 0, posts]);
+  });
+
   it('after a lost confirmation: found, and posted once', async () => {
     const stage = await publicStage();
     await stage.slack.control.faults({ method: 'chat.postMessage', kind: 'reset_after' });
