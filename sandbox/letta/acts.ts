@@ -7,7 +7,9 @@ export type Act =
   | { readonly kind: 'tool'; readonly name: string; readonly input: Json }
   | { readonly kind: 'hang'; readonly ms: number }
   | { readonly kind: 'cut' }
-  | { readonly kind: 'fail'; readonly status: number };
+  | { readonly kind: 'fail'; readonly status: number }
+  /** So many tokens are in the model's context, as its usage tells. */
+  | { readonly kind: 'context'; readonly tokens: number };
 
 /** @param ms between two words; `null`: the usual pace */
 export const say = (text: string, ms: number | null = null): Act => ({ kind: 'say', text, ms });

@@ -143,16 +143,33 @@ export function modelDelta(id: string, runtime: Runtime, fields: Json, runId: st
   return { id, date: now(), ...runtime, ...fields, run_id: runId, seq_id: seqId, type: 'message' };
 }
 
-export const usage = (): Json => ({
+export const usage = (total = 110): Json => ({
   message_type: 'usage_statistics',
-  prompt_tokens: 100,
+  prompt_tokens: total - 10,
   completion_tokens: 10,
-  total_tokens: 110,
+  total_tokens: total,
   cached_input_tokens: 0,
   cache_write_tokens: 0,
   reasoning_tokens: 0,
-  context_tokens: 110,
+  context_tokens: total,
 });
+
+/** What an automatic compaction tells (trace 76). */
+export const compacted = (): Json[] => [
+  { message_type: 'event_message', event_type: 'compaction', event_data: { trigger: 'context_window_limit' } },
+  {
+    message_type: 'summary_message',
+    summary: 'word1 word2',
+    compaction_stats: {
+      trigger: 'context_window_limit',
+      context_tokens_before: 415,
+      context_tokens_after: 153,
+      context_window: 128_000,
+      messages_count_before: 6,
+      messages_count_after: 6,
+    },
+  },
+];
 
 export function stopReason(reason: string, runId: string, seqId: number): Json {
   return { message_type: 'stop_reason', stop_reason: reason, run_id: runId, seq_id: seqId, type: 'message' };

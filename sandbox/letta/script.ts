@@ -94,6 +94,7 @@ type Rule = readonly [RegExp, (groups: readonly string[], messages: readonly Mod
 
 const RULES: readonly Rule[] = [
   [/^error (\d+)/i, ([status]) => [{ kind: 'fail', status: Number(status) }]],
+  [/^context (\d+)/i, ([tokens]) => [say(`now ${tokens} tokens`), { kind: 'context', tokens: Number(tokens) }]],
   [/^say (\d+) words/i, ([count]) => [say(words(Number(count)))]],
   [/^say:\s*([\s\S]*)/i, ([text = '']) => [say(text)]],
   [/^say (?!\d+ words)(.+)/i, ([text = '']) => [say(text)]],

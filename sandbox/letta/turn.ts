@@ -63,6 +63,9 @@ function refusalOf(status: number): { message: string; type: string } {
   return { message: `${status}: ${body}`, type: 'local_backend_error' };
 }
 
+/** Of the models that the script offers. */
+const CONTEXT_WINDOW = 128_000;
+
 /** Unwinds a turn whose process or last listener is gone: it emits nothing more. */
 class Gone extends Error {}
 /** Unwinds a turn that was aborted. */
@@ -237,7 +240,10 @@ export class Turn {
     }
     const tools = acts.filter((act) => act.kind === 'tool');
     const calls = tools.map((act, index) => this.#announceCall(`call_${number}_${index}`, act.name, act.input));
-    this.#modelDelta(this.#world.nextDeltaId(), frames.usage());
+    const used = acts.find((act) => act.kind === 'context')?.tokens;
+    this.#modelDelta(this.#world.nextDeltaId(), frames.usage(used));
+    if (used !== undefined && used > CONTEXT_WINDOW)
+      for (const delta of frames.compacted()) this.#modelDelta(this.#world.nextDeltaId(), delta);
     this.#conversation.history.addAssistant(id, { ...said, calls });
     this.openCalls = calls;
     this.#stopReason(calls.length > 0 ? 'requires_approval' : 'end_turn');

@@ -105,6 +105,10 @@ export type AgentEvent =
   | { type: 'loop'; status: LoopStatus; activeRunIds: string[]; clientMessageIdsByRun: Record<string, string[]> }
   /** Inputs of people that wait in Letta's queue. */
   | { type: 'queue'; clientMessageIds: string[] }
+  /** How many tokens the conversation has in the model's context. */
+  | { type: 'context-used'; tokens: number }
+  /** Letta has put a summary in place of earlier messages; `tokens` are left, `null`: not told. */
+  | { type: 'compacted'; tokens: number | null }
   /** Incremental: append to the text of `messageId`. */
   | { type: 'text'; runId: string; messageId: string; text: string }
   /**

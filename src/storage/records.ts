@@ -305,6 +305,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     updatedAt: time,
     runtime: z.strictObject({ agentId: text, conversationId: text, deviceId: text.nullable() }).nullable(),
     isShared: z.literal(true).optional(),
+    contextTold: z.literal(true).optional(),
     known: known.optional(),
     participants: z.array(text),
     inbox: z.array(item),

@@ -60,6 +60,24 @@ describe('the model of a conversation', () => {
     expect(JSON.stringify(letta?.state())).not.toContain('nope/none');
   });
 
+  it('is nearly full: said once, and what Letta summarised', async (context) => {
+    const { say, shows, sees } = await story('listen', context);
+    await say('@agent context 80640');
+    await shows('now 80640 tokens');
+    await say('!status');
+    await shows('context 63 %');
+    await say('@agent context 110000');
+    await shows('This conversation fills 86 % of the model’s context.');
+    await say('@agent context 115000');
+    await shows('now 115000 tokens');
+    await say('@agent context 150000');
+    await shows('Letta summarised the earlier messages of this conversation');
+    await say('@agent context 120000');
+    await shows('fills 94 %');
+    expect(sees('U01ALICE').match(/This conversation fills/g)).toHaveLength(2);
+    expect(sees('U01ALICE').match(/Letta summarised the earlier messages of/g)).toHaveLength(1);
+  });
+
   it('outlives a restart of the bridge, which asks Letta for it', async (context) => {
     const { say, shows, stopBridge, startBridge } = await story('app-server', context);
     await say('!model lmstudio/scripted-text', 'U03CARA');

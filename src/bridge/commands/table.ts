@@ -29,7 +29,13 @@ export const commands = [
     help: 'stop what the agent is doing and discard the queued messages. In a thread, the bare word does the same',
     about: 'running',
   },
-  { name: 'status', aliases: [], args: null, help: 'show what the agent is doing in this thread', about: 'running' },
+  {
+    name: 'status',
+    aliases: [],
+    args: null,
+    help: 'show what the agent is doing in this thread, its model and how full its context is',
+    about: 'running',
+  },
   {
     name: 'new',
     aliases: ['reset'],

@@ -166,6 +166,7 @@ export function forgetConversation({
   known: _,
   failure: __,
   isShared: ___,
+  contextTold: ____,
   turn,
   ...record
 }: ThreadRecord): ThreadRecord {

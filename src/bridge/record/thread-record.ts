@@ -410,6 +410,8 @@ export interface ToolCallRecord {
  * nothing mutates an old one. storage/records.ts checks the same shape when it reads.
  */
 export interface ThreadRecord {
+  /** Whether the thread was told that the context of its conversation is nearly full. */
+  contextTold?: true | undefined;
   key: ThreadKey;
   rev: number;
   address: ThreadAddress;

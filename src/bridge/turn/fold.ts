@@ -165,6 +165,8 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
     case 'user-message':
       return event.automatic && state.input === null ? { ...state, input: event.clientMessageId } : state;
     case 'loop':
+    case 'context-used':
+    case 'compacted':
     case 'queue':
     case 'external-call':
     case 'notice':

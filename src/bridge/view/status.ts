@@ -5,7 +5,7 @@ import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
 import { asCode } from '../text/as-code.ts';
 import { moment } from '../text/moment.ts';
 import { messageLine } from '../turn/prompt.ts';
-import { modelTexts } from '../words/models.ts';
+import { contextTexts, modelTexts } from '../words/models.ts';
 import { permissionWords } from '../words/permissions.ts';
 import {
   inBackgroundText,
@@ -24,6 +24,8 @@ export interface StatusPlace {
   agentName: string | null;
   /** `null`: not known. */
   model: { handle: string; effort: string | null } | null;
+  /** How full the model's context is, in percent; `null`: not known. */
+  context: number | null;
   device: string | null;
   workingDirectory: string | null;
   permissions: Permissions;
@@ -53,6 +55,7 @@ export function statusText(record: ThreadRecord | null, live: TurnView['live'], 
       ...doing,
       ...whereTexts(place),
       ...modelTexts(place.model),
+      ...contextTexts(place.context),
       permissionWords(place.permissions, place.hasRules),
     ].join(' · '),
     ...(more.length > 0 ? [more.join(' ')] : []),

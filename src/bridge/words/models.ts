@@ -70,3 +70,16 @@ export function modelChangedText(name: string, model: Named, appliedTo: 'convers
 export function modelTexts(model: Named | null): string[] {
   return model === null ? [] : [`model ${modelText(model)}`];
 }
+
+/** For a status line; nothing when it is not known. @param percent of the model's context */
+export function contextTexts(percent: number | null): string[] {
+  return percent === null ? [] : [`context ${percent} %`];
+}
+
+/** @param percent of the model's context */
+export function contextFullText(percent: number): string {
+  return `This conversation fills ${percent} % of the model’s context. When it is full, Letta summarises the earlier messages. To start a new one, write \`!new\`.`;
+}
+
+export const COMPACTED =
+  'Letta summarised the earlier messages of this conversation, because the model’s context was full.';

@@ -44,7 +44,11 @@ export const deltaSchemas = {
     status: z.string(),
     tool_return: z.unknown(),
   }),
-  usage_statistics: delta('usage_statistics', {}),
+  usage_statistics: delta('usage_statistics', { context_tokens: z.number().nonnegative().nullish() }),
+  /** After an automatic compaction (docs/letta-protocol.md, Context and cost). */
+  summary_message: delta('summary_message', {
+    compaction_stats: z.looseObject({ context_tokens_after: z.number().nonnegative().nullish() }).nullish(),
+  }),
   stop_reason: delta('stop_reason', { stop_reason: z.string() }),
   user_message: delta('user_message', { content: textContent, otid: z.string().nullish() }),
   status: delta('status', { message: z.string(), level: z.string().nullish() }),

@@ -98,6 +98,9 @@ export function translateDelta(delta: Delta, context: DeltaContext): AgentEvent[
       return [{ type: 'user-message', clientMessageId, automatic, ...(firing && { firing }) }];
     }
     case 'usage_statistics':
+      return delta.context_tokens == null ? [] : [{ type: 'context-used', tokens: delta.context_tokens }];
+    case 'summary_message':
+      return [{ type: 'compacted', tokens: delta.compaction_stats?.context_tokens_after ?? null }];
     case 'approval_classification_end':
     case 'slash_command_start':
     case 'slash_command_end':

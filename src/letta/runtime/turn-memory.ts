@@ -84,6 +84,7 @@ export function belongsToTurn(delta: Delta): boolean {
     case 'status':
     case 'loop_error':
     case 'usage_statistics':
+    case 'summary_message':
     case 'slash_command_start':
     case 'slash_command_end':
     case 'command_start':

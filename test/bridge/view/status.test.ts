@@ -9,6 +9,7 @@ const record = newRecord(makeThreadKey({ team: 'T1', channel: 'C1', root: '1.1' 
 const place: StatusPlace = {
   agentName: 'Build bot',
   model: null,
+  context: null,
   device: 'build-box',
   workingDirectory: '/srv/app',
   permissions: 'guarded',

@@ -9,6 +9,7 @@ import { foldTurn, type TurnState } from '../../turn/fold.ts';
 import { sayCause, sayError } from '../../words/causes.ts';
 import { WAITS } from '../../words/thread.ts';
 import { forgetPlans, onCall, onNothingRuns, pursueCalls, tellResultsAgain } from './calls.ts';
+import { onCompacted, onContextUsed } from './context.ts';
 import { forgetThrough, hold, holdReady, withoutRequests } from './held.ts';
 import { stepBack } from './input.ts';
 import {
@@ -323,6 +324,10 @@ function onAgentEvent(work: Work, event: AgentEvent) {
       return onLoop(work, event);
     case 'queue':
       return setLink(work, { queued: event.clientMessageIds });
+    case 'context-used':
+      return onContextUsed(work, event.tokens);
+    case 'compacted':
+      return onCompacted(work, event.tokens);
     case 'schedules-changed':
       return align(work);
     case 'background':

@@ -65,6 +65,7 @@ export function disconnect(work: Work): void {
     options: null,
     up: null,
     model: null,
+    contextTokens: null,
     settled: false,
     loop: 'idle',
     runs: {},

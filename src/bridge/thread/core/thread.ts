@@ -87,6 +87,8 @@ export interface Link {
   readonly agentName: string | null;
   /** What Letta said last over this link; `null`: it does not tell. */
   readonly model: ModelInUse | null;
+  /** How many tokens the conversation had last in the model's context; `null`: not told. */
+  readonly contextTokens: number | null;
   /** The conversation's address in Letta's web app; `null`: it has none. */
   readonly page: string | null;
   /** Whether Letta has told over this link what runs in the background. */
@@ -259,6 +261,7 @@ const noLink: Link = {
   workingDirectory: null,
   agentName: null,
   model: null,
+  contextTokens: null,
   page: null,
   toldTasks: false,
   isReconciled: false,

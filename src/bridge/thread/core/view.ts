@@ -10,6 +10,7 @@ import { headsUp } from '../../view/memory-notice.ts';
 import { tailOfferView } from '../../view/offer.ts';
 import { statusText } from '../../view/status.ts';
 import { type TurnView, turnView } from '../../view/turn.ts';
+import { contextPercent } from './context.ts';
 import { placeOf, type Thread } from './thread.ts';
 import { type Known, settings } from './work.ts';
 
@@ -122,6 +123,7 @@ export function statusOf(work: Known): string {
   const { agentName, model, device, workingDirectory } = work.thread.link;
   const { permissions, autoApprove } = settings(work);
   const live = viewOf(work, null)?.live ?? null;
-  const place = { agentName, model, device, workingDirectory, permissions, hasRules: autoApprove.length > 0 };
+  const context = contextPercent(work.thread.link);
+  const place = { agentName, model, context, device, workingDirectory, permissions, hasRules: autoApprove.length > 0 };
   return statusText(work.thread.record, live, place);
 }
