@@ -4,6 +4,7 @@ import type { Token } from '../../../src/bridge/ids.ts';
 import { says, type ToolResult } from '../../../src/bridge/tools/result.ts';
 import type { ToolCall, ToolHandlers, ToolPlan } from '../../../src/bridge/tools/tool.ts';
 import { BridgeError } from '../../../src/errors.ts';
+import { createMemoryLog } from '../../support/log.ts';
 import { createRunning, type Middle, type MiddleOptions } from '../../support/middle.ts';
 import { ALICE, ask, cards, click, lastCard } from './approvals/asking-people.ts';
 
@@ -174,13 +175,16 @@ describe('a call that people must approve', () => {
   });
 
   it('is told of a denial with its reason', async () => {
-    const { middle, world } = await running();
+    const log = createMemoryLog();
+    const { middle, world } = await running({ log });
     world.plan = asks;
     await call(middle);
     await click(middle, 'deny');
     await middle.clock.settle();
     expect(world.done).toEqual([]);
     expect(results(middle)).toMatchObject([[expect.anything(), true, expect.stringContaining('denied this in Slack')]]);
+    // The reason is in a person's words, which no log keeps.
+    expect(JSON.stringify(log.lines)).not.toContain('denied this in Slack');
   });
 
   it('does not run when what it rests on has changed since', async () => {

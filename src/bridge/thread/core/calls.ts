@@ -128,7 +128,7 @@ function pursue(work: Work, call: ToolCallRecord) {
   if (doing !== null) return;
   const card = ownCard(work, call);
   if (card?.state.state === 'decided' && card.state.decision === 'denied') {
-    return settle(work, call, deniedBy(card.state.name ?? card.state.by, card.state.words));
+    return settle(work, call, deniedBy(card.state.name ?? card.state.by, card.state.words), { logged: 'denied' });
   }
   if (card?.state.state === 'closed') {
     const { why } = card.state;
@@ -251,7 +251,7 @@ export function onCallRecalled(work: Work, { of, request: id, result }: Answer &
   if (call?.state !== 'acting') return;
   setPursuit(work, id, { doing: null });
   if (result === null) return settleUnknown(work, call);
-  settle(work, call, result.text, result.isError);
+  settle(work, call, result.text, { isError: result.isError, logged: 'found out after a restart' });
 }
 
 function tellPeople(work: Work, { tool }: ToolCallRecord) {
@@ -260,14 +260,19 @@ function tellPeople(work: Work, { tool }: ToolCallRecord) {
 
 // ---- telling Letta -----------------------------------------------------------------------------
 
-/** The call is over, and Letta is told. */
-function settle(work: Work, call: ToolCallRecord, text: string, isError = true) {
+/** The call is over, and Letta is told. @param how `logged`: instead of a text that is not the bridge's own */
+function settle(
+  work: Work,
+  call: ToolCallRecord,
+  text: string,
+  { isError = true, logged = text }: { isError?: boolean; logged?: string } = {},
+) {
   const id = idOf(call);
   const result = keptResult(text, isError);
   change(work, (record) => changeCall(record, id, { state: 'done', result }));
   closeOwnCard(work, call);
   setPursuit(work, id, { doing: null });
-  log(work, 'info', { call: call.callId, tool: call.tool, text }, 'a call is over');
+  log(work, 'info', { call: call.callId, tool: call.tool, text: logged }, 'a call is over');
   answer(work, { ...call, result });
 }
 
