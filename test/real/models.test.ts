@@ -5,7 +5,7 @@ import { type Surface, startRealLetta } from '../support/letta/real-letta.ts';
 
 const CHANNEL = 'C01GEN';
 
-it.each<Surface>(['app-server'])(
+it.each<Surface>(['app-server', 'single', 'listen'])(
   'a chosen model is used by the next turn (%s)',
   async (surface) => {
     const letta = await startRealLetta(surface);
