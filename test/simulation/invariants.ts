@@ -292,6 +292,20 @@ function isScheduled({ truth }: Judged['letta'], n: number): boolean {
   return truth.some((turn) => turn.n === n && turn.firings !== undefined);
 }
 
+/**
+ * Whether a turn answers people of several threads of one conversation, and this is not the first of these threads: an
+ * input that left before another thread had the link joins that one's turn at Letta (docs/letta-protocol.md, Queue and
+ * deduplication), so both threads get the answer.
+ */
+function answersHereAsWell({ letta, people }: Judged, n: number, place: string): boolean {
+  const turn = letta.truth.find((known) => known.n === n);
+  const homes = (turn?.carried ?? []).map((name) => {
+    const written = people.written.find((known) => known.name === name);
+    return `${written?.message.channel}/${written?.root ?? 'top'}`;
+  });
+  return homes[0] !== place && homes.includes(place);
+}
+
 interface Word {
   turn: number;
   at: number;
@@ -317,13 +331,14 @@ function judgeText(world: Judged, shown: Map<string, Shown>): void {
     let latest = 0;
     const isCopy = messages.some((message) => copyOf(message) !== null);
     const copied = new Map<number, Word[]>();
+    const asWell = new Map<number, Word[]>();
     for (const message of messages) {
       const owner = shown.get(message.metadata?.turn ?? '') ?? null;
       const sub = /\d+sub\d+z/.exec(visibleText(message));
       if (sub) story.addViolation(`${sub[0]} of a subagent is shown in ${place}`);
       for (const found of visibleText(message).matchAll(/t(\d+)w(\d+)z/g)) {
         const word = { turn: Number(found[1]), at: Number(found[2]), shown: owner };
-        const known = isCopy ? copied : visible;
+        const known = isCopy ? copied : answersHereAsWell(world, word.turn, place) ? asWell : visible;
         const words = known.get(word.turn) ?? [];
         known.set(word.turn, words);
         const before = words.at(-1)?.at ?? -1;
