@@ -6,12 +6,12 @@ interface Shared {
   isOptional?: true;
 }
 
-interface TextParam extends Shared {
+export interface TextParam extends Shared {
   type: 'string';
   maxLength: number;
 }
 
-interface NumberParam extends Shared {
+export interface NumberParam extends Shared {
   type: 'integer';
   minimum: number;
   maximum: number;
