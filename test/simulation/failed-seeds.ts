@@ -93,4 +93,5 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['channel where only the agent had posted: mentions were missed while the bridge was away', [31389]],
   ['thread that waited for the link of its conversation: its process ended', [31508]],
   ['request of a turn that Letta had not named yet: denied, with an input to end tasks behind it', [31328]],
+  ['link with another thread while Letta was away for long: messages ran unasked', [31720]],
 ];

@@ -243,6 +243,22 @@ describe('a message that waited for the device', () => {
     expect(submitted(middle)).toHaveLength(1);
   });
 
+  it('link given to another thread for long: it is offered', async () => {
+    const middle = createMiddle(STALE);
+    await middle.write('hello', { ts: ago(middle, 0), thread: null, mention: true });
+    await ready(middle);
+    middle.connection.settle = () => new Promise(() => {});
+    await answer(middle, 'hello');
+    await middle.clock.advance(2_000);
+    await middle.write('deploy it', { ts: ago(middle, 0), thread: record(middle).address.threadTs });
+    middle.connection.emit({ type: 'released' });
+    await middle.clock.advance(60 * MINUTE);
+    await ready(middle);
+    await middle.clock.advance(1_000);
+    expect(submitted(middle)).toHaveLength(1);
+    expect(lastOffer(middle).view.text).toContain('deploy it');
+  });
+
   it('device away for long: its turn ends and it is offered', async () => {
     const middle = await waiting();
     await middle.clock.advance(60 * MINUTE);

@@ -160,11 +160,12 @@ function sure(work: Work): void {
 }
 
 /** Another thread of the conversation has the link: this one asks for it again when it has something to do. */
-function onReleased(work: Work): void {
+function onReleased(work: Work) {
   linkLost(work);
   const { record } = work.thread;
-  if (record && (needsLetta(record) || hasSchedules(work))) wait(work, WAITS.elsewhere);
-  else disconnect(work);
+  if (!record || !(needsLetta(record) || hasSchedules(work))) return disconnect(work);
+  noteLettaLost(work);
+  wait(work, WAITS.elsewhere);
 }
 
 function onUnavailable(work: Work, event: ConnectionEvent & { type: 'unavailable' }) {
