@@ -93,6 +93,19 @@ describe('a call that asks no one', () => {
     expect(middle.audit.entries).toMatchObject([{ tool: 'slack_react', outcome: 'approved', via: 'tools', by: null }]);
   });
 
+  it('is not done for someone who lost access right before', async () => {
+    const { middle, world } = await running();
+    Object.defineProperty(world, 'plan', {
+      get: () => {
+        Object.assign(middle.policy, { users: closedPolicy.users });
+        return { may: 'run', seal: 's' };
+      },
+    });
+    await call(middle);
+    expect(world.done).toEqual([]);
+    expect(results(middle)).toMatchObject([['external-tool-call_1', true, expect.anything()]]);
+  });
+
   it('is not done when the audit cannot be written', async () => {
     const { middle, world } = await running();
     middle.audit.failing = 1;

@@ -207,6 +207,11 @@ function entryOf(work: Work, call: ToolCallRecord, requester: string): AuditEntr
   };
 }
 
+/** A call that only reads may run again. */
+function isReading({ tool }: ToolCallRecord): boolean {
+  return isToolName(tool) && toolOf(tool).effect === 'reads';
+}
+
 /** A call has run, or failed. What it returned is held by the one who ran it. */
 export function onCallRan(work: Work, { of, request: id, outcome }: Answer & { type: 'call_ran' }) {
   const call = callsOf(work.thread.record).find((each) => idOf(each) === id && each.turn === of);
@@ -214,10 +219,9 @@ export function onCallRan(work: Work, { of, request: id, outcome }: Answer & { t
   setPursuit(work, id, { doing: null });
   const { text, isError, isUnknown, handed } = outcome;
   if (handed && handed.length > 0) change(work, (record) => noteFiles(record, { handed, cleared: [], missing: [] }));
-  const isReading = isToolName(call.tool) && toolOf(call.tool).effect === 'reads';
   // It was answered when its time was over; now more is known, for whoever asks again.
   const wasOver = call.state === 'done';
-  const result = isReading && !isError ? undefined : keptResult(text, isError);
+  const result = isReading(call) && !isError ? undefined : keptResult(text, isError);
   change(work, (record) => changeCall(record, id, { state: 'done', ...(result && { result }) }));
   log(work, 'info', { call: call.callId, tool: call.tool, isError, isUnknown }, 'a call is over');
   if (isUnknown && !wasOver) tellPeople(work, call);
@@ -229,7 +233,7 @@ export function onCallRan(work: Work, { of, request: id, outcome }: Answer & { t
 /** After a restart: what became of a call in the middle of acting is found out, or cannot be. */
 function recall(work: Work, call: ToolCallRecord) {
   const id = idOf(call);
-  if (isToolName(call.tool) && toolOf(call.tool).effect === 'reads') {
+  if (isReading(call)) {
     change(work, (record) => changeCall(record, id, { state: 'waiting' }));
     return;
   }
@@ -358,8 +362,7 @@ export function onCallsDue(work: Work) {
       continue;
     }
     emit(work, { do: 'cancel_call', request: idOf(call) });
-    const isReading = isToolName(call.tool) && toolOf(call.tool).effect === 'reads';
-    if (isReading) settle(work, call, notDone('no_time'));
+    if (isReading(call)) settle(work, call, notDone('no_time'));
     else settleUnknown(work, call);
   }
   pursueCalls(work);

@@ -32,6 +32,8 @@ import { change, due, emit, log, openTurn, say, setLink, startTimer, touch, upLi
 /** How often Letta is asked although nothing seems to have changed. */
 const ALIGN_EVERY_MS = 60 * 60_000;
 const ALIGN_RETRY_MS = 30_000;
+/** How long a schedule that ran once is kept until the thread has shown what came of it. */
+const SHOWN_WITHIN_MS = 24 * 60 * 60_000;
 /** What the history has may still be on its way to us, so it counts as unheard only when it is found again after this. */
 const HEARD_WITHIN_MS = 5_000;
 /** After so many comparisons in a row that left a difference, the next one waits. */
@@ -202,8 +204,7 @@ function noteSeen(work: Work, { id, state, error = '', lastFiredAt }: SeenSchedu
       if (schedule.wanted !== 'gone') say(work, missedText(schedule));
       return change(work, (record) => changeSchedule(record, id, { wanted: 'gone', confirmed: null }));
     case 'fired':
-      // It is kept until the thread has shown what came of it, for a day at most.
-      if (schedule.firedAt < (lastFiredAt ?? 0) && work.context.now - (lastFiredAt ?? 0) < 24 * ALIGN_EVERY_MS) {
+      if (schedule.firedAt < (lastFiredAt ?? 0) && work.context.now - (lastFiredAt ?? 0) < SHOWN_WITHIN_MS) {
         return change(work, (record) => changeSchedule(record, id, { wanted: 'active', confirmed: 'active' }));
       }
       return change(work, (record) => changeSchedule(record, id, { wanted: 'gone', confirmed: null }));
