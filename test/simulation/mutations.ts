@@ -59,7 +59,7 @@ export const mutations: readonly Mutation[] = [
     'a call that was cut off in the middle is not done again',
     /was done \d+ times/,
     'src/bridge/thread/core/calls.ts',
-    "if (isToolName(call.tool) && toolOf(call.tool).effect === 'reads') {",
+    'if (isReading(call)) {',
     'if (isToolName(call.tool)) {',
   ),
   mutation(
