@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { App } from '../src/app.ts';
 import { systemClock } from '../src/clock.ts';
 import { type RunningBridge, startAppHere, startBridgeHere, startBridgeThread } from './bridge.ts';
+import { freePort } from './free-port.ts';
 import { readFault } from './letta/faults.ts';
 import { type ScriptedLetta, startScriptedLetta } from './letta/server.ts';
 import type { Shortcut } from './slack/model.ts';
@@ -228,13 +229,4 @@ function readManifest(agent: boolean): { scopes: string[]; events: string[]; sho
   const shortcuts = read.features.shortcuts.map(({ name, callback_id: callbackId }) => ({ name, callbackId }));
   if (!agent) return { scopes: bot, events: bot_events, shortcuts };
   return { scopes: [...bot, 'assistant:write'], events: [...bot_events, 'agent_session_stopped'], shortcuts };
-}
-
-async function freePort(): Promise<number> {
-  const { createServer } = await import('node:net');
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return typeof address === 'object' && address ? address.port : 0;
 }

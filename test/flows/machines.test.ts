@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, it, type TestContext } from 'vitest';
 import { WebSocket } from 'ws';
+import { freePort } from '../../sandbox/free-port.ts';
 import { startScriptedLetta } from '../../sandbox/letta/server.ts';
 import { transcript } from '../../sandbox/slack/transcript.ts';
 import { until } from '../support/until.ts';
@@ -46,14 +46,6 @@ async function story(context: TestContext, env: Record<string, string> = {}) {
     return { say, shown, sees };
   };
   return { ...whole, url, dial, thread };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return typeof address === 'object' && address ? address.port : 0;
 }
 
 type Machine = Awaited<ReturnType<typeof startScriptedLetta>>;

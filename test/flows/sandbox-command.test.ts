@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { describe, it, type TestContext } from 'vitest';
+import { freePort } from '../../sandbox/free-port.ts';
 import { startScriptedLetta } from '../../sandbox/letta/server.ts';
 import { COMPILED } from '../support/own-process.ts';
 import { until } from '../support/until.ts';
@@ -26,14 +26,6 @@ function run({ onTestFinished }: TestContext, args: string[], env: Record<string
     return /http:\/\/127\.0\.0\.1:\d+\//.exec(output())?.[0] ?? '';
   };
   return { child, exited, output, address };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return typeof address === 'object' && address ? address.port : 0;
 }
 
 /** What the page is told at first. */

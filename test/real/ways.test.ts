@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { freePort } from '../../sandbox/free-port.ts';
 import { startSandbox } from '../../sandbox/sandbox.ts';
 import { transcript } from '../../sandbox/slack/transcript.ts';
 import { type RealLetta, startRealLetta } from '../support/letta/real-letta.ts';
@@ -25,14 +25,6 @@ function blocksOf(way: string): { command: string; settings: Record<string, stri
   return { command: machine.trim(), settings: Object.fromEntries(settings) };
 }
 
-async function freePort(): Promise<string> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return String(typeof address === 'object' && address ? address.port : 0);
-}
-
 /** Starts the bridge with these settings and asks its agent for an answer. */
 async function answers(letta: RealLetta, env: Record<string, string>): Promise<string> {
   closing.push(() => letta.close());
@@ -46,7 +38,7 @@ async function answers(letta: RealLetta, env: Record<string, string>): Promise<s
 
 describe('the ways of README.md to reach an agent, as they stand there', () => {
   it('an App Server of your own', async () => {
-    const port = await freePort();
+    const port = String(await freePort());
     const filled = (text: string) => text.replaceAll('4500', port);
     const { command, settings } = blocksOf('An App Server of your own');
     const letta = await startRealLetta('app-server', { command: filled(command), ready: /^WebSocket: /m });
@@ -55,7 +47,7 @@ describe('the ways of README.md to reach an agent, as they stand there', () => {
   });
 
   it('machines that dial the bridge', async () => {
-    const port = await freePort();
+    const port = String(await freePort());
     const filled = (text: string) => text.replaceAll('4600', port).replaceAll('YOUR_TOKEN', TOKEN);
     const { command, settings } = blocksOf('Machines that dial the bridge');
     // It says nothing before a bridge is there; it tries again then.

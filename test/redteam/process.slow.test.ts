@@ -1,6 +1,6 @@
-import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, type TestContext } from 'vitest';
+import { freePort } from '../../sandbox/free-port.ts';
 import type { CallFault } from '../../sandbox/slack/faults.ts';
 import type { SmallSlack } from '../../sandbox/slack/server.ts';
 import {
@@ -15,15 +15,6 @@ import { until } from '../support/until.ts';
 /** No connection of its own to Letta, no server unless in HTTP mode: only the Slack side can keep it alive, or nothing. */
 
 type Way = 'socket' | 'socket with PORT' | 'http';
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new TypeError('no port');
-  return address.port;
-}
 
 async function optionsFor(way: Way): Promise<OwnProcessOptions> {
   if (way === 'http') return { httpPort: await freePort() };
