@@ -13,7 +13,7 @@ COPY src ./src
 COPY sandbox ./sandbox
 RUN npm run build
 
-# Without the sandbox's package.json: that workspace has development dependencies only.
+# Without the workspaces' package.json: they have what development needs, and Node, which the image has.
 FROM node:24-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
