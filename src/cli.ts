@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { findPackageJSON } from 'node:module';
+import { enableCompileCache, findPackageJSON, flushCompileCache } from 'node:module';
+import { dirname, join } from 'node:path';
+import { systemClock } from './clock.ts';
 import { printableLine } from './printable.ts';
 
 /** The commands of `letta-slack`. Each starts its own program, which reads its own options. */
@@ -17,6 +19,10 @@ const COMMANDS: Readonly<Record<string, { help: string; run(): Promise<unknown> 
     help: 'try the bridge with a small Slack and a scripted Letta: no accounts',
     run: () => import('../sandbox/main.ts'),
   },
+  store: {
+    help: 'copy a store to Postgres: store copy sqlite://… postgres://…',
+    run: () => import('./store/main.ts'),
+  },
   manifest: {
     help: 'print the Slack app’s manifest (YAML), with a link that creates the app',
     run: () => import('./manifest/main.ts'),
@@ -28,9 +34,21 @@ function usage(): string {
   return `letta-slack <command> [options]\n${lines.join('\n')}\nFor the options of a command: letta-slack <command> --help\nThe version: letta-slack --version\n`;
 }
 
+const path = findPackageJSON(import.meta.url);
+
+/**
+ * Keeps the compiled program beside its source, because compiling takes half of the start. Not in the system's temporary
+ * folder: others may write there, and what is kept is run. Where the folder cannot be written, nothing is kept.
+ */
+function keepCompiled(): void {
+  if (path === undefined) return;
+  enableCompileCache(join(dirname(path), '.cache'));
+  // A bridge that is killed would keep nothing.
+  systemClock.after(10_000, flushCompileCache);
+}
+
 /** The version of the package that this file is in. */
 function version(): string {
-  const path = findPackageJSON(import.meta.url);
   if (path === undefined) return 'unknown';
   return String((JSON.parse(readFileSync(path, 'utf8')) as { version?: unknown }).version);
 }
@@ -39,8 +57,10 @@ const [name = ''] = process.argv.splice(2, 1);
 const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
 const isAskedFor = (option: string) => name === option || (command !== undefined && process.argv.includes(option, 2));
 if (isAskedFor('--version')) process.stdout.write(`${version()}\n`);
-else if (command) await command.run();
-else if (['--help', '-h', 'help'].includes(name)) process.stdout.write(usage());
+else if (command) {
+  keepCompiled();
+  await command.run();
+} else if (['--help', '-h', 'help'].includes(name)) process.stdout.write(usage());
 else {
   process.stderr.write(
     name === '' ? usage() : `There is no command ${JSON.stringify(printableLine(name))}.\n${usage()}`,

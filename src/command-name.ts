@@ -1,5 +1,5 @@
 /** What the package and a clone call the same thing. */
-export type CommandName = 'start' | 'doctor' | 'setup' | 'sandbox' | 'manifest';
+export type CommandName = 'start' | 'doctor' | 'setup' | 'sandbox' | 'store' | 'manifest';
 
 /** The package contains what TypeScript was compiled to; a clone runs its sources. */
 const IS_PACKAGE = import.meta.url.endsWith('.js');

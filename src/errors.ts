@@ -24,6 +24,9 @@ export type ErrorCode =
   | 'record_newer'
   | 'record_conflict'
   | 'record_too_large'
+  | 'lease_lost'
+  | 'no_owner'
+  | 'seal_broken'
   // Slack
   | 'slack_failed'
   | 'internal';

@@ -14,6 +14,8 @@ export interface Listening {
   publicUrl(): string;
   /** For people in Slack. */
   machines(): Machines;
+  /** Whether this process takes devices from now on. If not, the sockets of those that are here end, and they dial again. */
+  setServing(isServing: boolean): void;
   /** Ends the sockets of all devices, which dial again. Stopping twice is fine. */
   stop(): Promise<void>;
 }
@@ -24,7 +26,12 @@ export interface ListeningParts {
   log: Log;
   /** Called when a device came, went, or is new. */
   onChanged(): void;
+  /** Whether it takes devices from the start. */
+  isServing: boolean;
 }
+
+/** For the device; with this code it dials again at once, and a turn of it goes on. */
+const ELSEWHERE = 'Another process of the bridge takes over';
 
 /**
  * Lets devices dial in, from now on where the door has a server of its own.
@@ -36,7 +43,11 @@ export async function listenForDevices(config: ListenConfig, parts: ListeningPar
   const devices = await createDevices(parts);
   let publicUrl = url ?? '';
   const path = 'path' in at ? at.path : '';
-  const door = createDoor({ devices, tokens, path, publicUrl: () => publicUrl, clock, log });
+  let { isServing } = parts;
+  const door = createDoor({
+    ...{ devices, tokens, path, publicUrl: () => publicUrl, clock, log },
+    isServing: () => isServing,
+  });
   const where = tokens.kind === 'shared' ? 'LETTA_LISTEN_TOKEN' : 'TOKEN_OF_LETTA_LISTEN_TOKENS';
   const listening = {
     devices,
@@ -45,6 +56,12 @@ export async function listenForDevices(config: ListenConfig, parts: ListeningPar
       list: devices.list(),
       command: deviceCommand({ url: publicUrl, token: where, name: 'NAME' }),
     }),
+    setServing(next: boolean) {
+      if (next === isServing) return;
+      isServing = next;
+      if (next) void devices.reload().then(parts.onChanged);
+      else devices.closeAll(1001, ELSEWHERE);
+    },
   };
   if ('path' in at) return { ...listening, guest: door, stop: async () => door.stop() };
   const server = await serveDoor(door, at);

@@ -1,12 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type App, startApp } from './app.ts';
-import type { Policy } from './bridge/access/policy.ts';
 import { systemClock, systemRandom } from './clock.ts';
 import { commandName } from './command-name.ts';
 import { type Config, ConfigError, formatProblems, loadConfig, secretsOf } from './config/config.ts';
 import { type EnvProblem, envProblems } from './config/env-lines.ts';
-import { reloadPolicy } from './config/policy-reload.ts';
+import type { Policies } from './config/policies.ts';
+import { reloadPolicies } from './config/policy-reload.ts';
 import { checkAtStart } from './doctor/at-start.ts';
 import { asBridgeError } from './errors.ts';
 import { createLog } from './ops/log.ts';
@@ -65,7 +65,7 @@ const log = createLog({
   pretty: process.stdout.isTTY === true,
   secrets: secretsOf(config),
 });
-const metrics = createPromMetrics();
+const metrics = createPromMetrics({ byWorkspace: config.metricsByWorkspace });
 const starting = new AbortController();
 let app: App | null = null;
 let isStopping = false;
@@ -95,11 +95,11 @@ function drainAndExit(code: number): void {
 }
 
 /** The policy that was reloaded while the bridge was still starting. */
-let newPolicy: Policy | null = null;
+let newPolicies: Policies | null = null;
 
 process.on('SIGHUP', () => {
-  newPolicy = reloadPolicy(process.env, log) ?? newPolicy;
-  if (newPolicy) app?.usePolicy(newPolicy);
+  newPolicies = reloadPolicies(process.env, log) ?? newPolicies;
+  if (newPolicies) app?.usePolicies(newPolicies);
 });
 process.on('SIGTERM', () => stopOnSignal('SIGTERM'));
 process.on('SIGINT', () => stopOnSignal('SIGINT'));
@@ -123,9 +123,10 @@ process.on('unhandledRejection', (error) => {
 try {
   const parts = { clock: systemClock, random: systemRandom, log };
   const onUp = (api: SlackApi) => void checkAtStart({ ...parts, config, api });
-  const world = { ...parts, metrics, scrape: metrics.scrape, onUp };
+  const apart = config.metricsByWorkspace && { metricsOf: metrics.ofWorkspace };
+  const world = { ...parts, metrics, scrape: metrics.scrape, ...apart, hide: log.hide, onUp };
   app = await startApp(config, world, starting.signal);
-  if (newPolicy) app.usePolicy(newPolicy);
+  if (newPolicies) app.usePolicies(newPolicies);
   app.refused.then((error) => {
     if (isStopping) return;
     log.error(

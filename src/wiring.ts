@@ -5,6 +5,7 @@ import { FeedbackBook } from './bridge/commands/feedback.ts';
 import { watchHomes } from './bridge/commands/home-changes.ts';
 import { NotifyTimes } from './bridge/commands/notify-times.ts';
 import { createScheduleTools } from './bridge/commands/schedule-tools.ts';
+import { UsageBook } from './bridge/commands/usage.ts';
 import { giveFile } from './bridge/files/give-one.ts';
 import { FileHandOver, type Machine } from './bridge/files/hand-over.ts';
 import {
@@ -25,6 +26,7 @@ import type {
   Clock,
   DetailsStore,
   Log,
+  MessageAddress,
   Metrics,
   Random,
   Recordings,
@@ -32,6 +34,7 @@ import type {
   SlackFiles,
   Surface,
   ThreadMoves,
+  ThreadOwners,
   Threads,
 } from './bridge/ports.ts';
 import { takeTurns } from './bridge/thread/shared-conversations.ts';
@@ -45,6 +48,7 @@ import type { Check } from './ops/health.ts';
 import { watchLetta } from './ops/letta-watch.ts';
 import { noMetrics } from './ops/metrics.ts';
 import { watchTurns } from './ops/turn-watch.ts';
+import { countUseByModel } from './ops/use.ts';
 import { meterCalls } from './slack/api/call-meter.ts';
 import type { Identity } from './slack/api/identity.ts';
 import { honourRetryAfter } from './slack/api/retry-after.ts';
@@ -76,7 +80,14 @@ export interface BridgeParts {
   identity: Pick<Identity, 'teamId' | 'botUserId' | 'botId' | 'enterpriseId' | 'mayBeAgent'> & {
     url?: string | null;
   };
-  store: { threads: Threads; choices: Choices; audit: Audit; moves?: ThreadMoves; details?: DetailsStore };
+  store: {
+    threads: Threads;
+    choices: Choices;
+    audit: Audit;
+    moves?: ThreadMoves;
+    owners?: ThreadOwners;
+    details?: DetailsStore;
+  };
   dial: LaneDialer;
   /** Used in `cloud` mode only. */
   fetch: FetchLike;
@@ -88,6 +99,8 @@ export interface BridgeParts {
    * posted.
    */
   longAnswers?: { send: Uploader; maxMessages: number };
+  /** Whether live text of direct messages is streamed natively, where Slack lets us; left out: it is edited. */
+  nativeStreams?: boolean;
   /** How people's files reach the agent; left out: they are only named. */
   files?: { slack: SlackFiles; folder: SharedFolder | null; keptMs: number };
   /** What the agent's tools do; left out: what they do in Slack. */
@@ -186,6 +199,8 @@ export function wireBridge(parts: BridgeParts): Bridge {
       renderOffer: offerPosts,
       uploadFile: longAnswers?.send,
       mayBeAgent: identity.mayBeAgent ?? false,
+      nativeStreams: parts.nativeStreams ?? false,
+      botUser: identity.botUserId,
       workspace: identity.url,
       clock,
       random,
@@ -195,11 +210,13 @@ export function wireBridge(parts: BridgeParts): Bridge {
     metrics,
     clock,
   );
-  const { choices, audit, moves, details } = store;
+  const { choices, audit, moves, owners, details } = store;
   const threads = watchHomes(store.threads, onHomeChanged);
   const gateway = createGateway({ target, agentId, clock, random, dial, fetch, choices, log });
   const letta = watchLetta(gateway, metrics, () => onHomeChanged(null));
   const notifyTimes = new NotifyTimes({ choices, log, team: identity.teamId, usual: notifyAfterMs });
+  const usage = new UsageBook({ choices, clock, log, team: identity.teamId });
+  const countUse = countUseByModel(metrics);
   const killSwitch = new KillSwitch({ choices, clock, log });
   const bindings = new Bindings({ policies, choices, log });
   const middle = {
@@ -237,6 +254,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
   const scheduleTools = createScheduleTools({ workers: () => workers, people, clock });
   const tools: ToolHandlers = parts.tools ?? { ...otherTools, ...readers, ...scheduleTools };
   const turnsDieWithLink = target.mode === 'app-server';
+  const linkTo = (at: MessageAddress) => permalink(at, identity.url ?? null);
   const workers: ThreadWorkers = new ThreadWorkers({
     ...middle,
     gateway: takeTurns(letta.gateway, clock),
@@ -249,7 +267,11 @@ export function wireBridge(parts: BridgeParts): Bridge {
     notifyAfterMs: (requester) => notifyTimes.get(requester),
     details,
     approvalTimeoutMs,
-    linkTo: (at) => permalink(at, identity.url ?? null),
+    linkTo,
+    onTurnUsed: (used) => {
+      void usage.note(used);
+      countUse(used);
+    },
     past: parts.past && { reader, mostMessages: parts.past.mostMessages },
     recordings: parts.recordings,
     // A crash right after its first message may have kept the thread out of this list.
@@ -297,6 +319,10 @@ export function wireBridge(parts: BridgeParts): Bridge {
     agents: letta.agents,
     machines: parts.machines,
     models: gateway.models,
+    conversations: gateway.conversations,
+    owners,
+    linkTo,
+    usage,
     ...(moves && { channels: new ChannelMoves({ moves, workers, log }) }),
   });
   const history =

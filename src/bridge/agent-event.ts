@@ -102,11 +102,25 @@ export interface Firing {
  * runtimes. `runId` is unique only within one connection.
  */
 export type AgentEvent =
-  | { type: 'loop'; status: LoopStatus; activeRunIds: string[]; clientMessageIdsByRun: Record<string, string[]> }
-  /** Inputs of people that wait in Letta's queue. */
-  | { type: 'queue'; clientMessageIds: string[] }
+  /** `isUsingTool`: set while a tool runs on the device. */
+  | {
+      type: 'loop';
+      status: LoopStatus;
+      isUsingTool?: true;
+      activeRunIds: string[];
+      clientMessageIdsByRun: Record<string, string[]>;
+    }
+  /**
+   * Inputs of people that wait in Letta's queue. `paused`: those, and inputs of Letta's own, that an abort left there until
+   * more input comes; left out: none.
+   */
+  | { type: 'queue'; clientMessageIds: string[]; paused?: string[] }
+  /** A command of Letta's, or of the device, is over. */
+  | ({ type: 'command-ended'; command: string } & CommandEnd)
   /** How many tokens the conversation has in the model's context. */
   | { type: 'context-used'; tokens: number }
+  /** What one call of the model has used. */
+  | ({ type: 'tokens-used'; runId: string } & Tokens)
   /** Letta has put a summary in place of earlier messages; `tokens` are left, `null`: not told. */
   | { type: 'compacted'; tokens: number | null }
   /** Incremental: append to the text of `messageId`. */
@@ -138,13 +152,22 @@ export type AgentEvent =
   | { type: 'approval-asked'; request: ApprovalRequest }
   /** All requests that are still open at Letta: a known request that is not in the list was answered elsewhere. */
   | { type: 'approvals-open'; requestIds: string[] }
-  /** Echo of queued input; `automatic` for task notifications and cron prompts that Letta queued by itself. */
-  | { type: 'user-message'; clientMessageId: string | null; automatic: boolean; firing?: Firing }
+  /**
+   * Echo of queued input; `automatic` for task notifications and cron prompts that Letta queued by itself. `asked`: the
+   * words of an input that another client queued.
+   */
+  | { type: 'user-message'; clientMessageId: string | null; automatic: boolean; firing?: Firing; asked?: string }
   /** A schedule was made, changed, deleted or fired: of any conversation, by any client. */
   | { type: 'schedules-changed' }
   /** All tasks that run in the background now; Letta starts a turn by itself when one of them ends. */
   | { type: 'background'; tasks: BackgroundTask[] }
-  | { type: 'device'; mode: string; workingDirectory: string | null }
+  | {
+      type: 'device';
+      mode: string;
+      workingDirectory: string | null;
+      toolsets?: ToolsetsSeen;
+      offers?: DeviceOffers;
+    }
   /** The end of a turn, after everything that belongs to it. */
   | {
       type: 'turn-ended';
@@ -168,15 +191,29 @@ export type ConnectionEvent =
       agentName?: string;
       /** Left out: the device did not tell it. */
       model?: ModelInUse;
+      /** Left out: the device did not tell them. */
+      toolsets?: ToolsetsSeen;
+      /** Left out: the device did not tell them. */
+      offers?: DeviceOffers;
+      /** What people must know of the new conversation: a sentence. */
+      notice?: string;
+      /** No other thread of the conversation wants what Letta works on. */
+      isUnclaimed?: true;
+      /** Id of the newest item of the conversation when the link opened; left out: the device did not tell it. */
+      newestItem?: string;
       /** The address of the conversation in Letta's web app; left out: it has none. */
       page?: string;
       deviceName: string | null;
       workingDirectory: string | null;
       loop: LoopStatus;
+      /** Set while a tool runs on the device. */
+      isUsingTool?: true;
       activeRunIds: string[];
       clientMessageIdsByRun: Record<string, string[]>;
       /** Inputs of people that wait in Letta's queue; left out: none. */
       queued?: string[];
+      /** What an abort left in Letta's queue until more input comes; left out: nothing. */
+      paused?: string[];
       approvals: ApprovalRequest[];
       reconnected: boolean;
       /** The agent that is gone and that the agent of `runtime` replaces. */
@@ -202,8 +239,22 @@ export type HistoryItem = {
 } & (
   | { kind: 'user'; clientMessageId: string | null; text: string }
   | { kind: 'assistant'; text: string }
-  | { kind: 'tool'; callId: string | null; tool: string | null }
+  /** `result`: it is the result of a call; `closed`: Letta wrote one because it lost the real one. */
+  | { kind: 'tool'; callId: string | null; tool: string | null; result?: 'real' | 'closed' }
+  /** Letta's words in place of earlier items, which are gone from the history (docs/letta-protocol.md, Compaction). */
+  | { kind: 'summary' }
 );
+
+/** A conversation that Letta has, as it was looked up by its id. */
+export interface FoundConversation {
+  runtime: StoredRuntime;
+  /** Foreign text, as is the agent's name; `null`: not told. */
+  title: string | null;
+  agentName: string | null;
+  deviceName: string | null;
+  /** The newest of its items, oldest first. */
+  items: readonly HistoryItem[];
+}
 
 // ---- models (docs/letta-protocol.md, Models) ---------------------------------------------------
 
@@ -224,6 +275,27 @@ export interface ModelInUse {
   contextWindow: number | null;
 }
 
+/** The tools that Letta gives a conversation (docs/letta-protocol.md, Toolsets). Texts are foreign. */
+export interface ToolsetsSeen {
+  /** The id of the one that was chosen. */
+  chosen: string;
+  options: readonly { id: string; name: string }[];
+}
+
+/** What Letta made of a choice of tools. */
+export interface ToolsetChange {
+  /** What was chosen, and what that is now. */
+  chosen: string;
+  current: string;
+}
+
+/** A model with an effort, as people choose it. Both are foreign text. */
+export interface ModelName {
+  handle: string;
+  /** `null`: the model has no efforts. */
+  effort: string | null;
+}
+
 /** What Letta tells of models for one conversation. */
 export interface ModelsSeen {
   /** Only models that can be used now. */
@@ -232,9 +304,48 @@ export interface ModelsSeen {
   current: ModelInUse | null;
 }
 
+/** What came of a command of the device; foreign text. */
+export interface CommandEnd {
+  ok: boolean;
+  output: string;
+}
+
+/** A skill that the agent can load. Texts are foreign. */
+export interface Skill {
+  name: string;
+  description: string;
+}
+
+/** A command that the device's user has installed. Texts are foreign. */
+export interface DeviceCommand extends Skill {
+  /** What it takes, in its own words; empty: not told. */
+  args: string;
+}
+
+/** What the device offers besides tools. */
+export interface DeviceOffers {
+  /** As last told; empty: none, or not told yet (docs/letta-protocol.md, Slash commands and skills). */
+  skills: readonly Skill[];
+  commands: readonly DeviceCommand[];
+}
+
+/** Tokens of a model, counted by its provider. */
+export interface Tokens {
+  /** All that the model read, those from its cache included. */
+  input: number;
+  cached: number;
+  output: number;
+}
+
 /** What Letta made of a choice. */
 export interface ModelChange {
   model: ModelInUse;
   /** `agent`: for all conversations of the agent that have no model of their own. */
   appliedTo: 'conversation' | 'agent';
+}
+
+/** What Letta made of a conversation's messages by summarising the earlier ones. */
+export interface Compacted {
+  /** How many there were before and are now; `null`: not told. */
+  messages: { before: number; after: number } | null;
 }

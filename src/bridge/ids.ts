@@ -8,6 +8,8 @@ type Branded<Name extends string> = string & { readonly [brand]: Name };
 
 /** Slack's own ids, as Slack writes them. */
 export type TeamId = string;
+/** One installation of the app: the id of its team (`T…`); of an org-wide installation the organisation's (`E…`). */
+export type WorkspaceId = string;
 export type ChannelId = string;
 export type UserId = string;
 /**
@@ -32,6 +34,12 @@ export const ROLLING = 'dm';
 
 /** Slack's own bot, which says what people made it say later (`/remind`). */
 export const SLACKBOT: UserId = 'USLACKBOT';
+
+/**
+ * Stands for whoever asked through another client of Letta: no one in Slack. It has the form of a bot's id, so nobody
+ * clicks or is mentioned in its name.
+ */
+export const OTHER_CLIENT: UserId = 'BOTHERCLIENT';
 
 export interface ThreadKeyParts {
   team: TeamId;
@@ -90,6 +98,26 @@ export function clientMessageId(key: MessageKey, attempt = 0): string {
 /** Whether a message at Letta was sent by a bridge, by its id. */
 export function isClientMessageId(id: string): boolean {
   return id.startsWith('slack-');
+}
+
+/** The workspace of such a message; `null`: its id does not tell. */
+export function teamOfClientMessage(id: string): TeamId | null {
+  return /^slack-([TE][A-Z0-9]+)-/.exec(id)?.[1] ?? null;
+}
+
+/** What a model is chosen for: a thread's conversation, or the new conversations of a channel. */
+export type ModelsPlace = { team: TeamId; channel: ChannelId; thread: ThreadKey | null };
+
+/** The value of a button, and what its dialog is about; it grants nothing: who may choose is judged at each step. */
+export function makeModelsPlace({ team, channel, thread }: ModelsPlace): string {
+  return thread ?? `${team}:${channel}`;
+}
+
+/** `null`: it is none. */
+export function parseModelsPlace(text: string): ModelsPlace | null {
+  const [, team, channel, root] = /^([A-Z0-9]+):([A-Z0-9]+)(?::(dm|\d+\.\d+))?$/.exec(text) ?? [];
+  if (team === undefined || channel === undefined) return null;
+  return { team, channel, thread: root === undefined ? null : makeThreadKey({ team, channel, root }) };
 }
 
 export function makeTurnId(random: string): TurnId {

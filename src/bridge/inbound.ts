@@ -1,6 +1,7 @@
 import type { Question } from './agent-event.ts';
-import type { ChannelId, MessageKey, SlackTs, TeamId, Token, UserId } from './ids.ts';
+import type { ChannelId, MessageKey, ModelsPlace, SlackTs, TeamId, Token, UserId } from './ids.ts';
 import type { TurnDetails } from './turn/steps.ts';
+import type { ModelDialog, ModelScope } from './view/model-dialog.ts';
 
 /** Where a conversation takes place in Slack: where answers are posted. */
 export interface ThreadAddress {
@@ -78,6 +79,8 @@ export interface InboundMessage {
   asked?: { to: SlackTs; about: InboundMessage | null; startsThread: boolean; emoji?: string } | undefined;
   /** Whether its own words mention the bot, outside quotes and code; event types are not trusted for this. */
   mentionsBot: boolean;
+  /** Set when it begins with `!now`: it is for the running turn. Its spans come without that word. */
+  now?: true | undefined;
 }
 
 /** Who did something with a button, modal or command. `team` is the person's team as Slack says it. */
@@ -122,6 +125,8 @@ export type ActionName =
   | 'answer'
   | 'answer_in_words'
   | 'stop'
+  /** Hands one's waiting messages to the running turn. */
+  | 'send_now'
   | 'details'
   | OfferAction;
 
@@ -276,8 +281,40 @@ export type ModalRequest =
     }
   | { kind: 'details'; token: Token; details: TurnDetails; page: number }
   | { kind: 'feedback'; token: Token }
+  | { kind: 'models'; dialog: ModelDialog }
   /** `about`: what the message says, in one line. */
   | { kind: 'ask'; ask: InboundAsk; askedTs: SlackTs; about: string };
+
+/** Somebody wants to choose a model, or chooses one in the dialog that is open. */
+export interface InboundModels {
+  about: ModelsPlace;
+  actor: Actor;
+  /** The model that is chosen in the open dialog, by its key, or the agent's own; `null`: the dialog opens. */
+  model: string | null;
+}
+
+/** The submitted dialog of models. */
+export interface ModelChoice {
+  /** A key of the dialog's menu, or `OWN_MODEL`. */
+  model: string;
+  /** A key of the menu of efforts; `null`: there was none. */
+  effort: string | null;
+  /** A key of the menu of toolsets; `null`: as it is. */
+  toolset: string | null;
+  /** `null`: there was one, which was not asked for. */
+  scope: ModelScope | null;
+}
+
+export interface InboundModelForm extends Omit<InboundModels, 'model'> {
+  choice: ModelChoice;
+}
+
+/** `invalid`: what is shown at that field; the dialog stays open. `decided`: what Letta makes of it is told later. */
+export type ModelOutcome =
+  | { result: 'decided' }
+  | { result: 'modal'; modal: ModalRequest & { kind: 'models' } }
+  | { result: 'invalid'; field: 'model' | 'effort'; text: string }
+  | Refused;
 
 /** The outcome of a click; a `refused` one changed nothing. */
 export type ActionOutcome = { result: 'decided' } | { result: 'modal'; modal: ModalRequest } | Refused;

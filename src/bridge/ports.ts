@@ -2,17 +2,22 @@ import type { Binding, GroupId } from './access/policy.ts';
 import type {
   AgentEvent,
   BackgroundTask,
+  CommandEnd,
+  Compacted,
   ConnectionEvent,
   Decision,
+  FoundConversation,
   HistoryItem,
   ModelChange,
   ModelEntry,
   ModelsSeen,
   PermissionMode,
+  RuntimeRef,
   StoredRuntime,
+  ToolsetChange,
 } from './agent-event.ts';
 import type { AuditEntry } from './approvals/audit-entry.ts';
-import type { ChannelId, MessageKey, SlackTs, TeamId, ThreadKey, Token, TurnId, UserId } from './ids.ts';
+import type { ChannelId, MessageKey, ModelsPlace, SlackTs, TeamId, ThreadKey, Token, TurnId, UserId } from './ids.ts';
 import type {
   ActionOutcome,
   ChannelKind,
@@ -24,11 +29,14 @@ import type {
   InboundForm,
   InboundJoin,
   InboundMessage,
+  InboundModelForm,
+  InboundModels,
   InboundQuestion,
   InboundReaction,
   InboundRevision,
   InboundSessionStop,
   MessageOutcome,
+  ModelOutcome,
   ReactionOutcome,
   RevisionOutcome,
   SubmissionOutcome,
@@ -84,8 +92,8 @@ export interface Log {
 
 /** The metrics (metric-table.ts). `labels` take few, known values: never ids or texts. */
 export interface Metrics {
-  /** Adds one. */
-  count(name: CounterName, labels?: Readonly<Record<string, string>>): void;
+  /** Adds one, or `by`. */
+  count(name: CounterName, labels?: Readonly<Record<string, string>>, by?: number): void;
   /** Sets the current value. */
   gauge(name: GaugeName, value: number, labels?: Readonly<Record<string, string>>): void;
   /** Adds one duration, in seconds. */
@@ -97,6 +105,8 @@ export interface Metrics {
 export interface ConnectOptions {
   /** The thread's runtime; `null` asks for a new conversation with the configured agent. */
   runtime: StoredRuntime | null;
+  /** What a new conversation is called in Letta's own clients: foreign text without secrets; left out: not known. */
+  title?: string;
   mode: PermissionMode;
   /**
    * Where a new conversation is held: a stored runtime stays with its agent and device. The directory holds for both.
@@ -136,6 +146,18 @@ export interface AgentConnection {
     tools?: readonly string[] | undefined;
   }): Promise<void>;
   /**
+   * Sends more input while a turn runs. Resolves when Letta has it in its queue: it joins the turn right after the current
+   * tool, or begins the next turn by itself where no tool follows (docs/letta-protocol.md, Queue and deduplication).
+   */
+  join(input: { clientMessageId: string; content: InputContent }): Promise<void>;
+  /**
+   * Takes an input out of Letta's queue. `false`: it is not there, because Letta has begun it or never got it. Letta
+   * ignores another input with its id from then on.
+   */
+  withdraw(clientMessageId: string): Promise<boolean>;
+  /** Has Letta go on with what an abort left in its queue. Resolves when Letta has heard it. */
+  resumeQueue(): Promise<void>;
+  /**
    * Writes a text file on the agent’s machine, and the folders above it; a path may begin with `~`. `false`: the machine
    * refused, or did not answer. Over a file with the same content it changes nothing.
    */
@@ -167,6 +189,21 @@ export interface AgentConnection {
    * deduplication).
    */
   settle(): Promise<void>;
+  /**
+   * Has Letta summarise the earlier messages of the conversation, which takes a while. What Letta gets meanwhile may be
+   * lost (docs/letta-protocol.md, Compaction).
+   */
+  compact(): Promise<Compacted>;
+  /** Runs a command of the device's own. Resolves when it is over; it may have begun a turn then. */
+  runCommand(command: string, args: string): Promise<CommandEnd>;
+  /**
+   * Makes a copy of the conversation, with the tools and the model that it has. Asked again with the same `id`, it finds the
+   * copy that was made before, where Letta copies titles.
+   * @param upTo the id of the last item of the history that goes along; `null`: all do
+   */
+  fork(id: string, upTo: string | null): Promise<StoredRuntime>;
+  /** Asks Letta for the permission mode that the connection was made with; Letta confirms nothing but its device status. */
+  restoreMode(): void;
   /** The newest `limit` items, oldest first. */
   fetchHistory(limit: number): Promise<HistoryItem[]>;
   /**
@@ -206,6 +243,30 @@ export interface Models {
    * An error that is not `certain`: it may be used all the same.
    */
   choose(runtime: StoredRuntime, pick: (seen: ModelsSeen) => ModelEntry | null): Promise<ModelChange | null>;
+  /** Has the conversation use another toolset, by its id. An error that is not `certain`: it may be used all the same. */
+  chooseToolset(runtime: StoredRuntime, toolset: string): Promise<ToolsetChange>;
+  /** The models for a new conversation there; `current` is not known. */
+  listFor(binding: Binding | null): Promise<ModelsSeen>;
+}
+
+/** Looks at conversations over links of its own, so that no turn is disturbed. Rejects with a BridgeError. */
+export interface Conversations {
+  /**
+   * Looks a conversation up by its id alone and reads its newest items; nothing of it changes.
+   * @param where `device` is looked at in place of the binding's; `null`: as the binding says
+   * @param most how many items
+   * @throws BridgeError `conversation_not_found`, `agent_not_found`, or one that tells why it cannot be looked up
+   */
+  find(
+    conversationId: string,
+    where: { binding: Binding | null; device: string | null },
+    most: number,
+  ): Promise<FoundConversation>;
+  /**
+   * Rules on the conversation's machine that let tools run there without asking, whoever saved them. Texts are foreign.
+   * @param directory where the conversation works: an absolute path there
+   */
+  readRules(runtime: StoredRuntime, directory: string): Promise<string[]>;
 }
 
 // ---- Slack -------------------------------------------------------------------------------------
@@ -217,12 +278,17 @@ export type Delivery =
   | { delivered: false; reason: string };
 
 /**
- * Shows one turn by throttled edits. Slack's native streaming would be a second implementation, which takes the same views
- * and falls back to edits (docs/slack.md, Edits or native streaming).
+ * Shows one turn by throttled edits, or in a thread of a direct message by Slack's native streaming, which falls back to
+ * edits (docs/slack.md, Edits or native streaming).
  */
 export interface TurnSurface {
   /** Asks to show this view; it replaces earlier ones that were not shown yet. Never throws. */
   show(view: TurnView): void;
+  /**
+   * The view of the last {@link show} only has more text. True: the surface looks when it next shows something, so that
+   * no view is made for each word; false: it wants the view now.
+   */
+  showGrown?(look: () => TurnView | null): boolean;
   /**
    * Shows the view that ends the turn; resolves when Slack confirmed all of it, or refused it for half a day.
    * @param endedAt ms since 1970 from which the half day counts; left out: now
@@ -287,6 +353,14 @@ export interface MessageAddress {
   threadTs: SlackTs | null;
 }
 
+/** Buttons below a private message. */
+export interface WhisperButtons {
+  /** Stops the turn with that token. */
+  stop?: Token | undefined;
+  /** Opens the dialog of models. */
+  models?: ModelsPlace | undefined;
+}
+
 export interface Surface {
   openTurn(options: SurfaceTurn): TurnSurface;
   /**
@@ -317,17 +391,22 @@ export interface Surface {
   /**
    * Posts a message of the bridge itself in the thread (help, a public refusal). `text` is Markdown of ours.
    * @param tries `once`: it is given up when Slack refuses it for any reason, instead of ten minutes later
+   * @param id names it, so that it is posted once, however often this is called with it in a day
    */
-  say(address: ThreadAddress, text: string, tries?: 'once'): Promise<Delivery>;
-  /** Posts a message of the bridge itself that begins a thread, once. @returns its `ts`; `null`: Slack refused it */
-  beginThread?(address: ThreadAddress, text: string): Promise<SlackTs | null>;
+  say(address: ThreadAddress, text: string, tries?: 'once', id?: string): Promise<Delivery>;
+  /**
+   * Posts a message of the bridge itself that begins a thread, once.
+   * @param id as of `say`
+   * @returns its `ts`; `null`: Slack refused it
+   */
+  beginThread?(address: ThreadAddress, text: string, id?: string): Promise<SlackTs | null>;
   /** Shows a reply of ours in the channel, too; doing it again changes nothing. Never rejects. */
   broadcast?(at: Pick<MessageAddress, 'channel' | 'ts'>): Promise<Delivery>;
   /**
    * Posts a message that only `user` sees; best effort (docs/slack.md, Interactivity).
-   * @param stop the token of a turn: adds a Stop button below the text
+   * @param buttons below the text
    */
-  whisper(address: ThreadAddress, user: UserId, text: string, stop?: Token): Promise<void>;
+  whisper(address: ThreadAddress, user: UserId, text: string, buttons?: WhisperButtons): Promise<void>;
 }
 
 export interface People {
@@ -377,8 +456,13 @@ export interface Intake {
   handleSessionStop(stop: InboundSessionStop): Promise<void>;
   /** The answer is Markdown for the caller's eyes only. */
   handleCommand(command: InboundCommand): Promise<string>;
+  /** Opens the dialog of models, or shows the model that was chosen in it with its efforts. */
+  handleModels(asked: InboundModels): Promise<ModelOutcome>;
+  handleModelForm(form: InboundModelForm): Promise<ModelOutcome>;
   /** Asks in a dialog what somebody wants to know about a message. */
   handleAsk(ask: InboundAsk): Promise<ActionOutcome>;
+  /** Somebody goes on from a message in a new thread. Resolves with a line for them, Markdown, when it is on disk. */
+  handleFork(ask: InboundAsk): Promise<string>;
   /** Resolves when the question is on disk, or was refused. */
   handleQuestion(question: InboundQuestion): Promise<SubmissionOutcome>;
   /** Resolves when what the reaction starts or says is on disk, or it does neither. */
@@ -544,6 +628,15 @@ export interface ThreadMoves {
     to: ThreadKey,
     change: (record: ThreadRecord, there: ThreadRecord | null) => ThreadRecord,
   ): Promise<ThreadRecord | null>;
+}
+
+/** Finds the thread of a conversation by an index, not by a search. */
+export interface ThreadOwners {
+  /**
+   * The thread that a conversation belongs to, over whichever device; of several, any. `null`: none that is stored. Ids of
+   * conversations repeat from machine to machine, those of agents do not.
+   */
+  findByConversation(runtime: RuntimeRef): Promise<ThreadKey | null>;
 }
 
 /** What finished turns did, stored apart from the records because it is read only when a person asks. */

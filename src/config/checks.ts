@@ -49,6 +49,34 @@ export const signingSecretShape = word.refine(
   'is a token, not a signing secret → Copy the Signing Secret from Basic Information, App Credentials.',
 );
 
+export const clientIdShape = z
+  .string()
+  .regex(/^\d+\.\d+$/, 'is not a client id → Copy the Client ID (digits, a dot, digits) from Basic Information.');
+export const clientSecretShape = word
+  .refine((value) => !/^x(ox|app)/.test(value), 'is a token, not a client secret → Copy the Client Secret.')
+  .refine((value) => value.length >= 16, 'is too short → Copy the whole Client Secret from Basic Information.');
+
+const KEY_BYTES = 32;
+/** Fewer different bytes are not chance: among 32 random ones there are about 30. */
+const LEAST_DIFFERENT = 16;
+const MAKE_KEY = 'Make one with `openssl rand -base64 32`.';
+
+/** 32 bytes, as 64 hexadecimal digits or as base64 (with or without `=`, with `+/` or `-_`). */
+export const encryptionKeyShape: Check<Uint8Array> = z.string().transform((value, context): Uint8Array => {
+  const isHex = /^[0-9a-f]{64}$/i.test(value);
+  const isBase64 = /^[A-Za-z0-9+/_-]{43}=?$/.test(value);
+  const bytes = isHex ? Buffer.from(value, 'hex') : isBase64 ? Buffer.from(value, 'base64') : null;
+  if (bytes?.length !== KEY_BYTES) {
+    context.addIssue({ code: 'custom', message: `is not a key of ${KEY_BYTES} bytes in base64 or hex → ${MAKE_KEY}` });
+    return z.NEVER;
+  }
+  if (new Set(bytes).size < LEAST_DIFFERENT) {
+    context.addIssue({ code: 'custom', message: `is not random → ${MAKE_KEY}` });
+    return z.NEVER;
+  }
+  return bytes;
+});
+
 export const webUrl = z.string().superRefine((value, context) => {
   const fail = (message: string) => context.addIssue({ code: 'custom', message });
   const url = URL.parse(value);
@@ -59,6 +87,29 @@ export const webUrl = z.string().superRefine((value, context) => {
   else if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
     fail('would send tokens unencrypted over the network → Use https://, or a server on this machine.');
   }
+});
+
+/** A page that people open; without the slash at its end. */
+export const pageUrl = webUrl.transform((value, context) => {
+  if (new URL(value).protocol === 'https:') return value.replace(/\/+$/, '');
+  context.addIssue({ code: 'custom', message: 'is not encrypted → Use an address that begins with https://.' });
+  return z.NEVER;
+});
+
+const REDIRECT_PATH = '/slack/oauth_redirect';
+
+/** A bare address gets the path; one with a path is behind a proxy that passes the end of it on. */
+export const redirectUrlShape = webUrl.transform((value, context) => {
+  const url = new URL(value);
+  const path = url.pathname.replace(/\/+$/, '');
+  if (path !== '' && !path.endsWith(REDIRECT_PATH)) {
+    context.addIssue({
+      code: 'custom',
+      message: `does not end with ${REDIRECT_PATH} → Write it like https://bridge.example.com${REDIRECT_PATH}.`,
+    });
+    return z.NEVER;
+  }
+  return `${url.origin}${path === '' ? REDIRECT_PATH : path}`;
 });
 
 export const socketUrl = z.string().superRefine((value, context) => {
@@ -163,6 +214,12 @@ export const storeShape = z.string().superRefine((value, context) => {
   if (!parsed.ok) context.addIssue({ code: 'custom', message: `${parsed.problem} → ${parsed.fix}` });
 });
 
+export const connectionCount: Check<number> = z
+  .string()
+  .regex(/^\d{1,3}$/, 'is not a number from 1 to 200 → Use a number such as 10.')
+  .transform(Number)
+  .refine((count) => count >= 1 && count <= 200, 'is not a number from 1 to 200 → Use a number such as 10.');
+
 export const portShape: Check<number> = z
   .string()
   .regex(/^\d{1,5}$/, 'is not a port number → Use a number from 0 to 65535.')
@@ -173,6 +230,10 @@ export const historyShape: Check<'full' | 'limited' | 'off'> = z.enum(
   ['full', 'limited', 'off'],
   'must be full, limited or off → Use limited if Slack allows the app only one history call a minute, else full.',
 );
+
+export const nativeStreamsShape: Check<boolean> = z
+  .enum(['dm', 'off'], 'is neither dm nor off → Write NATIVE_STREAMS=dm or NATIVE_STREAMS=off.')
+  .transform((value) => value === 'dm');
 
 const TIME_UNITS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
@@ -285,6 +346,22 @@ export const allowedChannels = z
     ...(all.includes('group_dm') && { groupDirectMessages: true }),
     ids: all.filter((entry) => entry !== '*' && entry !== 'dm' && entry !== 'group_dm'),
   }));
+
+export const allowedWorkspaces = z
+  .string()
+  .transform(entries)
+  .superRefine((all, context) => {
+    const wrong = all.find((entry) => !/^(\*|[TE][A-Z0-9]+)$/.test(entry));
+    if (all.length === 0) context.addIssue({ code: 'custom', message: `${NOBODY}Name workspace ids or *.` });
+    if (wrong !== undefined) {
+      const fix = 'Use workspace ids (T…; in a browser: app.slack.com/client/T…), ids of organisations (E…), or *.';
+      context.addIssue({
+        code: 'custom',
+        message: `has ${JSON.stringify(wrong.slice(0, 60))}, which is not a workspace id → ${fix}`,
+      });
+    }
+  })
+  .transform((all) => ({ everyone: all.includes('*'), ids: all.filter((entry) => entry !== '*') }));
 
 export const messageCount: Check<number> = z
   .string()

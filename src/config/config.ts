@@ -1,26 +1,26 @@
 import { readFileSync } from 'node:fs';
-import type { Policy } from '../bridge/access/policy.ts';
 import { commandName } from '../command-name.ts';
 import { BridgeError } from '../errors.ts';
 import { printable } from '../printable.ts';
+import { passwordsOf, withPostgresEnvironment } from '../storage/store-uri.ts';
 import * as check from './checks.ts';
 import { type LettaConfig, readLetta } from './letta.ts';
-import { type ConfigProblem, type Reading, readPolicy } from './policy.ts';
+import { type Policies, readPolicies } from './policies.ts';
+import type { ConfigProblem, Reading } from './policy.ts';
 import { defaultOf, type SettingName } from './settings.ts';
+import { type OAuthConfig, readSlack, type SlackConfig } from './slack.ts';
 
 export type { ConfigProblem };
 
 export interface Config {
-  slack: {
-    botToken: string;
-    /** Ends with a slash. */
-    apiUrl: string;
-    mode: { kind: 'socket'; appToken: string } | { kind: 'http'; signingSecret: string; port: number };
-  };
+  slack: SlackConfig;
   letta: LettaConfig;
   agentId: string | null;
-  policy: Policy;
+  policies: Policies;
+  /** A URI, which may hold a password. */
   store: string;
+  /** What only a store on Postgres needs: connections at most, ms between renewals of a lease and until it expires. */
+  postgres: { connections: number; heartbeatMs: number; expiryMs: number };
   /** ms after which a separate message says that a turn ended; 0: never. */
   notifyAfterMs: number;
   /** ms that details of finished turns are kept; 0: not at all. */
@@ -45,6 +45,8 @@ export interface Config {
   sharedFiles: { home: string; isKnown: boolean } | null;
   /** Messages of one answer before the rest becomes a file. */
   maxMessages: number;
+  /** Whether live text of direct messages is streamed natively. */
+  nativeStreams: boolean;
   /** How many messages may wait. */
   queue: { perThread: number; total: number };
   /** ms that a running turn may be silent. */
@@ -55,6 +57,8 @@ export interface Config {
   drainMs: number;
   /** `null` when `PORT` is not set; 0 asks for any free port. */
   port: number | null;
+  /** Whether metrics are counted for each workspace apart. */
+  metricsByWorkspace: boolean;
 }
 
 /** All problems of the configuration at once. */
@@ -68,7 +72,8 @@ export class ConfigError extends BridgeError {
   }
 }
 
-const HTTP_PORT = 3000;
+/** A lease that is shorter would be lost at each pause of a machine. */
+const LEAST_EXPIRY_MS = 3_000;
 
 /** Reads a file's text; `null` when the file does not exist. */
 export type ReadText = (path: string) => string | null;
@@ -111,38 +116,42 @@ export function loadConfig(
   const readWithDefault = (name: SettingName): string => readRaw(name) ?? defaultOf(name);
   const reading = { readSetting, readWithDefault, addProblem, isSet: (name: SettingName) => isSet(env, name) };
 
-  const botToken = readSetting('SLACK_BOT_TOKEN', check.botTokenShape);
-  if (!isSet(env, 'SLACK_BOT_TOKEN')) {
-    addProblem(
-      'SLACK_BOT_TOKEN',
-      'is missing',
-      'Copy the Bot User OAuth Token from your Slack app, OAuth & Permissions.',
-    );
-  }
-  const apiUrl = readSetting('SLACK_API_URL', check.webUrl, readWithDefault('SLACK_API_URL'));
-  const appToken = readSetting('SLACK_APP_TOKEN', check.appTokenShape);
-  const signingSecret = readSetting('SLACK_SIGNING_SECRET', check.signingSecretShape);
   const port = readSetting('PORT', check.portShape);
-  if (isSet(env, 'SLACK_APP_TOKEN') && isSet(env, 'SLACK_SIGNING_SECRET')) {
+  const slack = readSlack(reading, port);
+  const policies = readPolicies(reading, readText);
+  const mayBeInstalled = policies && (policies.workspaces.everyone || policies.workspaces.ids.length > 0);
+  if (slack?.oauth && policies && !mayBeInstalled) {
     addProblem(
-      'SLACK_APP_TOKEN and SLACK_SIGNING_SECRET',
-      'are both set, but events can arrive in only one way',
-      'Keep SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP, and remove the other.',
-    );
-  } else if (!isSet(env, 'SLACK_APP_TOKEN') && !isSet(env, 'SLACK_SIGNING_SECRET')) {
-    addProblem(
-      'SLACK_APP_TOKEN or SLACK_SIGNING_SECRET',
-      'is missing',
-      'Make an app-level token with connections:write (Basic Information, App-Level Tokens) and set SLACK_APP_TOKEN; or set SLACK_SIGNING_SECRET for HTTP.',
+      'SLACK_ALLOWED_WORKSPACES',
+      'is missing, so the app may not be installed anywhere',
+      'Name the workspaces (T…) or organisations (E…) that may install it, here or under workspaces in policy.yml.',
     );
   }
-
-  const policy = readPolicy(reading, readText);
   const letta = readLetta(reading, readText);
   const agentId = readSetting('LETTA_AGENT_ID', check.agentIdShape);
-  const store = readSetting('STORE', check.storeShape, readWithDefault('STORE'));
+  const store = readSetting('STORE', check.storeShape, withPostgresEnvironment(readWithDefault('STORE'), env));
+  const connections = readSetting('STORE_CONNECTIONS', check.connectionCount, readWithDefault('STORE_CONNECTIONS'));
+  const heartbeatMs = readSetting('LEASE_HEARTBEAT', check.someTimeUpTo('60s'), readWithDefault('LEASE_HEARTBEAT'));
+  const expiryMs = readSetting('LEASE_EXPIRY', check.someTimeUpTo('5m'), readWithDefault('LEASE_EXPIRY'));
+  if (heartbeatMs !== null && expiryMs !== null && expiryMs < Math.max(LEAST_EXPIRY_MS, 2 * heartbeatMs)) {
+    addProblem(
+      'LEASE_EXPIRY',
+      'is shorter than twice LEASE_HEARTBEAT, or than 3s',
+      'Use 15s, with LEASE_HEARTBEAT=5s.',
+    );
+  }
+  // A machine has one socket, so only the process that serves its workspace may take it.
+  if (slack?.oauth && letta?.mode === 'listen' && store?.startsWith('postgres')) {
+    addProblem(
+      'LETTA_LISTEN',
+      'cannot be used with both SLACK_CLIENT_ID and a Postgres store: a machine reaches only one of several processes',
+      'Use a SQLite store, the bot token of one workspace, or another way to Letta.',
+    );
+  }
   const logLevel = readSetting('LOG_LEVEL', check.logLevelShape, readWithDefault('LOG_LEVEL'));
   const maxMessages = readSetting('MAX_MESSAGES', check.messageCount, readWithDefault('MAX_MESSAGES'));
+  const nativeStreams = readSetting('NATIVE_STREAMS', check.nativeStreamsShape, readWithDefault('NATIVE_STREAMS'));
+  const byWorkspace = readSetting('METRICS_BY_WORKSPACE', check.onOrOff, readWithDefault('METRICS_BY_WORKSPACE'));
   const perThread = readSetting('QUEUE_PER_THREAD', check.queueSize, readWithDefault('QUEUE_PER_THREAD'));
   const total = readSetting('QUEUE_TOTAL', check.queueSize, readWithDefault('QUEUE_TOTAL'));
   const turnSilenceMs = readSetting('TURN_SILENCE', check.someTimeUpTo('24h'), readWithDefault('TURN_SILENCE'));
@@ -174,13 +183,13 @@ export function loadConfig(
     );
   }
 
-  const mode = appToken
-    ? ({ kind: 'socket', appToken } as const)
-    : signingSecret && ({ kind: 'http', signingSecret, port: port ?? HTTP_PORT } as const);
   if (
     problems.length > 0 ||
-    !(botToken && apiUrl && mode && letta && policy && store && logLevel) ||
+    !(slack && letta && policies && store && logLevel) ||
+    !(connections && heartbeatMs && expiryMs) ||
     !(maxMessages && perThread && total && turnSilenceMs && timeoutMs && auditKeptForMs) ||
+    nativeStreams === null ||
+    byWorkspace === null ||
     drainMs === null ||
     retentionMs === null ||
     notifyAfterMs === null ||
@@ -190,11 +199,12 @@ export function loadConfig(
     throw new ConfigError(problems);
   }
   return {
-    slack: { botToken, apiUrl: apiUrl.endsWith('/') ? apiUrl : `${apiUrl}/`, mode },
+    slack,
     letta,
     agentId,
-    policy,
+    policies,
     store,
+    postgres: { connections, heartbeatMs, expiryMs },
     notifyAfterMs,
     retentionMs,
     staleAfterMs,
@@ -203,12 +213,14 @@ export function loadConfig(
     logLevel,
     sharedFiles: sharedFs === 'false' || !home ? null : { home, isKnown: sharedFs === 'true' },
     maxMessages,
+    nativeStreams,
     approvals: { timeoutMs, auditKeptForMs },
     queue: { perThread, total },
     turnSilenceMs,
     recordThreads,
     drainMs,
     port,
+    metricsByWorkspace: byWorkspace,
   };
 }
 
@@ -231,8 +243,18 @@ export function formatProblems(problems: readonly ConfigProblem[]): string {
 /** The values that must never appear in a log or a message. */
 export function secretsOf(config: Config): string[] {
   const { slack, letta } = config;
-  const of = slack.mode.kind === 'socket' ? slack.mode.appToken : slack.mode.signingSecret;
-  return [slack.botToken, of, ...secretsOfLetta(letta)];
+  const { botToken, oauth, mode } = slack;
+  const own = [botToken ?? [], mode.kind === 'socket' ? mode.appToken : mode.signingSecret].flat();
+  return [...own, ...(oauth ? secretsOfOAuth(oauth) : []), ...secretsOfLetta(letta), ...passwordsOf(config.store)];
+}
+
+/** The keys in both forms in which they may have been set. */
+function secretsOfOAuth({ clientSecret, key, oldKey }: OAuthConfig): string[] {
+  const keys = [key, ...(oldKey ? [oldKey] : [])].map((bytes) => Buffer.from(bytes));
+  return [
+    clientSecret,
+    ...keys.flatMap((bytes) => [bytes.toString('base64'), bytes.toString('base64url'), bytes.toString('hex')]),
+  ];
 }
 
 function secretsOfLetta(letta: LettaConfig): string[] {

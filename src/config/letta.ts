@@ -18,7 +18,15 @@ export interface ListenConfig {
 export type LettaConfig =
   | { mode: 'app-server'; url: string; token: string | null }
   /** `baseUrl` has no slash at its end; `environment` is a device id or connection name. */
-  | { mode: 'cloud'; baseUrl: string; apiKey: string; environment: string | null; relay: 'single' | 'pair' }
+  | {
+      mode: 'cloud';
+      baseUrl: string;
+      apiKey: string;
+      environment: string | null;
+      relay: 'single' | 'pair';
+      /** Letta's web app, without a slash at its end; `null`: as Letta's cloud has it. */
+      webUrl: string | null;
+    }
   | ListenConfig;
 
 /** One setting for each way to an agent; exactly one of them is set. */
@@ -37,6 +45,7 @@ export function readLetta(reading: Reading, readText: (path: string) => string |
   const baseUrl = readSetting('LETTA_BASE_URL', check.webUrl, readWithDefault('LETTA_BASE_URL'));
   const environment = readSetting('LETTA_ENVIRONMENT', check.anyText);
   const relay = readSetting('LETTA_RELAY', check.relayShape, readWithDefault('LETTA_RELAY'));
+  const webUrl = readSetting('LETTA_WEB_URL', check.pageUrl);
   const url = readSetting('LETTA_APP_SERVER_URL', check.socketUrl);
   const token = readSetting('LETTA_APP_SERVER_TOKEN', check.word);
   const ways = WAYS.filter((name) => isSet(name));
@@ -81,11 +90,18 @@ export function readLetta(reading: Reading, readText: (path: string) => string |
       'Use wss://, or an App Server on this machine.',
     );
   }
+  if (ways.length === 1 && !isSet('LETTA_API_KEY') && isSet('LETTA_WEB_URL')) {
+    addProblem(
+      'LETTA_WEB_URL',
+      'is set without LETTA_API_KEY',
+      'Remove it: Letta’s web app shows only agents of the cloud.',
+    );
+  }
   const listen = readListen(reading, readText, environment);
   if (hasOwnServer) return url === null ? null : { mode: 'app-server', url, token };
   if (isSet('LETTA_LISTEN')) return listen;
   if (apiKey === null || baseUrl === null || relay === null) return null;
-  return { mode: 'cloud', baseUrl: baseUrl.replace(/\/+$/, ''), apiKey, environment, relay };
+  return { mode: 'cloud', baseUrl: baseUrl.replace(/\/+$/, ''), apiKey, environment, relay, webUrl };
 }
 
 function readListen(

@@ -1,19 +1,19 @@
-import type { Policy } from '../bridge/access/policy.ts';
 import type { Log } from '../bridge/ports.ts';
 import { ConfigError, loadConfig, type ReadText } from './config.ts';
+import type { Policies } from './policies.ts';
 
 /**
  * Reads the policy again. If it is wrong, logs each problem; the present policy then stays in force.
  * @returns `null` when it is wrong.
  */
-export function reloadPolicy(
+export function reloadPolicies(
   env: Readonly<Record<string, string | undefined>>,
   log: Pick<Log, 'info' | 'error'>,
   readText?: ReadText,
-): Policy | null {
+): Policies | null {
   try {
-    const { policy } = loadConfig(env, readText);
-    const { users, channels, admins, bots, places } = policy;
+    const { policies } = loadConfig(env, readText);
+    const { users, channels, admins, bots, places } = policies.usual;
     const counts = {
       users: users.ids.length,
       groups: users.groups.length,
@@ -21,9 +21,10 @@ export function reloadPolicy(
       admins: admins.ids.length + admins.groups.length,
       bots: bots.ids.length,
       places: places.size,
+      workspaces: policies.own.size,
     };
     log.info(counts, 'the policy was reloaded and applies from now on');
-    return policy;
+    return policies;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     for (const { setting, problem, fix } of error.problems) {

@@ -1,6 +1,6 @@
 import { closedPolicy, mayBeUnrestricted, type Policy, settingsOf } from '../bridge/access/policy.ts';
 import * as check from './checks.ts';
-import { type PolicyFile, readPolicyFile } from './policy-file.ts';
+import { type PolicyFile, type PolicySection, readPolicyFile } from './policy-file.ts';
 import type { SettingName } from './settings.ts';
 
 export interface ConfigProblem {
@@ -34,13 +34,11 @@ const BOTH: Readonly<Record<string, SettingName>> = {
 };
 
 /**
- * Reads the policy from the environment and the policy file; each part may be set in only one of them.
- * @param readText a file's text; `null` when there is none
+ * Reads the policy from the environment and the policy file, without what the file says of single workspaces; each part
+ * may be set in only one of them.
  */
-export function readPolicy(reading: Reading, readText: (path: string) => string | null): Policy | null {
+export function readUsualPolicy(reading: Reading, file: PolicyFile): Policy | null {
   const { readSetting, readWithDefault, isSet, addProblem } = reading;
-  const file = readFile(reading, readText);
-  if (file === null) return null;
   const inFile = keysInFile(file);
   for (const [key, name] of Object.entries(BOTH)) {
     if (!inFile.has(key) || !isSet(name)) continue;
@@ -48,7 +46,8 @@ export function readPolicy(reading: Reading, readText: (path: string) => string 
     addProblem(`${name} and ${where}`, 'set the same thing twice', `Keep one and remove the other.`);
   }
   const users = file.users ?? readSetting('SLACK_ALLOWED_USERS', check.allowedUsers);
-  if (!file.users && !isSet('SLACK_ALLOWED_USERS')) {
+  const isOptional = isInEachSection(reading, file);
+  if (!file.users && !isSet('SLACK_ALLOWED_USERS') && !isOptional.users) {
     addProblem(
       'SLACK_ALLOWED_USERS',
       'is missing, so no one may use the bot',
@@ -56,7 +55,7 @@ export function readPolicy(reading: Reading, readText: (path: string) => string 
     );
   }
   const channels = file.channels ?? readSetting('SLACK_ALLOWED_CHANNELS', check.allowedChannels);
-  if (!file.channels && !isSet('SLACK_ALLOWED_CHANNELS')) {
+  if (!file.channels && !isSet('SLACK_ALLOWED_CHANNELS') && !isOptional.channels) {
     addProblem(
       'SLACK_ALLOWED_CHANNELS',
       'is missing, so the bot may not be used anywhere',
@@ -73,13 +72,14 @@ export function readPolicy(reading: Reading, readText: (path: string) => string 
   const unrestricted = isSet('ALLOW_UNRESTRICTED')
     ? readSetting('ALLOW_UNRESTRICTED', check.allowedChannels)
     : closedPolicy.unrestricted;
-  if (!(users && channels && admins && permissions && approvers && verbosity)) return null;
+  const isGiven = (users !== null || isOptional.users) && (channels !== null || isOptional.channels);
+  if (!(isGiven && admins && permissions && approvers && verbosity)) return null;
   if (!autoApprove || !unrestricted) return null;
   if (selfApproval === null || showReasoning === null) return null;
   const settings = { permissions, approvers, autoApprove, selfApproval, verbosity, showReasoning };
   const policy: Policy = {
-    users,
-    channels,
+    users: users ?? closedPolicy.users,
+    channels: channels ?? closedPolicy.channels,
     admins,
     unrestricted,
     bots: file.bots ?? closedPolicy.bots,
@@ -88,12 +88,25 @@ export function readPolicy(reading: Reading, readText: (path: string) => string 
     defaults: { ...closedPolicy.defaults, ...settings, ...file.defaults },
     places: file.places,
   };
-  checkPlaces(policy, file, reading);
+  checkPolicy(policy, file, reading, 'whole');
   return policy;
 }
 
+/** Without a bot token, the top level may leave out what each workspace says for itself: elsewhere it is closed. */
+function isInEachSection({ isSet }: Reading, { workspaces }: PolicyFile): { users: boolean; channels: boolean } {
+  const sections = [...workspaces.values()];
+  const mayBe = sections.length > 0 && !isSet('SLACK_BOT_TOKEN');
+  return {
+    users: mayBe && sections.every(({ users }) => users !== undefined),
+    channels: mayBe && sections.every(({ channels }) => channels !== undefined),
+  };
+}
+
 /** The policy file; an empty one if there is no file, `null` if it is wrong. */
-function readFile({ readWithDefault, isSet, addProblem }: Reading, readText: (path: string) => string | null) {
+export function readFile(
+  { readWithDefault, isSet, addProblem }: Reading,
+  readText: (path: string) => string | null,
+): PolicyFile | null {
   const path = readWithDefault('POLICY');
   let text: string | null = null;
   try {
@@ -116,7 +129,7 @@ function readFile({ readWithDefault, isSet, addProblem }: Reading, readText: (pa
   return null;
 }
 
-function keysInFile({ users, channels, admins, defaults }: PolicyFile): Set<string> {
+function keysInFile({ users, channels, admins, defaults }: PolicySection): Set<string> {
   const { permissions, approvers, selfApproval, verbosity, showReasoning, autoApprove } = defaults;
   const auto_approve = autoApprove;
   const self_approval = selfApproval;
@@ -135,22 +148,42 @@ function keysInFile({ users, channels, admins, defaults }: PolicyFile): Set<stri
   return new Set(Object.entries(parts).flatMap(([key, value]) => (value === undefined ? [] : [key])));
 }
 
-function checkPlaces(policy: Policy, file: PolicyFile, { addProblem, isSet }: Reading): void {
+/**
+ * Reports what would leave somebody stuck, or more open than the environment allows.
+ * @param of the `section` of a workspace: only what it says itself is reported there
+ */
+export function checkPolicy(
+  policy: Policy,
+  file: PolicySection,
+  { addProblem, isSet }: Reading,
+  of: 'whole' | 'section',
+): void {
+  const isWhole = of === 'whole';
+  const said = file.defaults;
   const nobody = 'leave no one to decide about approvals';
   const fix = 'Name people or user groups as approvers, or let people decide about their own requests (self_approval).';
-  if (hasNobodyToDecide(policy.defaults)) addProblem('APPROVERS and SELF_APPROVAL', nobody, fix);
+  const saysDeciders = said.approvers !== undefined || said.selfApproval !== undefined;
+  if ((isWhole || saysDeciders) && hasNobodyToDecide(policy.defaults)) {
+    addProblem(isWhole ? 'APPROVERS and SELF_APPROVAL' : `${file.at()}: its approvers and self_approval`, nobody, fix);
+  }
   const { admins, bots, defaults } = policy;
   const { approvers } = defaults;
-  if (bots.ids.length > 0 && [admins, approvers].every(({ ids, groups }) => ids.length + groups.length === 0)) {
+  const hasBots = bots.ids.length > 0 && (isWhole || file.bots !== undefined);
+  if (hasBots && [admins, approvers].every(({ ids, groups }) => ids.length + groups.length === 0)) {
     const who = 'Name admins, or approvers by id: a bot cannot click.';
     addProblem(file.at('bots'), 'leaves no one to decide about approvals in turns of bots', who);
   }
   // Editing the policy file is not enough for `unrestricted`: the environment must allow it, too.
   const named = 'List its channels, dm or * in ALLOW_UNRESTRICTED, or use guarded.';
-  if (policy.defaults.permissions === 'unrestricted' && !policy.unrestricted.everywhere) {
-    addProblem('PERMISSIONS', 'is unrestricted, which ALLOW_UNRESTRICTED does not allow here', named);
+  const saysMode = isWhole || said.permissions !== undefined;
+  if (saysMode && policy.defaults.permissions === 'unrestricted' && !policy.unrestricted.everywhere) {
+    addProblem(
+      isWhole ? 'PERMISSIONS' : file.at('permissions'),
+      'is unrestricted, which ALLOW_UNRESTRICTED does not allow here',
+      named,
+    );
   }
-  for (const [channel, own] of policy.places) {
+  for (const [channel, own] of file.places) {
     if (own.permissions === 'unrestricted' && !mayBeUnrestricted(policy, channel)) {
       const where = file.at('channels', channel, 'permissions');
       addProblem(where, 'is unrestricted, which ALLOW_UNRESTRICTED does not allow here', named);

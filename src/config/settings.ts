@@ -12,7 +12,7 @@ export interface Setting {
 export const SETTINGS = [
   {
     name: 'SLACK_BOT_TOKEN',
-    description: 'Bot token of the Slack app, `xoxb-…`. Required.',
+    description: 'Bot token of the Slack app, `xoxb-…`. This or `SLACK_CLIENT_ID` is required; both can be set.',
     default: null,
     secret: true,
   },
@@ -28,6 +28,50 @@ export const SETTINGS = [
     description: 'Signing secret of the Slack app: events come over HTTP on `PORT`, path `/slack/events`.',
     default: null,
     secret: true,
+  },
+  {
+    name: 'SLACK_CLIENT_ID',
+    description:
+      'Client id of the Slack app: people install it in their workspaces at `/slack/install` (docs/workspaces.md). Needs the five settings below.',
+    default: null,
+  },
+  {
+    name: 'SLACK_CLIENT_SECRET',
+    description: 'Client secret of the Slack app.',
+    default: null,
+    secret: true,
+  },
+  {
+    name: 'SLACK_REDIRECT_URL',
+    description:
+      'The address to which Slack sends people back, as the Slack app names it: `https://bridge.example.com/slack/oauth_redirect`. `http://` only on this machine.',
+    default: null,
+  },
+  {
+    name: 'ENCRYPTION_KEY',
+    description:
+      'Key that encrypts the tokens of the workspaces: 32 random bytes in base64 or hex (`openssl rand -base64 32`). Without it every workspace must install the app again.',
+    default: null,
+    secret: true,
+  },
+  {
+    name: 'ENCRYPTION_KEY_OLD',
+    description:
+      'The key before `ENCRYPTION_KEY`, while it is replaced: it still decrypts, and what it encrypted is encrypted again.',
+    default: null,
+    secret: true,
+  },
+  {
+    name: 'SLACK_ALLOWED_WORKSPACES',
+    description:
+      'Which workspaces may install the app, separated by commas: ids of workspaces (`T…`), of organisations (`E…`), `*` (all). Those that the policy file names may, too.',
+    default: null,
+  },
+  {
+    name: 'SLACK_AGENT',
+    description:
+      'Whether the Slack app is declared as an agent (`npm run manifest -- --agent`), `on` or `off`: then an installation also asks for `assistant:write`.',
+    default: 'off',
   },
   {
     name: 'SLACK_ALLOWED_USERS',
@@ -63,6 +107,12 @@ export const SETTINGS = [
     name: 'LETTA_BASE_URL',
     description: 'Base of Letta’s REST API and relay. `http://` only on this machine.',
     default: 'https://api.letta.com',
+  },
+  {
+    name: 'LETTA_WEB_URL',
+    description:
+      'Letta’s web app, `https://…`, where *Details* and Home link to conversations of the cloud. If not set: `https://chat.letta.com` for `https://api.letta.com`, no links for another `LETTA_BASE_URL`.',
+    default: null,
   },
   {
     name: 'LETTA_ENVIRONMENT',
@@ -176,9 +226,33 @@ export const SETTINGS = [
     default: '5',
   },
   {
+    name: 'NATIVE_STREAMS',
+    description:
+      'Where live text is shown by Slack’s native streams: `dm` (in threads of direct messages; Slack streams into threads only), `off` (nowhere: it is edited in, as in channels). Where Slack refuses streams, the bridge edits.',
+    default: 'dm',
+  },
+  {
     name: 'STORE',
-    description: 'Where threads are stored: `sqlite://path`, or `memory://` to forget them when the bridge stops.',
+    description:
+      'Where threads are stored: `sqlite://path`; `postgres://user:password@host/database?sslmode=verify-full`, which several processes may share (`docs/operating.md`); `memory://` to forget them when the bridge stops. `PGPASSWORD`, `PGSSLMODE` and `PGSSLROOTCERT` count where the URI does not say.',
     default: 'sqlite://./data/bridge.db',
+  },
+  {
+    name: 'STORE_CONNECTIONS',
+    description:
+      'How many connections to Postgres a process has at most for what it stores (1 to 200). Three more serve its leases and signals.',
+    default: '10',
+  },
+  {
+    name: 'LEASE_HEARTBEAT',
+    description: 'How often a process tells Postgres that it still serves its workspaces (`1s` to `60s`).',
+    default: '5s',
+  },
+  {
+    name: 'LEASE_EXPIRY',
+    description:
+      'How long after that another process may take them over (`3s` to `5m`, at least twice `LEASE_HEARTBEAT`). The same in all processes.',
+    default: '15s',
   },
   {
     name: 'NOTIFY_AFTER',
@@ -240,8 +314,14 @@ export const SETTINGS = [
   {
     name: 'PORT',
     description:
-      'Port of the HTTP server for events, `/healthz`, `/readyz` and `/metrics`. With Socket Mode the server runs only when this is set; with HTTP the default is 3000.',
+      'Port of the HTTP server for events, installing the app, `/healthz`, `/readyz` and `/metrics`. With Socket Mode the server runs only when this is set; with HTTP the default is 3000.',
     default: null,
+  },
+  {
+    name: 'METRICS_BY_WORKSPACE',
+    description:
+      'Whether `/metrics` counts each workspace apart, `on` or `off`: the label `workspace`, so some 30 series more for each of them (`docs/operating.md`).',
+    default: 'off',
   },
   {
     name: 'QUEUE_PER_THREAD',
@@ -250,7 +330,7 @@ export const SETTINGS = [
   },
   {
     name: 'QUEUE_TOTAL',
-    description: 'How many messages may wait in all threads together. The bridge refuses more, visibly.',
+    description: 'How many messages may wait in all threads of a workspace together. The bridge refuses more, visibly.',
     default: '1000',
   },
   {

@@ -1,5 +1,6 @@
 import type { Clock, Log, Random } from '../bridge/ports.ts';
 import type { Config } from '../config/config.ts';
+import { policyOfToken } from '../config/policies.ts';
 import { asBridgeError } from '../errors.ts';
 import { createSocketDialer } from '../letta/link/socket.ts';
 import { readManifest } from '../manifest/file.ts';
@@ -34,8 +35,9 @@ export async function checkAtStart(parts: AtStartParts): Promise<void> {
     await checkClock(slack, logFinding);
     const bot = await checkBot(slack, logFinding);
     if (bot !== null) {
-      checkScopes(slack, bot.scopes, logFinding);
-      await checkChannels(parts, bot, config.policy.channels.ids.slice(0, CHANNELS), logFinding);
+      checkScopes(slack, bot, logFinding);
+      const { ids } = policyOfToken(config.policies, bot.teamId).channels;
+      await checkChannels(parts, bot, ids.slice(0, CHANNELS), logFinding);
     }
     await checkLetta(config, { ...parts, fetch: globalThis.fetch, dial: createSocketDialer(clock) }, logFinding);
   } catch (error) {

@@ -1,6 +1,7 @@
 import type { Clock, Log, Random } from '../bridge/ports.ts';
 import { isLoopback } from '../config/checks.ts';
 import { type Config, ConfigError } from '../config/config.ts';
+import { policyOfToken } from '../config/policies.ts';
 import type { FetchLike } from '../letta/hosted-api.ts';
 import type { LaneDialer } from '../letta/link/lane.ts';
 import type { Manifest } from '../manifest/manifest.ts';
@@ -9,9 +10,10 @@ import type { BotReport, FetchHead } from '../slack/api/inspect.ts';
 import type { SelfTestStep, SelfTestWaits } from '../slack/api/self-test.ts';
 import { createSlackApi } from '../slack/api/web-api.ts';
 import { accessSentence } from './access-sentence.ts';
-import { checkEvents, type RunningBridge } from './events.ts';
+import { checkEvents, type EventParts, type RunningBridge } from './events.ts';
 import { checkLetta } from './letta.ts';
 import type { AskDevices } from './listen.ts';
+import { checkOAuth } from './oauth.ts';
 import { userOfPort } from './os-user.ts';
 import { type AddFinding, type Finding, fine, type Report, trouble } from './report.ts';
 import {
@@ -68,17 +70,20 @@ export async function runDoctor(parts: DoctorParts): Promise<Report> {
   }
   addFinding(fine('configuration', 'complete'));
 
-  const running = checkStore(config.store, addFinding);
-  const bridge = running === null ? null : runningBridge(running);
-  const slack = await checkSlack(parts, config, bridge, addFinding);
-  const letta = await checkLetta(config, parts, addFinding, running && (() => devicesOf(running.path)));
-  const { permissions } = config.policy.defaults;
+  const running = await checkStore(config.store, parts.clock, addFinding);
+  const one = running?.kind === 'one' ? running : null;
+  const bridge = one && runningBridge(one);
+  const processes = running?.kind === 'shared' ? running.processes : [];
+  const slack = await checkSlack(parts, config, { bridge, processes }, addFinding);
+  const letta = await checkLetta(config, parts, addFinding, one && (() => devicesOf(one.path)));
+  const policy = slack ? policyOfToken(config.policies, slack.bot.teamId) : config.policies.usual;
+  const { permissions } = policy.defaults;
   addFinding(permissions === 'unrestricted' ? trouble('unrestricted') : fine('permissions', permissions));
   if (slack === null) return report(null);
   const address = config.letta.mode === 'app-server' ? new URL(config.letta.url) : null;
   return report(
     accessSentence({
-      policy: config.policy,
+      policy,
       workspace: slack.bot.teamName,
       channels: slack.channels,
       agent: letta.agent,
@@ -91,23 +96,30 @@ export async function runDoctor(parts: DoctorParts): Promise<Report> {
 async function checkSlack(
   parts: DoctorParts,
   config: Config,
-  bridge: RunningBridge | null,
+  running: Pick<EventParts, 'bridge' | 'processes'>,
   addFinding: AddFinding,
 ): Promise<{ bot: BotReport; channels: ReadonlyMap<string, string> } | null> {
   const { clock, random, log } = parts;
-  const { botToken, apiUrl, mode } = config.slack;
-  const apiOf = (token: string) => createSlackApi({ token, slackApiUrl: apiUrl, clock, random, log });
+  const { botToken, oauth, apiUrl, mode } = config.slack;
+  const apiOf = (token: string | null) => createSlackApi({ token, slackApiUrl: apiUrl, clock, random, log });
   const slack: SlackParts = { ...parts, config, api: apiOf(botToken) };
   await checkClock(slack, addFinding);
+  if (oauth) await checkOAuth(oauth, config, { api: apiOf(null), fetch: parts.fetch }, addFinding);
+  if (botToken === null) {
+    // Each workspace has a token of its own, which only the bridge can read.
+    if (mode.kind === 'socket') await checkAppToken({ appApi: apiOf(mode.appToken), bot: null, config }, addFinding);
+    return null;
+  }
   const bot = await checkBot(slack, addFinding);
   if (bot === null) return null;
-  checkScopes(slack, bot.scopes, addFinding);
+  checkScopes(slack, bot, addFinding);
   const reachable =
     mode.kind === 'http' || (await checkAppToken({ appApi: apiOf(mode.appToken), bot, config }, addFinding));
-  const channels = await checkChannels(slack, bot, config.policy.channels.ids, addFinding);
+  const { ids } = policyOfToken(config.policies, bot.teamId).channels;
+  const channels = await checkChannels(slack, bot, ids, addFinding);
   if (reachable) {
     const channel = await findTestChannel(slack.api, parts.channel, bot, addFinding);
-    await checkEvents({ ...slack, ...parts, config, bot, bridge, channel }, addFinding);
+    await checkEvents({ ...slack, ...parts, ...running, config, bot, channel }, addFinding);
   }
   return { bot, channels };
 }

@@ -3,6 +3,7 @@ import { noMetrics } from '../ops/metrics.ts';
 import type { BotReport } from '../slack/api/inspect.ts';
 import { createSelfTest, type SelfTestStep, type SelfTestWaits } from '../slack/api/self-test.ts';
 import type { Accept, Transport } from '../slack/receiver/transport.ts';
+import type { PostgresProcess } from '../storage/postgres/inspect.ts';
 import { type AddFinding, fine, trouble } from './report.ts';
 import { openTransport, rejectDelivery, type SlackParts } from './slack.ts';
 
@@ -17,6 +18,8 @@ export interface RunningBridge {
 export interface EventParts extends SlackParts {
   bot: BotReport;
   bridge: RunningBridge | null;
+  /** Processes that share the store, on any machine. */
+  processes: readonly PostgresProcess[];
   /** The channel for the self-test; `null`: no self-test. */
   channel: string | null;
   /** ms that the socket may take to connect. */
@@ -29,12 +32,24 @@ export interface EventParts extends SlackParts {
 /**
  * Checks that Slack's deliveries arrive: the socket connects, our own message comes back, a click arrives. If a bridge
  * is running, the check goes through it: Slack sends each delivery to only one connection, so a connection of our own
- * would take people's messages from the bridge.
+ * would take people's messages from the bridge. Processes that share a store cannot be asked, only what they told it.
  */
 export async function checkEvents(parts: EventParts, addFinding: AddFinding): Promise<void> {
+  if (parts.processes.length > 0) return addSharedFindings(parts, addFinding);
   await (parts.bridge === null
     ? checkOwnConnection(parts, addFinding)
     : checkThroughBridge(parts, parts.bridge, addFinding));
+}
+
+function addSharedFindings({ config, processes }: EventParts, addFinding: AddFinding): void {
+  if (config.slack.mode.kind === 'socket') {
+    const sum = processes.reduce((all, { sockets }) => all + (sockets ?? 0), 0);
+    if (sum > 0) addFinding(fine('socket', `running processes: ${processes.length}, with connections: ${sum}`));
+    for (const { name, sockets } of processes) {
+      if (sockets === 0) addFinding(trouble('process_unconnected', { process: name }));
+    }
+  }
+  addFinding(trouble('not_tried_shared', { count: processes.length }));
 }
 
 async function checkThroughBridge(parts: EventParts, bridge: RunningBridge, addFinding: AddFinding): Promise<void> {

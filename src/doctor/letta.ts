@@ -1,4 +1,5 @@
 import { BINDINGS, readBindings } from '../bridge/access/bindings.ts';
+import type { Policy } from '../bridge/access/policy.ts';
 import type { Config } from '../config/config.ts';
 import { BridgeError } from '../errors.ts';
 import { CHOSEN_AGENT } from '../letta/agent-choice.ts';
@@ -27,11 +28,11 @@ export async function checkLetta(
 ): Promise<LettaFound> {
   const { letta, agentId } = config;
   if (letta.mode === 'listen') {
-    const device = await checkListening(config, letta, askDevices, addFinding);
+    const device = await checkListening(config, letta, { askDevices, clock: parts.clock }, addFinding);
     if (device !== null) checkVersion(device.version, device.name, addFinding);
     return { agent: null, device };
   }
-  const stored = await readStoredChoices(config.store, [CHOSEN_AGENT, CHOSEN_DEVICE, BINDINGS]);
+  const stored = await readStoredChoices(config.store, [CHOSEN_AGENT, CHOSEN_DEVICE, BINDINGS], parts.clock);
   const chosen = stored.get(CHOSEN_AGENT) ?? null;
   const bound = boundAgents(config, stored.get(BINDINGS) ?? null);
   const wanted = new Set([agentId ?? chosen ?? [], ...bound.map((each) => each.agent)].flat().slice(0, AGENTS_ASKED));
@@ -69,12 +70,19 @@ export async function checkLetta(
 const AGENTS_ASKED = 20;
 
 /** Places with an agent of their own, by the policy or by a command. */
-function boundAgents({ policy }: Config, stored: string | null): { place: string; agent: string }[] {
-  const places = [...policy.places].map(([place, { binding }]) => [place, binding?.agentId] as const);
+function boundAgents({ policies }: Config, stored: string | null): { place: string; agent: string }[] {
+  const places = [...boundIn(policies.usual), ...[...policies.own].flatMap(([id, policy]) => boundIn(policy, id))];
   const commanded = [...readBindings(stored)].map(([channel, { agentId }]) => [channel, agentId] as const);
   // A command wins over the policy.
   const all = new Map([...places, ...commanded.filter(([, agent]) => agent !== undefined)]);
   return [...all].flatMap(([place, agent]) => (agent ? [{ place, agent }] : []));
+}
+
+/** @param workspace whose policy it is; left out: that of all */
+function boundIn({ places, defaults }: Policy, workspace?: string): (readonly [string, string | null | undefined])[] {
+  const of = workspace === undefined ? '' : `${workspace} `;
+  const own = [...places].map(([place, { binding }]) => [`${of}${place}`, binding?.agentId] as const);
+  return workspace === undefined ? own : [[workspace, defaults.binding?.agentId], ...own];
 }
 
 /** The configured device, else the one chosen before if Letta still knows it. */

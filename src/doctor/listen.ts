@@ -1,3 +1,4 @@
+import type { Clock } from '../bridge/ports.ts';
 import type { Config } from '../config/config.ts';
 import type { ListenConfig } from '../config/letta.ts';
 import { deviceCommand } from '../letta/devices/command.ts';
@@ -15,12 +16,12 @@ const NAMED = 10;
 export async function checkListening(
   config: Config,
   letta: ListenConfig,
-  askDevices: AskDevices,
+  { askDevices, clock }: { askDevices: AskDevices; clock: Clock },
   addFinding: AddFinding,
 ): Promise<Device | null> {
   const running = await askDevices?.().catch(() => null);
   const url = running?.url || addressOf(letta);
-  const stored = await readStoredChoices(config.store, [KNOWN_DEVICES]);
+  const stored = await readStoredChoices(config.store, [KNOWN_DEVICES], clock);
   const devices = running?.devices ?? readKnownDevices(stored.get(KNOWN_DEVICES) ?? null);
   const known = devices.length === 0 ? 'none is known yet' : describe(devices);
   for (const { name, token } of tokensOf(letta)) {

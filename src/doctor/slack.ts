@@ -1,6 +1,7 @@
 import { isDirect } from '../bridge/ids.ts';
 import type { Clock, Log, Metrics, Random } from '../bridge/ports.ts';
 import type { Config } from '../config/config.ts';
+import { policyOfToken } from '../config/policies.ts';
 import { BridgeError } from '../errors.ts';
 import { AGENT, type Manifest } from '../manifest/manifest.ts';
 import {
@@ -70,10 +71,10 @@ function tokenTrouble(refused: 'bot_token_refused' | 'app_token_refused', error:
   throw error;
 }
 
-/** Compares the token's scopes with the manifest's. */
+/** Compares the token's scopes with the manifest's, and with what the policy of its workspace wants. */
 export function checkScopes(
   { manifest, config }: Pick<SlackParts, 'manifest' | 'config'>,
-  scopes: readonly string[],
+  { scopes, teamId }: BotReport,
   addFinding: AddFinding,
 ): void {
   const { bot, bot_optional = [] } = manifest.oauth_config.scopes;
@@ -83,7 +84,7 @@ export function checkScopes(
   if (missing.length > 0) addFinding(trouble('scopes_missing', { scopes: missing.join(', ') }));
   const unread = missing.filter((scope) => scope.endsWith(':history'));
   if (unread.length > 0) addFinding(trouble('threads_unread', { scopes: unread.join(', ') }));
-  const optional = missingOptional(scopes, config.policy);
+  const optional = missingOptional(scopes, policyOfToken(config.policies, teamId));
   if (optional.length > 0) {
     addFinding(trouble('scopes_wanted', { scopes: optional.join(', '), without: describeMissing(optional) }));
   }
@@ -96,14 +97,18 @@ export function checkScopes(
   if (extra.length > 0) addFinding(trouble('scopes_extra', { scopes: extra.join(', ') }));
 }
 
-/** Checks that the app-level token belongs to the same app and that Slack accepts it. @returns whether both hold */
+/**
+ * Checks that the app-level token belongs to the same app and that Slack accepts it.
+ * @param bot `null`: there is no bot token to compare it with
+ * @returns whether both hold
+ */
 export async function checkAppToken(
-  { appApi, bot, config }: { appApi: SlackApi; bot: BotReport; config: Config },
+  { appApi, bot, config }: { appApi: SlackApi; bot: BotReport | null; config: Config },
   addFinding: AddFinding,
 ): Promise<boolean> {
   if (config.slack.mode.kind !== 'socket') return false;
   const app = appIdOfToken(config.slack.mode.appToken);
-  if (app !== null && bot.appId !== null && app !== bot.appId) {
+  if (app !== null && bot && bot.appId !== null && app !== bot.appId) {
     addFinding(trouble('other_app', { app, bot: bot.appId }));
     return false;
   }

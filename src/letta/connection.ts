@@ -1,6 +1,7 @@
 import { type Backoff, backoffMs } from '../backoff.ts';
 import type {
   AgentEvent,
+  CommandEnd,
   ConnectionEvent,
   Decision,
   HistoryItem,
@@ -9,19 +10,27 @@ import type {
 } from '../bridge/agent-event.ts';
 import type { AgentConnection, Clock, ConnectOptions, Log, Random, Timer } from '../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../errors.ts';
+import { compactConversation } from './compact.ts';
 import { askForFile, type FileLink, whyNotAsked } from './device-file.ts';
-import { confirmState, type NewConversation, registerTools, startRuntime } from './handshake.ts';
+import { forkConversation } from './fork.ts';
+import { confirmState, type NewConversation, nameConversation, registerTools, startRuntime } from './handshake.ts';
 import { createPageReader } from './history-pages.ts';
 import { type LaneDialer, lossReason } from './link/lane.ts';
+import { applyChoices } from './models.ts';
+import type { FrameOf } from './protocol/incoming.ts';
 import {
   abortMessage,
   approvalResponse,
+  changeDeviceState,
   conversationMessagesList,
   createMessage,
+  executeCommand,
   externalToolCallResponse,
   monitorStop,
   type OutgoingFrame,
   readFile,
+  removeQueueItem,
+  resumeQueue,
   sync,
   wireContent,
   writeFile,
@@ -56,6 +65,8 @@ type Stage =
   | { name: 'stuck'; error: BridgeError }
   | { name: 'closed' };
 
+type Input = Parameters<AgentConnection['submit']>[0];
+
 const ANSWERS_WITHIN_MS = 10_000;
 /** How long others wait for the first words of a new conversation. A model may take longer, without costing the server. */
 const FIRST_TURN_MS = 500;
@@ -78,6 +89,8 @@ const TOLD_WITH_READY: ReadonlySet<AgentEvent['type']> = new Set([
 const ENDS_WITHIN_MS = 5_000;
 /** For frames of several MiB. */
 const TAKES_FILES_WITHIN_MS = 60_000;
+/** Commands of a device do what they like. */
+const COMMANDS_WITHIN_MS = 3 * 60_000;
 const READS_FILES_WITHIN_MS = 10_000;
 const MOST_EARLY_EVENTS = 5_000;
 /** For one page. */
@@ -101,6 +114,10 @@ export function createConnection(
   const earlyEvents: AgentEvent[] = [];
   let agentName: string | null = null;
   let model: ModelInUse | null = null;
+  let notice: string | null = null;
+  /** Whether the conversation is new, so that what the place has chosen for new ones is still to be applied. */
+  const isFresh = () => options.runtime === null && !wasEverReady;
+  let newestItem: string | null = null;
   let failureCount = 0;
   let wasEverReady = false;
   /** An input was sent, and its turn has not ended. */
@@ -111,8 +128,15 @@ export function createConnection(
   /** The place in line that is kept until the first turn begins. */
   let kept: { place: Place; timer: Timer } | null = null;
 
+  /** Told when a command of the device that runs is over, by its name. */
+  const ended = new Map<string, (end: CommandEnd) => void>();
+
   const emitEvent = (event: AgentEvent | ConnectionEvent) => {
     if (stage.name === 'closed') return;
+    if (event.type === 'command-ended') {
+      ended.get(event.command)?.(event);
+      return;
+    }
     if (event.type === 'turn-ended' || event.type === 'lost') hasUnfinishedInput = false;
     if (event.type === 'text' || event.type === 'turn-ended' || event.type === 'lost') leavePlace();
     try {
@@ -152,7 +176,7 @@ export function createConnection(
         if (stage !== attempt) return;
       }
       const requestPrefix = random.id();
-      newConversation ??= { name: `Slack thread ${requestPrefix.slice(0, 12)}`, mayExist: false };
+      newConversation ??= { name: `${options.title ?? 'Slack thread'} ${requestPrefix.slice(0, 12)}`, mayExist: false };
       const opened = Promise.withResolvers<void>();
       const session = openSession(
         {
@@ -185,6 +209,11 @@ export function createConnection(
       runtime = { ...started.runtime, deviceId: plan.deviceId };
       agentName = started.agentName ?? agentName;
       model = started.model;
+      notice = null;
+      if (isFresh() && options.title !== undefined) nameConversation(session, runtime, options.title, log);
+      const isChosen = binding?.model !== undefined || binding?.toolset !== undefined;
+      if (isFresh() && isChosen) ({ model, notice } = await applyChoices(session.ask, runtime, binding, model));
+      newestItem = started.newestItem;
       await confirmState(session, runtime, wanted);
       if (stage !== attempt) return;
       if (isLinkGone) throw linkLost({ certain: true });
@@ -248,13 +277,19 @@ export function createConnection(
       runtime: ref,
       ...(agentName !== null && { agentName }),
       ...(model !== null && { model }),
+      ...(newestItem !== null && { newestItem }),
       ...(page !== null && { page }),
       deviceName: plan.deviceName,
       workingDirectory: now.workingDirectory,
+      ...(now.toolsets && { toolsets: now.toolsets }),
+      ...(now.offers && { offers: now.offers }),
+      ...(notice !== null && { notice }),
       loop: now.loop ?? 'idle',
+      ...(now.isUsingTool && { isUsingTool: true }),
       activeRunIds: now.activeRunIds,
       clientMessageIdsByRun: now.clientMessageIdsByRun,
-      ...(now.queued.length > 0 && { queued: now.queued }),
+      ...(now.queued.length > 0 && { queued: now.queued.map(({ clientMessageId }) => clientMessageId) }),
+      ...(now.paused.length > 0 && { paused: [...now.paused] }),
       approvals: now.approvals,
       reconnected,
       ...(replacedAgent !== null && { replacedAgent }),
@@ -387,29 +422,54 @@ export function createConnection(
     if (stage.name !== 'closed') void connect();
   });
 
+  const sendInput = ({ clientMessageId, content, tools }: Input, isFirst: boolean) => {
+    const hasImages = typeof content !== 'string';
+    return request((session, ref) => {
+      keepTools();
+      // What joins a running turn begins none.
+      if (isFirst) session.noteSubmission();
+      return session.askPatiently(
+        'input_accepted',
+        (requestId) =>
+          createMessage({
+            requestId,
+            runtime: ref,
+            messages: [{ content: wireContent(content), clientMessageId }],
+            tools,
+            ...(hasImages && { imageFailureMode: 'drop' }),
+          }),
+        hasImages ? TAKES_FILES_WITHIN_MS : ANSWERS_WITHIN_MS,
+      );
+    });
+  };
+
   return {
-    async submit({ clientMessageId, content, tools }) {
+    async submit(input) {
       hasUnfinishedInput = stage.name === 'ready';
-      const hasImages = typeof content !== 'string';
-      const answer = await request((session, ref) => {
-        keepTools();
-        session.noteSubmission();
-        return session.askPatiently(
-          'input_accepted',
-          (requestId) =>
-            createMessage({
-              requestId,
-              runtime: ref,
-              messages: [{ content: wireContent(content), clientMessageId }],
-              tools,
-              ...(hasImages && { imageFailureMode: 'drop' }),
-            }),
-          hasImages ? TAKES_FILES_WITHIN_MS : ANSWERS_WITHIN_MS,
-        );
-      });
+      const answer = await sendInput(input, true);
       if (answer.accepted) return;
       hasUnfinishedInput = false;
       throw inputRefused(answer.error ?? '');
+    },
+    async join(input) {
+      const answer = await sendInput(input, false);
+      if (!answer.accepted) throw inputRefused(answer.error ?? '');
+    },
+    async withdraw(clientMessageId) {
+      const { session, ref } = requireSession();
+      const item = session.snapshot().queued.find((queued) => queued.clientMessageId === clientMessageId);
+      if (!item) return false;
+      const remove = (requestId: string) => removeQueueItem(requestId, ref, item.id);
+      const answer = await session.ask('remove_queue_item_response', remove, ENDS_WITHIN_MS);
+      // Letta may have taken it out all the same.
+      if (answer === null) throw linkLost({ certain: false });
+      return answer.success === true;
+    },
+    async resumeQueue() {
+      const { session, ref } = requireSession();
+      const resume = (requestId: string) => resumeQueue(requestId, ref);
+      const answer = await session.ask('resume_queue_response', resume, ENDS_WITHIN_MS);
+      if (answer === null) throw linkLost({ certain: false });
     },
     async answer(requestId: string, decision: Decision) {
       const answer = await request((session, ref) =>
@@ -473,6 +533,35 @@ export function createConnection(
       return (await request((session) => runSchedule(session.ask, id))) === 'queued';
     },
     settle: syncRuntime,
+    restoreMode() {
+      if (stage.name === 'ready' && runtime) stage.session.send(changeDeviceState(runtime, { mode }));
+    },
+    async compact() {
+      const { session, ref } = requireSession();
+      return compactConversation(session.ask, ref);
+    },
+    async runCommand(command, args) {
+      const { session, ref } = requireSession();
+      // Letta answers a command of the device only by the end of it, and refuses what it does not know by an answer, too.
+      const { promise, resolve } = Promise.withResolvers<CommandEnd>();
+      ended.set(command, resolve);
+      const make = (requestId: string) => executeCommand(requestId, ref, command, args);
+      try {
+        const asked = session.ask('execute_command_response', make, COMMANDS_WITHIN_MS);
+        const answer = await Promise.race([
+          promise,
+          asked.then((answer) => (answer === null ? null : refusedEnd(answer))),
+        ]);
+        if (answer === null) throw linkLost({ certain: false });
+        return answer;
+      } finally {
+        ended.delete(command);
+      }
+    },
+    async fork(id, upTo) {
+      const { session, ref } = requireSession();
+      return { ...ref, conversationId: await forkConversation(session.ask, ref, id, upTo) };
+    },
     async fetchHistory(limit) {
       return fetchHistory(requireSession().session.ask, limit);
     },
@@ -486,6 +575,10 @@ export function createConnection(
       leavePlace();
     },
   };
+}
+
+function refusedEnd({ success, output, error }: FrameOf<'execute_command_response'>): CommandEnd {
+  return { ok: success === true, output: output ?? error ?? '' };
 }
 
 function fileUnanswered(): BridgeError {

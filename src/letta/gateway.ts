@@ -1,5 +1,6 @@
-import type { AgentGateway, Choices, Clock, Log, Models, Random } from '../bridge/ports.ts';
+import type { AgentGateway, Choices, Clock, Conversations, Log, Models, Random } from '../bridge/ports.ts';
 import { createConnection } from './connection.ts';
+import { createConversations } from './conversations.ts';
 import type { Devices } from './devices/devices.ts';
 import { createHostedApi, type FetchLike } from './hosted-api.ts';
 import type { AppServerAddress, CloudAddress } from './link/endpoints.ts';
@@ -18,6 +19,8 @@ export type LettaTarget =
       mode: 'cloud';
       /** `LETTA_ENVIRONMENT`: a device id or a connection name; `null` takes the only one online. */
       environment: string | null;
+      /** `LETTA_WEB_URL`, without a slash at its end: where people see the conversations. */
+      webUrl?: string | null;
     } & CloudAddress)
   | {
       mode: 'listen';
@@ -40,13 +43,16 @@ export interface GatewayOptions {
 }
 
 /** Connections to runtimes, one link each. Throws `config_invalid` for an address that cannot be used. */
-export function createGateway(options: GatewayOptions): AgentGateway & { models: Models } {
+export function createGateway(
+  options: GatewayOptions,
+): AgentGateway & { models: Models; conversations: Conversations } {
   const { target, clock, random, log } = options;
   const dial = target.mode === 'listen' ? target.devices.dial : options.dial;
   const route = createRoute(options);
   const line = createStartLine(clock);
   return {
     models: createModels({ route, dial, clock, random, log }),
+    conversations: createConversations({ route, dial, clock, random, log }),
     connect(wanted, onEvent) {
       return createConnection({ route, dial, line, clock, random, log }, wanted, onEvent);
     },
@@ -57,5 +63,5 @@ function createRoute({ target, ...parts }: GatewayOptions): Route {
   if (target.mode === 'app-server') return createAppServerRoute({ ...parts, address: target });
   if (target.mode === 'listen') return createListenRoute({ ...parts, ...target });
   const api = createHostedApi({ ...target, fetch: parts.fetch, clock: parts.clock });
-  return createCloudRoute({ ...parts, address: target, environment: target.environment, api });
+  return createCloudRoute({ ...parts, ...target, address: target, api });
 }

@@ -1,4 +1,5 @@
 import type { ModelInUse, PermissionMode, RuntimeRef } from '../bridge/agent-event.ts';
+import type { Log } from '../bridge/ports.ts';
 import { offersOf, type ToolName } from '../bridge/tools/catalogue.ts';
 import { BridgeError } from '../errors.ts';
 import { agentNotFound } from './hosted-api.ts';
@@ -7,6 +8,7 @@ import type { FrameOf } from './protocol/incoming.ts';
 import {
   changeDeviceState,
   conversationList,
+  conversationUpdate,
   runtimeExternalToolsUpdate,
   runtimeStart,
   sync,
@@ -46,6 +48,8 @@ export interface StartedRuntime {
   agentName: string | null;
   /** `null`: the device does not tell it. */
   model: ModelInUse | null;
+  /** Id of the newest item of the conversation; `null`: it has none, or the device does not tell. */
+  newestItem: string | null;
 }
 
 /** How the runtime must be before it gets input. */
@@ -55,6 +59,25 @@ export interface WantedState {
   workingDirectory: string | null;
   /** The tools that the bridge runs for it. */
   tools: readonly ToolName[];
+}
+
+const NAMES_WITHIN_MS = 10_000;
+
+/** Gives a new conversation its title. Nobody waits for it: without it the conversation keeps the name it was made with. */
+export function nameConversation(
+  session: Pick<Session, 'ask'>,
+  { conversationId }: RuntimeRef,
+  title: string,
+  log: Pick<Log, 'warn'>,
+): void {
+  const make = (requestId: string) => conversationUpdate(requestId, conversationId, title);
+  session.ask('conversation_update_response', make, NAMES_WITHIN_MS).then(
+    (answer) => {
+      if (answer?.success !== true) log.warn({ conversation: conversationId }, 'Letta did not take a title');
+    },
+    // A lost link is reported elsewhere.
+    () => {},
+  );
 }
 
 /** How a new conversation is named, so that the next attempt finds it when the answer to this one does not come. */
@@ -153,7 +176,8 @@ async function tryRuntimeStart(
   if (answer.success === true && answer.runtime) {
     const runtime = { agentId: answer.runtime.agent_id, conversationId: answer.runtime.conversation_id };
     const model = modelOf(answer.conversation ?? null, answer.agent ?? null);
-    return { runtime, agentName: answer.agent?.name ?? null, model };
+    const newestItem = answer.conversation?.in_context_message_ids?.at(-1) ?? null;
+    return { runtime, agentName: answer.agent?.name ?? null, model, newestItem };
   }
   throw startRefused(answer, plan);
 }
@@ -165,7 +189,7 @@ async function startBySync(session: Session, route: Route, plan: Plan): Promise<
   const runtime = { agentId, conversationId };
   const answer = await session.ask('sync_response', (requestId) => sync(requestId, runtime), SYNCS_WITHIN_MS);
   if (answer === null) throw deviceSilent('no answer to sync');
-  return { runtime, agentName: null, model: null };
+  return { runtime, agentName: null, model: null, newestItem: null };
 }
 
 function conversationNotFound(conversationId: string): BridgeError {

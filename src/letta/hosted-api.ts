@@ -31,6 +31,13 @@ export interface AgentSummary {
   name: string;
 }
 
+/** What Letta tells of a conversation. The texts are foreign. */
+export interface ConversationFacts {
+  agentId: string;
+  title: string | null;
+  agentName: string | null;
+}
+
 /** The hosted REST calls that the bridge makes. All reject with a BridgeError. */
 export interface HostedApi {
   listOnlineEnvironments(): Promise<Environment[]>;
@@ -41,6 +48,8 @@ export interface HostedApi {
   listAgents(): Promise<AgentSummary[]>;
   getAgent(agentId: string): Promise<AgentSummary | null>;
   conversationExists(conversationId: string): Promise<boolean>;
+  /** `null` when there is no such conversation; `agent_not_found` when its agent is gone. */
+  getConversation(conversationId: string): Promise<ConversationFacts | null>;
   /** @returns the id of a new conversation; `agent_not_found` when there is no such agent. */
   createConversation(agentId: string): Promise<string>;
   /** Messages as Letta keeps them, newest first; `null` when there is no such conversation. */
@@ -72,6 +81,7 @@ const environmentsSchema = z.looseObject({
 });
 const agentSchema = z.looseObject({ id: z.string().min(1), name: z.string().nullish() });
 const conversationSchema = z.looseObject({ id: z.string().min(1) });
+const factsSchema = z.looseObject({ agent_id: z.string().min(1), summary: z.string().nullish() });
 const messagesSchema = z.array(z.unknown());
 
 export function createHostedApi({ baseUrl, apiKey, fetch, clock }: HostedApiOptions): HostedApi {
@@ -179,6 +189,14 @@ export function createHostedApi({ baseUrl, apiKey, fetch, clock }: HostedApiOpti
     async conversationExists(conversationId) {
       const answer = await request('GET', `/v1/conversations/${encodeURIComponent(conversationId)}`);
       return answer !== null;
+    },
+    async getConversation(conversationId) {
+      const answer = await request('GET', `/v1/conversations/${encodeURIComponent(conversationId)}`);
+      if (answer === null) return null;
+      const { agent_id: agentId, summary } = parseAnswer(factsSchema, answer);
+      const agent = await request('GET', `/v1/agents/${encodeURIComponent(agentId)}`);
+      if (agent === null) throw agentNotFound(agentId);
+      return { agentId, title: summary ?? null, agentName: parseAnswer(agentSchema, agent).name ?? null };
     },
     async createConversation(agentId) {
       // The slash and the agent in the query are part of the call (docs/letta-protocol.md, Hosted: REST).

@@ -21,7 +21,7 @@ export async function visit<Result>(parts: VisitParts, run: (ask: Ask) => Promis
   const opened = Promise.withResolvers<void>();
   const requests = createRequests(clock, random.id(), (frame) => link.send(frame));
   const link = openLink(
-    { endpoints, dial, log },
+    { endpoints, dial, clock, log },
     {
       onOpen: () => opened.resolve(),
       onFrame(frame) {

@@ -5,10 +5,15 @@ const WEB = 'https://chat.letta.com';
 const API_HOST = 'api.letta.com';
 
 /**
- * The address of a conversation in Letta's web app, which shows agents of Letta's own cloud only (docs/letta-protocol.md,
+ * The address of a conversation in Letta's web app, which shows agents of a cloud only (docs/letta-protocol.md,
  * Conversations); `null` for all others.
+ * @param webUrl `LETTA_WEB_URL`: the web app of that API; `null`: Letta's own cloud has one, others have none
  */
-export function webPage(baseUrl: string, { agentId, conversationId }: RuntimeRef): string | null {
-  if (URL.parse(baseUrl)?.hostname !== API_HOST || agentId.startsWith('agent-local-')) return null;
-  return `${WEB}/chat/${encodeURIComponent(agentId)}?conversation=${encodeURIComponent(conversationId)}`;
+export function webPage(
+  { baseUrl, webUrl = null }: { baseUrl: string; webUrl?: string | null | undefined },
+  { agentId, conversationId }: RuntimeRef,
+): string | null {
+  const app = webUrl ?? (URL.parse(baseUrl)?.hostname === API_HOST ? WEB : null);
+  if (app === null || agentId.startsWith('agent-local-')) return null;
+  return `${app}/chat/${encodeURIComponent(agentId)}?conversation=${encodeURIComponent(conversationId)}`;
 }

@@ -11,6 +11,8 @@ const USAGE = `${commandName('manifest', '[options]')}
   --name NAME     name of the app and its bot, at most 35 characters
   --url ADDRESS   public address of the bridge (https://bridge.example.com): signed HTTP instead of Socket Mode
   --http          the same; needs --url
+  --oauth ADDRESS public address of the bridge, where people of other workspaces install the app
+  --org           lets organisations (Enterprise Grid) install the app as a whole
   --policy FILE   policy file with the prompts that an agent suggests (default: policy.yml, where there is one)
   --agent         declare the app as an agent: Slack shows its own status and stop button, but guests cannot use it
 Prints the manifest as YAML. Its first line is a link that creates the app.
@@ -22,6 +24,8 @@ function readWishes() {
       name: { type: 'string' },
       url: { type: 'string' },
       http: { type: 'boolean', default: false },
+      oauth: { type: 'string' },
+      org: { type: 'boolean', default: false },
       agent: { type: 'boolean', default: false },
       policy: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -29,8 +33,8 @@ function readWishes() {
   });
   if (values.http && values.url === undefined)
     throw new Error('--http needs --url with the public address of the bridge');
-  const { name = null, url = null, policy } = values;
-  return { ...values, name, url, prompts: values.help ? [] : readPrompts(policy ?? null) };
+  const { name = null, url = null, oauth = null, policy } = values;
+  return { ...values, name, url, oauth, prompts: values.help ? [] : readPrompts(policy ?? null) };
 }
 
 /** @param path `null`: policy.yml, if there is one */

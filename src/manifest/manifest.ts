@@ -25,6 +25,10 @@ export interface ManifestWishes {
   name: string | null;
   /** The address at which Slack reaches the bridge over signed HTTP; `null`: Socket Mode. */
   url: string | null;
+  /** The address at which people install the app by OAuth; left out: it stays in its own workspace. */
+  oauth?: string | null;
+  /** Lets organisations install the app as a whole. */
+  org?: boolean;
   /** Declares the app as an agent: Slack's own status and stop button, but no guests (docs/slack.md, Agent apps). */
   agent: boolean;
   /** What an agent suggests to ask, at most four (docs/slack.md, Manifest keys). */
@@ -34,6 +38,8 @@ export interface ManifestWishes {
 const NAME_MAX = 35;
 /** The path on which the HTTP receiver listens. */
 const EVENTS_PATH = '/slack/events';
+/** The path to which Slack sends people back who install the app. */
+const REDIRECT_PATH = '/slack/oauth_redirect';
 
 /** What only an app declared as an agent has (docs/slack.md, Agent apps; Agent sessions). */
 export const AGENT = {
@@ -51,12 +57,14 @@ export function parseManifest(text: string): Manifest {
  * The manifest of one installation.
  * @throws Error with one line for people when a name or address is not valid.
  */
-export function manifestFor(base: Manifest, { name, url, agent, prompts }: ManifestWishes): Manifest {
+export function manifestFor(base: Manifest, wishes: ManifestWishes): Manifest {
+  const { name, url, oauth = null, org = false, agent, prompts } = wishes;
   const { display_information, features, oauth_config, settings } = base;
   if (name !== null && (name.trim() === '' || [...name].length > NAME_MAX)) {
     throw new Error(`the name must have 1 to ${NAME_MAX} characters`);
   }
-  const address = url === null ? null : addressOf(url);
+  const address = url === null ? null : addressOf(url, EVENTS_PATH);
+  const redirect = oauth === null ? null : addressOf(oauth, REDIRECT_PATH);
   const { scopes } = oauth_config;
   const { event_subscriptions, interactivity } = settings;
   return {
@@ -75,6 +83,7 @@ export function manifestFor(base: Manifest, { name, url, agent, prompts }: Manif
     },
     oauth_config: {
       ...oauth_config,
+      ...(redirect !== null && { redirect_urls: [redirect] }),
       scopes: { ...scopes, bot: agent ? [...scopes.bot, ...AGENT.scopes].sort() : scopes.bot },
     },
     settings: {
@@ -88,19 +97,26 @@ export function manifestFor(base: Manifest, { name, url, agent, prompts }: Manif
       },
       interactivity: { ...interactivity, ...(address !== null && { request_url: address }) },
       socket_mode_enabled: address === null,
+      ...(org && { org_deploy_enabled: true }),
     },
   };
 }
 
-/** Slack calls only https addresses. An address without a path gets the receiver's path. */
-function addressOf(url: string): string {
+/** Slack calls only https addresses. An address without a path gets that of the bridge. */
+function addressOf(url: string, usual: string): string {
   const parsed = URL.parse(url);
   if (parsed?.protocol !== 'https:') throw new Error('the address must begin with https://');
   if (parsed.username !== '' || parsed.search !== '' || parsed.hash !== '') {
     throw new Error('the address may contain only host and path');
   }
   const path = parsed.pathname.replace(/\/+$/, '');
-  return `${parsed.origin}${path === '' ? EVENTS_PATH : path}`;
+  return `${parsed.origin}${path === '' ? usual : path}`;
+}
+
+/** The bot scopes that an installation asks for: all of the manifest, those that people may leave out, too. */
+export function installScopes({ oauth_config }: Manifest, { isAgent }: { isAgent: boolean }): string[] {
+  const { bot, bot_optional = [] } = oauth_config.scopes;
+  return [...bot, ...bot_optional, ...(isAgent ? AGENT.scopes : [])].sort();
 }
 
 /** The manifest as YAML text. */

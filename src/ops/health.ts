@@ -19,12 +19,21 @@ export type Scrape = () => Promise<{ contentType: string; text: string }>;
 /** Answers the request and returns true, or returns false: it is for another handler. */
 export type HealthRoutes = (request: IncomingMessage, response: ServerResponse) => boolean;
 
+/** The port may be open to anybody, and a process may serve a thousand: the answer stays short. */
+const MOST_LISTED = 100;
+
 /**
  * `GET /healthz`: the process responds (always 200). `GET /readyz`: 200 when every check is ok, else 503; both as JSON.
  * `GET /metrics`: the metrics, if there is a `scrape`.
  * @param checks called at each request, so it must be cheap; when it throws, the bridge is not ready.
+ * @param served ids of the workspaces that this process serves now, of which `/readyz` names at most 100 beside their
+ * number; `null`: it does not say.
  */
-export function healthRoutes(checks: () => readonly Check[], scrape: Scrape | null = null): HealthRoutes {
+export function healthRoutes(
+  checks: () => readonly Check[],
+  scrape: Scrape | null = null,
+  served: (() => readonly string[]) | null = null,
+): HealthRoutes {
   return (request, response) => {
     const path = (request.url ?? '').split('?', 1)[0];
     if (path !== '/healthz' && path !== '/readyz' && (path !== '/metrics' || scrape === null)) return false;
@@ -37,7 +46,7 @@ export function healthRoutes(checks: () => readonly Check[], scrape: Scrape | nu
     else {
       const list = runChecks(checks);
       const ok = list.every((check) => check.ok);
-      sendJson(response, ok ? 200 : 503, { ok, checks: list });
+      sendJson(response, ok ? 200 : 503, { ok, checks: list, ...(served && { serves: listServed(served()) }) });
     }
     return true;
   };
@@ -59,6 +68,11 @@ function runChecks(checks: () => readonly Check[]): readonly Check[] {
     return [{ name: 'checks', ok: false, state: 'failed' }];
   }
 }
+
+const listServed = (ids: readonly string[]) => ({
+  count: ids.length,
+  workspaces: ids.toSorted().slice(0, MOST_LISTED),
+});
 
 function sendJson(response: ServerResponse, status: number, body: object, headers: Record<string, string> = {}): void {
   response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers });

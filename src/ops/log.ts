@@ -1,5 +1,6 @@
+import { createRequire } from 'node:module';
 import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino';
-import { prettyFactory } from 'pino-pretty';
+import type { prettyFactory } from 'pino-pretty';
 import type { Log } from '../bridge/ports.ts';
 import { printable, printableJson } from '../printable.ts';
 
@@ -9,6 +10,8 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export interface ProcessLog extends Log {
   readonly level: LogLevel;
   setLevel(level: LogLevel): void;
+  /** Hides one more value from now on. Of those that came in this way only the newest are remembered. */
+  hide(secret: string): void;
 }
 
 export interface LogOptions {
@@ -26,6 +29,8 @@ const LIST_MAX = 50;
 const DEPTH_MAX = 6;
 const CAUSES_MAX = 5;
 const HIDDEN = '[hidden]';
+/** Each is looked for in every line. What looks like a token of Slack's is hidden without being remembered, too. */
+const MORE_SECRETS = 200;
 // Fields whose value is always a secret.
 const SECRET_FIELD = /^(authorization|token|bot_?token|app_?token|api_?key|signing_?secret|password|secret|cookie)$/i;
 const SECRETS_IN_TEXT: readonly (readonly [RegExp, string])[] = [
@@ -37,17 +42,25 @@ const SECRETS_IN_TEXT: readonly (readonly [RegExp, string])[] = [
   [/\b(https?:\/\/)[^\s"'\\<>/@]+@/gi, `$1${HIDDEN}@`],
 ];
 
+/** Loaded only where lines are for people, because its thirty files would be read at every start. */
+function createPretty(colorize: boolean): ReturnType<typeof prettyFactory> {
+  const pretty: typeof import('pino-pretty') = createRequire(import.meta.url)('pino-pretty');
+  return pretty.prettyFactory({ ignore: 'pid,hostname', singleLine: true, colorize });
+}
+
 /**
  * The process's log: fields first, then a constant sentence. Secrets are removed from every line. Control and invisible
  * characters are written as numbers.
  */
 export function createLog(options: LogOptions): ProcessLog {
   const to = options.to ?? destination({ fd: 1, sync: true });
-  const hide = createHider(options.secrets ?? []);
-  const forPeople = prettyFactory({ ignore: 'pid,hostname', singleLine: true, colorize: options.to === undefined });
+  const secrets = options.secrets ?? [];
+  let hide = createHider(secrets);
+  const more = new Set<string>();
+  const forPeople = options.pretty ? createPretty(options.to === undefined) : null;
   const write = (line: string) => {
     const hidden = hide(line);
-    to.write(options.pretty ? (forPeople(printableValue(JSON.parse(hidden))) ?? hidden) : printableJson(hidden));
+    to.write(forPeople ? (forPeople(printableValue(JSON.parse(hidden))) ?? hidden) : printableJson(hidden));
   };
   const logger = pino(
     {
@@ -69,6 +82,15 @@ export function createLog(options: LogOptions): ProcessLog {
     },
     setLevel(level) {
       gate.level = level;
+    },
+    hide(secret) {
+      if (more.has(secret)) return;
+      more.add(secret);
+      for (const oldest of more) {
+        if (more.size <= MORE_SECRETS) break;
+        more.delete(oldest);
+      }
+      hide = createHider([...secrets, ...more]);
     },
   };
 }

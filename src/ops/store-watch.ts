@@ -20,7 +20,7 @@ const SAYS: Readonly<Record<StoreState, string>> = {
 
 export interface StoreWatch {
   /** The same threads; the outcome of each write is noted here. */
-  threads: Threads;
+  watchThreads(threads: Threads): Threads;
   check(): Check;
   start(): void;
   /** Stopping twice is fine. */
@@ -32,8 +32,7 @@ function isGone(error: unknown): boolean {
 }
 
 /** Knows whether the last write succeeded. Errors other than `store_failed` tell nothing about the disk. */
-export function watchStore(parts: { threads: Threads; choices: Choices; clock: Clock; log: Log }): StoreWatch {
-  const { threads, choices, clock, log } = parts;
+export function watchStore({ choices, clock, log }: { choices: Choices; clock: Clock; log: Log }): StoreWatch {
   let state: StoreState = 'writable';
   let writtenAt = clock.monotonic();
   let timer: Timer | null = null;
@@ -55,14 +54,14 @@ export function watchStore(parts: { threads: Threads; choices: Choices; clock: C
   }
 
   return {
-    threads: {
-      load: (key) => threads.load(key),
-      listActive: () => threads.listActive(),
-      findByToken: (token) => threads.findByToken(token),
-      loadWaiting: (user) => threads.loadWaiting(user),
+    watchThreads: (inner) => ({
+      load: (key) => inner.load(key),
+      listActive: () => inner.listActive(),
+      findByToken: (token) => inner.findByToken(token),
+      loadWaiting: (user) => inner.loadWaiting(user),
       async update(key, change) {
         try {
-          const stored = await threads.update(key, change);
+          const stored = await inner.update(key, change);
           noteOutcome(null);
           return stored;
         } catch (error) {
@@ -70,7 +69,7 @@ export function watchStore(parts: { threads: Threads; choices: Choices; clock: C
           throw error;
         }
       },
-    },
+    }),
     check: () => ({ name: 'store', ok: state === 'writable', state }),
     start() {
       if (isRunning) return;

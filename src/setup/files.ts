@@ -4,7 +4,7 @@ import { parseEnv } from 'node:util';
 import { type Config, ConfigError, loadConfig } from '../config/config.ts';
 import { envProblems } from '../config/env-lines.ts';
 import { withSettings } from './env-file.ts';
-import type { Files } from './setup.ts';
+import type { Files } from './parts.ts';
 
 /** `.env` and `policy.yml` in a folder. @param around settings from the environment; they win over `.env` */
 export function openFiles(folder: string, around: Readonly<Record<string, string | undefined>>): Files {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { stayAlive, systemClock, systemRandom } from '../clock.ts';
 import { commandName } from '../command-name.ts';
@@ -14,10 +15,17 @@ import { createTerminal } from './terminal.ts';
 const USAGE = `${commandName('setup')}
 Asks for everything the bridge needs, checks each answer, writes .env and policy.yml into this folder, then runs
 doctor, on a terminal with a test in Slack if you want. You can stop at any time: the next run keeps every setting that works.
+  --oauth   people install the app in their workspaces (docs/workspaces.md): also asks for its client and address, and
+            makes the key that encrypts their tokens
 `;
 
+let isForSeveral = false;
 try {
-  if (parseArgs({ options: { help: { type: 'boolean', default: false } } }).values.help) {
+  const { help, oauth } = parseArgs({
+    options: { help: { type: 'boolean', default: false }, oauth: { type: 'boolean', default: false } },
+  }).values;
+  isForSeveral = oauth;
+  if (help) {
     process.stdout.write(USAGE);
     process.exit(0);
   }
@@ -34,6 +42,8 @@ try {
   done = await runSetup({
     terminal,
     isInteractive,
+    isForSeveral,
+    newKey: () => randomBytes(32).toString('base64'),
     files: openFiles(process.cwd(), process.env),
     manifest: readManifest(),
     dial: createSocketDialer(systemClock),

@@ -1,50 +1,23 @@
-import type { Clock, Log, Random } from '../bridge/ports.ts';
 import * as shapes from '../config/checks.ts';
-import type { Config } from '../config/config.ts';
 import { defaultOf } from '../config/settings.ts';
-import { BridgeError } from '../errors.ts';
-import type { FetchLike } from '../letta/hosted-api.ts';
 import { type InspectTarget, inspectLetta, type LettaReport } from '../letta/inspect.ts';
-import type { LaneDialer } from '../letta/link/lane.ts';
 import { createAppLink, type Manifest, manifestFor } from '../manifest/manifest.ts';
 import { line, printableLine } from '../printable.ts';
 import { appIdOfToken, type BotReport, inspectBot } from '../slack/api/inspect.ts';
-import { SlackError } from '../slack/api/slack-api.ts';
 import { createSlackApi } from '../slack/api/web-api.ts';
 import { createDirectory, type Directory, type Found } from '../slack/people/directory.ts';
+import { asProblem, checkShape, keepOrAsk } from './answers.ts';
 import { setUpListening } from './listen.ts';
+import { idsOnly, setUpOAuth, wantsOAuth } from './oauth.ts';
+import type { Files, SetupParts } from './parts.ts';
 import { type PolicyAnswers, policyText } from './policy-text.ts';
 import { askUntil, askYesOrNo, type Checked, chooseOne } from './questions.ts';
 import type { Terminal } from './terminal.ts';
 
-/** The files that setup reads and writes. */
-export interface Files {
-  /** The present settings, from `.env` and the environment. */
-  readEnv(): Readonly<Record<string, string | undefined>>;
-  /** Writes settings into `.env` at once, so that a later run continues from there; `null` comments one out. */
-  writeEnv(settings: Readonly<Record<string, string | null>>): void;
-  hasPolicy(): boolean;
-  /** What the bridge would read; `null` while something is missing or wrong, which doctor explains. */
-  readConfig(): Config | null;
-  writePolicy(text: string): void;
-}
-
-export interface SetupParts {
-  terminal: Terminal;
-  files: Files;
-  manifest: Manifest;
-  dial: LaneDialer;
-  fetch: FetchLike;
-  clock: Clock;
-  random: Random;
-  log: Log;
-  /** Whether a person is there to answer an offer; without one, setup posts nothing. */
-  isInteractive: boolean;
-}
-
 /** What setup leaves to do. */
 export interface SetupDone {
-  botName: string;
+  /** `null`: there is no bot before somebody installs the app. */
+  botName: string | null;
   /** Id of the channel where doctor should post its self-test; `null`: none. */
   testChannel: string | null;
 }
@@ -54,7 +27,7 @@ export async function runSetup(parts: SetupParts): Promise<SetupDone> {
   const { terminal, files } = parts;
   const bot = await setUpSlackApp(parts);
   const agents = await setUpLetta(parts);
-  const directory = createDirectory(apiOf(parts, files.readEnv().SLACK_BOT_TOKEN ?? ''));
+  const directory = bot ? createDirectory(apiOf(parts, files.readEnv().SLACK_BOT_TOKEN ?? '')) : idsOnly;
   if (!files.hasPolicy() || !(await askYesOrNo(terminal, 'policy.yml already exists. Keep it?', 'yes'))) {
     const answers = await askForAccess(parts, directory, bot, agents);
     files.writePolicy(policyText(answers));
@@ -62,53 +35,25 @@ export async function runSetup(parts: SetupParts): Promise<SetupDone> {
     files.writeEnv({ SLACK_ALLOWED_USERS: null, SLACK_ALLOWED_CHANNELS: null, ADMINS: null });
     terminal.say('  ✓ policy.yml written');
   }
-  return { botName: bot.botName, testChannel: await offerTest(parts, directory) };
+  return { botName: bot?.botName ?? null, testChannel: await offerTest(parts, directory) };
 }
 
-function apiOf({ files, clock, random, log }: SetupParts, token: string) {
+function apiOf({ files, clock, random, log }: SetupParts, token: string | null) {
   const slackApiUrl = files.readEnv().SLACK_API_URL || defaultOf('SLACK_API_URL');
   return createSlackApi({ token, slackApiUrl, clock, random, log });
 }
 
-/** Runs a setting's own check; problem and fix become one line. */
-function checkShape<Value>(shape: shapes.Check<Value>, answer: string): Checked<Value> {
-  const parsed = shape.safeParse(answer);
-  return parsed.success ? { value: parsed.data } : { problem: parsed.error.issues[0]?.message ?? 'is not valid' };
-}
-
-/**
- * Keeps a setting that works; asks for it only when it is missing or does not work.
- * @param verify tries a value; resolves with what it found, or with a problem
- */
-async function keepOrAsk<Value>(
-  { terminal, files }: SetupParts,
-  name: string,
-  question: { text: string; secret?: boolean; fallback?: string },
-  verify: (text: string) => Promise<Checked<Value>>,
-): Promise<Value> {
-  const now = files.readEnv()[name];
-  if (now) {
-    const checked = await verify(now);
-    if ('value' in checked) {
-      terminal.say(`  ✓ ${name} is set and works: kept`);
-      return checked.value;
-    }
-    terminal.say(`  ✗ ${name} is set, but ${printableLine(checked.problem)}`);
-  }
-  return askUntil(terminal, question, async (text) => {
-    const checked = await verify(text);
-    if ('value' in checked) files.writeEnv({ [name]: text === '' ? null : text });
-    return checked;
-  });
-}
-
 // ---- Slack -------------------------------------------------------------------------------------
 
-async function setUpSlackApp(parts: SetupParts): Promise<BotReport> {
+/** @returns the bot of the workspace whose token is set; `null`: there is none, people install the app */
+async function setUpSlackApp(parts: SetupParts): Promise<BotReport | null> {
   const { terminal, files, manifest } = parts;
   terminal.say('\n1. The Slack app');
   const isOverHttp = Boolean(files.readEnv().SLACK_SIGNING_SECRET);
-  if (!files.readEnv().SLACK_BOT_TOKEN) {
+  const isOAuth = wantsOAuth(parts);
+  if (isOAuth) await setUpOAuth(parts, apiOf(parts, null));
+  const isInstalled = isOAuth && !files.readEnv().SLACK_BOT_TOKEN;
+  if (!isOAuth && !files.readEnv().SLACK_BOT_TOKEN) {
     const named = await askUntil<Manifest>(
       terminal,
       { text: 'Name of the app', fallback: manifest.display_information.name },
@@ -124,13 +69,15 @@ async function setUpSlackApp(parts: SetupParts): Promise<BotReport> {
       `Open this link, choose the workspace, click Create, then Install to Workspace:\n\n  ${createAppLink(named)}\n`,
     );
   }
-  const bot = await keepOrAsk(
-    parts,
-    'SLACK_BOT_TOKEN',
-    { text: 'Bot User OAuth Token (xoxb-…, under OAuth & Permissions; not shown as you type):', secret: true },
-    (token) => verifyBot(parts, token),
-  );
-  terminal.say(line`  ✓ @${bot.botName} in ${bot.teamName}`);
+  const bot = isInstalled
+    ? null
+    : await keepOrAsk(
+        parts,
+        'SLACK_BOT_TOKEN',
+        { text: 'Bot User OAuth Token (xoxb-…, under OAuth & Permissions; not shown as you type):', secret: true },
+        (token) => verifyBot(parts, token),
+      );
+  if (bot) terminal.say(line`  ✓ @${bot.botName} in ${bot.teamName}`);
   // HTTP delivery is set up by hand, because its secret can be checked only when Slack calls.
   if (isOverHttp) return bot;
   await keepOrAsk(
@@ -160,11 +107,11 @@ async function verifyBot(parts: SetupParts, token: string): Promise<Checked<BotR
   });
 }
 
-async function verifyAppToken(parts: SetupParts, bot: BotReport, token: string): Promise<Checked<true>> {
+async function verifyAppToken(parts: SetupParts, bot: BotReport | null, token: string): Promise<Checked<true>> {
   const shape = checkShape(shapes.appTokenShape, token);
   if ('problem' in shape) return shape;
   const app = appIdOfToken(token);
-  if (app !== null && bot.appId !== null && app !== bot.appId) {
+  if (app !== null && bot?.appId && app !== bot.appId) {
     return {
       problem: `it belongs to the app ${app}, the bot token to the app ${bot.appId}: take both from the same app`,
     };
@@ -173,24 +120,6 @@ async function verifyAppToken(parts: SetupParts, bot: BotReport, token: string):
     await apiOf(parts, token).call('apps.connections.open', {}, { client: 'control' });
     return { value: true };
   });
-}
-
-/** Runs `ask`; turns an error of Slack or Letta into a problem. */
-async function asProblem<Value>(ask: () => Promise<Checked<Value>>): Promise<Checked<Value>> {
-  try {
-    return await ask();
-  } catch (error) {
-    if (error instanceof SlackError) {
-      return {
-        problem:
-          error.failure === 'refused'
-            ? `Slack refuses it (${error.error})`
-            : `this machine cannot reach Slack (${error.error})`,
-      };
-    }
-    if (error instanceof BridgeError) return { problem: error.message };
-    throw error;
-  }
 }
 
 // ---- Letta -------------------------------------------------------------------------------------
@@ -328,7 +257,7 @@ function splitWords(answer: string): string[] {
 async function askForAccess(
   { terminal, files }: SetupParts,
   directory: Directory,
-  bot: BotReport,
+  bot: BotReport | null,
   agents: Agents,
 ): Promise<PolicyAnswers> {
   terminal.say('\n3. Who may use it, and where');
@@ -354,7 +283,7 @@ async function askForAccess(
     terminal,
     {
       text: 'In which channels? (#names or ids, separated by commas; * for every channel it is invited to)',
-      fallback: await joinedChannels(directory),
+      fallback: bot ? await joinedChannels(directory) : '*',
     },
     (answer) =>
       resolveAll(splitWords(answer), async (word) =>
@@ -365,7 +294,7 @@ async function askForAccess(
     terminal.say(
       isMember
         ? line`  ✓ ${name === '*' ? 'everywhere' : `#${name}`}`
-        : line`  ! write /invite @${bot.botName} in #${name}`,
+        : line`  ! write /invite @${bot?.botName ?? ''} in #${name}`,
     );
   }
   const directMessages = await askYesOrNo(terminal, 'Also in direct messages, in groups too?', 'yes');
@@ -394,7 +323,7 @@ async function joinedChannels(directory: Directory): Promise<string> {
 
 /** @returns the id of the channel in which somebody wants a test posted */
 async function offerTest({ terminal, files, isInteractive }: SetupParts, directory: Directory): Promise<string | null> {
-  const allowed = files.readConfig()?.policy.channels;
+  const allowed = files.readConfig()?.policies.usual.channels;
   if (!isInteractive || !allowed) return null;
   const joined = await asProblem(async () => ({ value: await directory.listJoined() }));
   if (!('value' in joined)) return null;

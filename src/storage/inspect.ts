@@ -1,8 +1,10 @@
 import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import type { Clock } from '../bridge/ports.ts';
 import { StoredChoices } from './choices.ts';
 import { holderOf } from './lock.ts';
+import type { PostgresReport } from './postgres/inspect.ts';
 import { findLooseFiles, type LooseFile } from './private-files.ts';
 import { Rows } from './rows.ts';
 import { APPLICATION, LAYOUT, pragma, SqliteAdapter } from './sqlite.ts';
@@ -10,6 +12,7 @@ import { parseStoreUri } from './store-uri.ts';
 
 export type StoreReport =
   | { kind: 'memory' }
+  | PostgresReport
   | { kind: 'unusable'; path: string; why: string }
   | { kind: 'foreign' | 'newer'; path: string; layout: number }
   | {
@@ -38,7 +41,16 @@ function storePath(uri: string): string | null {
 }
 
 /** Reports on the store. Changes nothing, because a bridge may be using it. */
-export function inspectStore(uri: string): StoreReport {
+export async function inspectStore(uri: string, clock: Clock): Promise<StoreReport> {
+  const parsed = parseStoreUri(uri);
+  if (parsed.ok && parsed.uri.kind === 'postgres') {
+    const { inspectPostgres } = await import('./postgres/inspect.ts');
+    return inspectPostgres(parsed.uri.postgres, clock);
+  }
+  return inspectFile(uri);
+}
+
+function inspectFile(uri: string): StoreReport {
   const path = storePath(uri);
   if (path === null) return { kind: 'memory' };
   try {
@@ -61,7 +73,16 @@ export function inspectStore(uri: string): StoreReport {
 }
 
 /** The choices stored under these names; empty where the store is missing or unreadable. Changes nothing. */
-export async function readStoredChoices(uri: string, names: readonly string[]): Promise<Map<string, string>> {
+export async function readStoredChoices(
+  uri: string,
+  names: readonly string[],
+  clock: Clock,
+): Promise<Map<string, string>> {
+  const parsed = parseStoreUri(uri);
+  if (parsed.ok && parsed.uri.kind === 'postgres') {
+    const { readPostgresChoices } = await import('./postgres/inspect.ts');
+    return readPostgresChoices(parsed.uri.postgres, names, clock);
+  }
   const found = new Map<string, string>();
   const path = storePath(uri);
   if (path === null || !existsSync(path)) return found;

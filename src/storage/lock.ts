@@ -21,13 +21,14 @@ export interface Lock {
  * file would not do: in a container every process is pid 1. Nothing else may open that file, because closing any handle
  * of it drops the process's POSIX locks. `<path>.owner` names the owner, for people only.
  * @param parts.signal ends the waiting; its reason is thrown.
+ * @param parts.waitMs how long to wait for another owner; default 30 s
  * @throws BridgeError store_locked, naming the owner; store_failed where the file system cannot lock.
  */
 export async function lockStore(
   path: string,
-  { clock, log, signal }: { clock: Clock; log: Log; signal?: AbortSignal },
+  { clock, log, signal, waitMs = WAIT_MS }: { clock: Clock; log: Log; signal?: AbortSignal; waitMs?: number },
 ): Promise<Lock> {
-  const until = clock.monotonic() + WAIT_MS;
+  const until = clock.monotonic() + waitMs;
   let hasWarned = false;
   // The clock's timers do not keep a process alive, and at this point nothing else may do so.
   const { port1: keepAlive } = new MessageChannel();

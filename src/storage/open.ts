@@ -1,22 +1,23 @@
 import { mkdirSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { KeyvMemoryAdapter } from 'keyv';
-import type { Audit, Choices, Clock, Log, ThreadMoves, Threads } from '../bridge/ports.ts';
+import type { Audit, Choices, Clock, Log, ThreadMoves, ThreadOwners, Threads } from '../bridge/ports.ts';
 import { BridgeError } from '../errors.ts';
+import type { StorageAdapter } from './adapter.ts';
 import { StoredAudit } from './audit.ts';
 import { StoredChoices } from './choices.ts';
 import { StoredDetails } from './details.ts';
 import { lockStore } from './lock.ts';
+import { memoryAdapter } from './memory.ts';
 import { restrictFiles } from './private-files.ts';
 import { Rows } from './rows.ts';
 import { createFileCheck } from './same-files.ts';
-import { openDatabase, SqliteAdapter, type StorageAdapter } from './sqlite.ts';
-import { parseStoreUri } from './store-uri.ts';
+import { openDatabase, SqliteAdapter } from './sqlite.ts';
+import { parseStoreUri, type StoreUri } from './store-uri.ts';
 import { StoredThreads } from './threads.ts';
 import { tidyAfterWrites } from './tidy.ts';
 
 export interface Store {
-  threads: Threads & ThreadMoves;
+  threads: Threads & ThreadMoves & ThreadOwners;
   choices: Choices;
   audit: Audit;
   /** Deletes nothing until it is started. */
@@ -38,16 +39,25 @@ export interface StoreParts {
 
 const AUDIT_KEPT_MS = 90 * 24 * 3_600_000;
 
-/**
- * Opens the store at `uri`: `memory://`, or `sqlite://path` (relative to the working directory; its folder is made).
- * @throws BridgeError config_invalid, store_locked (after 30 s), store_failed, record_newer.
- */
-export async function openStore(uri: string, parts: StoreParts): Promise<Store> {
-  const parsed = parseStoreUri(uri);
-  if (!parsed.ok) throw new BridgeError('config_invalid', `STORE ${parsed.problem}. ${parsed.fix}`);
-  if (parsed.uri.kind === 'memory') return { ...assembleStore(memoryAdapter, parts, () => {}), path: null };
+type LocalUri = Exclude<StoreUri, { kind: 'postgres' }>;
 
-  const path = resolvePath(parsed.uri.path);
+/** Where the rows of a process lie. */
+export interface OpenedFiles {
+  /** Makes a new adapter for each namespace. */
+  adapterFor(namespace: string): StorageAdapter;
+  /** The resolved path of a SQLite store; `null`: memory. */
+  path: string | null;
+  /** Closes the files and releases the lock. */
+  release(): void;
+}
+
+/**
+ * Opens the files of a store of one process.
+ * @throws BridgeError store_locked (after 30 s), store_failed, record_newer.
+ */
+export async function openFiles(uri: LocalUri, parts: StoreParts): Promise<OpenedFiles> {
+  if (uri.kind === 'memory') return inMemory();
+  const path = resolvePath(uri.path);
   restrictFiles(path, parts.log);
   const lock = await lockStore(path, parts);
   try {
@@ -60,16 +70,15 @@ export async function openStore(uri: string, parts: StoreParts): Promise<Store> 
       // Check after the write: only if the file is still there has the write been kept.
       checkFiles();
     };
-    const assembled = assembleStore(
-      (namespace) => new SqliteAdapter(database, namespace, onWritten),
-      parts,
-      () => {
+    return {
+      adapterFor: (namespace) => new SqliteAdapter(database, namespace, onWritten),
+      path,
+      release() {
         tidying.stop();
         if (database.isOpen) database.close();
         lock.release();
       },
-    );
-    return { ...assembled, path };
+    };
   } catch (error) {
     lock.release();
     if (error instanceof BridgeError) throw error;
@@ -77,13 +86,39 @@ export async function openStore(uri: string, parts: StoreParts): Promise<Store> 
   }
 }
 
+/**
+ * Opens the store at `uri` as one that has one workspace: `memory://`, or `sqlite://path` (relative to the working
+ * directory; its folder is made).
+ * @throws as {@link openFiles}, and BridgeError config_invalid
+ */
+export async function openStore(uri: string, parts: StoreParts): Promise<Store> {
+  const parsed = parseStoreUri(uri);
+  if (!parsed.ok) throw new BridgeError('config_invalid', `STORE ${parsed.problem}. ${parsed.fix}`);
+  if (parsed.uri.kind === 'postgres') throw new BridgeError('config_invalid', 'STORE is shared: openHouse opens it');
+  const files = await openFiles(parsed.uri, parts);
+  return { ...assembleStore(files.adapterFor, parts, files.release), path: files.path };
+}
+
+/** All that {@link assembleStore} stores of a workspace. */
+export const WORKSPACE_NAMESPACES = [
+  'threads',
+  'items',
+  'active',
+  'tokens',
+  'waiting',
+  'conversations',
+  'audit',
+  'details',
+  'choices',
+] as const;
+
 /** A store over any keyv storage. @param adapterFor makes a new adapter for each namespace. */
 export function assembleStore(
   adapterFor: (namespace: string) => StorageAdapter,
   parts: StoreParts,
   releaseFiles: () => void,
 ): Omit<Store, 'path'> & { threads: StoredThreads } {
-  const rows = (namespace: string) => new Rows(namespace, adapterFor(namespace));
+  const rows = (namespace: (typeof WORKSPACE_NAMESPACES)[number]) => new Rows(namespace, adapterFor(namespace));
   const threads = new StoredThreads(
     {
       threads: rows('threads'),
@@ -91,6 +126,7 @@ export function assembleStore(
       active: rows('active'),
       tokens: rows('tokens'),
       waiting: rows('waiting'),
+      conversations: rows('conversations'),
     },
     parts,
   );
@@ -111,9 +147,18 @@ export function assembleStore(
   };
 }
 
-/** keyv's in-memory adapter, one per namespace. Rows still serialises the values, so nobody can change a stored one. */
-export function memoryAdapter(): StorageAdapter {
-  return new KeyvMemoryAdapter(new Map<string, unknown>()) as unknown as StorageAdapter;
+/** What a workspace stored is there when it is opened again, until the process ends. */
+function inMemory(): OpenedFiles {
+  const namespaces = new Map<string, Map<string, unknown>>();
+  return {
+    adapterFor(namespace) {
+      const rows = namespaces.get(namespace) ?? new Map<string, unknown>();
+      namespaces.set(namespace, rows);
+      return memoryAdapter(rows);
+    },
+    path: null,
+    release: () => {},
+  };
 }
 
 /** Resolves links, so that two spellings of one path share one lock. */

@@ -12,40 +12,52 @@ const MOST_WAITING = 16_000_000;
 
 interface Recording {
   bytes: number;
+  /** What waits for the disk; `isNew`: a new file begins with it. */
+  texts: { text: string; isNew: boolean }[];
+  /** Letters that wait for the disk or are on their way to it. */
   waiting: number;
   hasGap: boolean;
-  done: Promise<void>;
+  /** While something is written. */
+  writing: Promise<void> | null;
+}
+
+export interface FolderRecordings extends Recordings {
+  /** Resolves when all that was added is on disk, or could not be written. */
+  flush(): Promise<void>;
 }
 
 /** Keeps recordings of threads as files of JSON lines in a folder, which only their owner may open. */
-export function recordIn(folder: string, log: Log): Recordings {
+export function recordIn(folder: string, log: Log): FolderRecordings {
   const recordings = new Map<ThreadKey, Recording>();
   const made = mkdir(folder, { recursive: true, mode: 0o700 });
   const pathOf = (key: ThreadKey) => join(folder, `${key.replace(/[^\w.-]/g, '_')}.jsonl`);
 
-  const write = (key: ThreadKey, recording: Recording, text: string, isNew: boolean) => {
-    const path = pathOf(key);
-    recording.waiting += text.length;
-    recording.done = recording.done
-      .then(async () => {
+  /** Writes what waits: a slow disk gets all that came meanwhile at once. */
+  const writeTexts = async (path: string, recording: Recording): Promise<void> => {
+    const { texts } = recording;
+    while (texts.length > 0) {
+      const next = texts.findIndex(({ isNew }, at) => at > 0 && isNew);
+      const taken = texts.splice(0, next < 0 ? texts.length : next);
+      const text = taken.map((each) => each.text).join('');
+      try {
         await made;
+        const isNew = taken[0]?.isNew === true;
         if (isNew) await rename(path, path.replace(/jsonl$/, 'before.jsonl')).catch(() => rm(path, { force: true }));
         await appendFile(path, text, { mode: 0o600 });
-      })
-      .catch((error: unknown) => {
+      } catch (error) {
         recording.hasGap = true;
         log.warn({ err: error, path }, 'could not write a recording');
-      })
-      .finally(() => {
-        recording.waiting -= text.length;
-      });
+      }
+      recording.waiting -= text.length;
+    }
+    recording.writing = null;
   };
 
   return {
     add(key, line, begin, isAnew) {
       const known = recordings.get(key);
       if (!known && recordings.size >= MOST_THREADS) return;
-      const recording = known ?? { bytes: 0, waiting: 0, hasGap: false, done: Promise.resolve() };
+      const recording: Recording = known ?? { bytes: 0, texts: [], waiting: 0, hasGap: false, writing: null };
       recordings.set(key, recording);
       if (recording.waiting > MOST_WAITING) {
         recording.hasGap = true;
@@ -56,7 +68,12 @@ export function recordIn(folder: string, log: Log): Recordings {
       const text = begins ? `${begin()}\n${line}\n` : `${line}\n`;
       recording.bytes = isFull ? text.length : recording.bytes + text.length;
       recording.hasGap = false;
-      write(key, recording, text, isFull);
+      recording.texts.push({ text, isNew: isFull });
+      recording.waiting += text.length;
+      recording.writing ??= writeTexts(pathOf(key), recording);
+    },
+    async flush() {
+      await Promise.all([...recordings.values()].map(({ writing }) => writing));
     },
   };
 }

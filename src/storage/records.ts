@@ -84,8 +84,11 @@ const inboxItem = z.strictObject({
   own: z.enum(['answer', 'card', 'notice']).optional(),
   outsider: z.literal(true).optional(),
   about: z.strictObject({ ts: text, emoji: text.optional() }).optional(),
+  now: z.literal(true).optional(),
+  goesOn: z.literal(true).optional(),
 });
 
+const runtime = z.strictObject({ agentId: text, conversationId: text, deviceId: text.nullable() });
 const known = z.strictObject({ upTo: text.nullable(), also: z.array(text) });
 const past = z.strictObject({
   known,
@@ -130,6 +133,7 @@ const approval = z.strictObject({
   rule: z.boolean().optional(),
   askedAt: time,
   after: text.nullable().optional(),
+  below: text.optional(),
   expiresAt: time.optional(),
   remindedAt: time.optional(),
   audit: z.enum(['due', 'done']).optional(),
@@ -165,7 +169,9 @@ const grant = z.strictObject({
 const yes = z.literal(true).optional();
 const refuses = z.enum(['edit', 'delete']).optional();
 const seam = z.number().int().nonnegative().optional();
-const posts = z.array(z.strictObject({ part: text, ts: text, hash: text, live: yes, ends: yes, refuses, seam }));
+const posts = z.array(
+  z.strictObject({ part: text, ts: text, hash: text, live: yes, ends: yes, refuses, seam, stream: yes }),
+);
 
 const said = z.array(z.strictObject({ runId: text, messageId: text, text }));
 
@@ -178,6 +184,7 @@ const ending = z.strictObject({
   thoughts: z.number().int().nonnegative().optional(),
   details: token.optional(),
   notify: text.optional(),
+  goesOn: z.literal(true).optional(),
 });
 
 const task = z.strictObject({
@@ -228,10 +235,24 @@ const turnSchedule = scheduleDraft
   .omit({ prompt: true })
   .extend({ at: time, late: z.strictObject({ earlier: z.number().int().nonnegative() }).optional() });
 
+const clientAsk = z.strictObject({
+  asked: text.optional(),
+  late: z.strictObject({ earlier: z.number().int().nonnegative() }).optional(),
+});
+
 /**
  * The schema of a thread's record. `item` differs: in memory every message is whole, on disk big ones are references.
  */
 function recordOf<Item extends z.ZodType>(item: Item) {
+  const steered = z.strictObject({
+    clientMessageId: text,
+    items: z.array(item),
+    context: z.array(item),
+    state: z.enum(['sent', 'joined']),
+    joined: z.strictObject({ at: time, after: text.nullable().optional() }).optional(),
+    past: past.optional(),
+    changes: z.array(z.strictObject({ key: messageKey, item: item.nullable() })).optional(),
+  });
   const turn = z.strictObject({
     id: turnId,
     requester: text,
@@ -241,6 +262,8 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     clientMessageId: text.nullable(),
     input: text.optional(),
     schedule: turnSchedule.optional(),
+    client: clientAsk.optional(),
+    joined: z.array(clientAsk).optional(),
     state: z.enum(['prepared', 'submitted']),
     notPassedOn: z.array(text),
     missingFiles: z.array(text).optional(),
@@ -257,6 +280,8 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     alongside: z.number().int().positive().optional(),
     joinsLate: z.literal(true).optional(),
     past: past.optional(),
+    steered: z.array(steered).optional(),
+    wasSteered: z.literal(true).optional(),
   });
   const offer = z.strictObject({
     token,
@@ -303,9 +328,25 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     starter: text,
     createdAt: time,
     updatedAt: time,
-    runtime: z.strictObject({ agentId: text, conversationId: text, deviceId: text.nullable() }).nullable(),
+    runtime: runtime.nullable(),
     isShared: z.literal(true).optional(),
     contextTold: z.literal(true).optional(),
+    compaction: z.strictObject({ by: text, name: text, at: time, asked: z.literal(true).optional() }).optional(),
+    run: z
+      .strictObject({ by: text, name: text, at: time, command: text, args: text, asked: z.literal(true).optional() })
+      .optional(),
+    fork: z
+      .strictObject({
+        id: text,
+        by: text,
+        name: text,
+        at: time,
+        upTo: z.strictObject({ ts: text, isAnswer: z.boolean() }).optional(),
+        asked: z.literal(true).optional(),
+        made: runtime.optional(),
+        root: text.optional(),
+      })
+      .optional(),
     known: known.optional(),
     participants: z.array(text),
     inbox: z.array(item),
@@ -334,6 +375,9 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     warned: z.literal(true).optional(),
     headsUp: z.literal(true).optional(),
     failure: z.strictObject({ for: text, at: time, line: text }).optional(),
+    clients: z
+      .strictObject({ shown: z.array(text), from: text.nullable().optional(), newest: text.optional() })
+      .optional(),
   });
 }
 
@@ -378,6 +422,7 @@ true satisfies Same<z.output<typeof auditEntry>, AuditEntry>;
 
 const tokenOwner = z.strictObject({ thread: threadKey });
 const waiting = z.strictObject({ threads: z.array(threadKey) });
+const conversation = z.strictObject({ threads: z.array(threadKey), hasMore: z.literal(true).optional() });
 const choice = z.strictObject({ value: text });
 const details = z.strictObject({
   turn: turnId,
@@ -392,20 +437,25 @@ const details = z.strictObject({
         status: z.enum(['called', 'running', 'ok', 'failed']),
       }),
       z.strictObject({ kind: z.literal('thought'), text }),
+      z.strictObject({ kind: z.literal('summary') }),
       z.strictObject({ kind: z.literal('error'), text }),
     ]),
   ),
   todo: z.array(z.strictObject({ text, status: z.enum(['pending', 'in_progress', 'completed']) })).optional(),
   earlier: z.number().int().nonnegative(),
+  used: z
+    .strictObject({
+      input: z.number(),
+      cached: z.number(),
+      output: z.number(),
+      isAll: z.boolean(),
+      model: text.nullable(),
+      context: z.number().nullable(),
+    })
+    .optional(),
+  page: text.optional(),
 });
 true satisfies Same<z.output<typeof details>, TurnDetails>;
-
-const head = z.looseObject({
-  key: z.string(),
-  rev: z.number().int().nonnegative(),
-  inbox: z.array(z.unknown()),
-  turn: z.looseObject({ items: z.array(z.unknown()) }).nullable(),
-});
 
 /** A constant, because zod compiles each new schema again. */
 const versioned = z.looseObject({ schema: z.number().int().positive() });
@@ -439,12 +489,12 @@ function malformedError(key: string, cause: z.ZodError): BridgeError {
 }
 
 export const readRecord = (key: string, row: unknown): StoredRecord => readRow(storedRecord, key, row);
-/** Reads only the fields that `saveRecord` compares; the caller has just read and checked the whole record. */
-export const readHead = (key: string, row: unknown): z.output<typeof head> => readRow(head, key, row);
 export const readItem = (key: string, row: unknown): InboxItem => readRow(inboxItem, key, row);
 export const readMarker = (key: string, row: unknown): Marker => readRow(marker, key, row);
 export const readTokenOwner = (key: string, row: unknown): ThreadKey => readRow(tokenOwner, key, row).thread;
 export const readWaiting = (key: string, row: unknown): ThreadKey[] => readRow(waiting, key, row).threads;
+export const readConversation = (key: string, row: unknown): z.output<typeof conversation> =>
+  readRow(conversation, key, row);
 export const readDetails = (key: string, row: unknown): TurnDetails => readRow(details, key, row);
 export const readAuditEntry = (key: string, row: unknown): AuditEntry => readRow(auditEntry, key, row);
 export const readChoice = (key: string, row: unknown): string => readRow(choice, key, row).value;

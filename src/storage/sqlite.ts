@@ -1,18 +1,9 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { type KeyvStorageAdapter, type KeyvStorageCapability, keyvStorageCapability } from 'keyv';
+import { type KeyvStorageCapability, keyvStorageCapability } from 'keyv';
 import { BridgeError } from '../errors.ts';
+import type { Revs, StorageAdapter } from './adapter.ts';
+import { keyFromText, keyToText } from './keys.ts';
 import { createPrivately } from './private-files.ts';
-
-/**
- * The methods that keyv calls on a store. The event emitter in keyv's type is left out, because our store emits
- * nothing.
- */
-export type StorageAdapter = Pick<
-  KeyvStorageAdapter,
-  'get' | 'set' | 'setMany' | 'delete' | 'deleteMany' | 'clear' | 'has' | 'hasMany' | 'getMany' | 'capabilities'
-> & {
-  iterator(): AsyncGenerator<[string, string], void>;
-};
 
 export const LAYOUT = 1;
 /** "LSBr" in SQLite's application_id, so that the bridge recognises its own file. */
@@ -66,9 +57,12 @@ export class SqliteAdapter implements StorageAdapter {
   readonly #database: DatabaseSync;
   readonly #get: StatementSync;
   readonly #set: StatementSync;
+  readonly #add: StatementSync;
+  readonly #replace: StatementSync;
   readonly #delete: StatementSync;
   readonly #clear: StatementSync;
   readonly #selectAfter: StatementSync;
+  readonly #selectKeysAfter: StatementSync;
   readonly #onWritten: () => void;
 
   /** @param onWritten called after each write; if it throws, the write counts as failed */
@@ -80,10 +74,17 @@ export class SqliteAdapter implements StorageAdapter {
     this.#set = database.prepare(
       'INSERT INTO rows (namespace, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
     );
+    this.#add = database.prepare('INSERT INTO rows (namespace, key, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING');
+    this.#replace = database.prepare(
+      "UPDATE rows SET value = ? WHERE namespace = ? AND key = ? AND json_extract(value, '$.value.rev') = ?",
+    );
     this.#delete = database.prepare('DELETE FROM rows WHERE namespace = ? AND key = ?');
     this.#clear = database.prepare('DELETE FROM rows WHERE namespace = ?');
     this.#selectAfter = database.prepare(
       'SELECT key, value FROM rows WHERE namespace = ? AND key > ? ORDER BY key LIMIT 100',
+    );
+    this.#selectKeysAfter = database.prepare(
+      'SELECT key FROM rows WHERE namespace = ? AND key > ? ORDER BY key LIMIT 1000',
     );
   }
 
@@ -103,12 +104,21 @@ export class SqliteAdapter implements StorageAdapter {
     return true;
   }
 
+  async replace(key: string, value: string, { expected }: Revs): Promise<boolean> {
+    const { changes } =
+      expected === 0
+        ? this.#add.run(this.#namespace, keyToText(key), value)
+        : this.#replace.run(value, this.#namespace, keyToText(key), expected);
+    this.#onWritten();
+    return changes > 0;
+  }
+
   async has(key: string): Promise<boolean> {
     return this.#read(key) !== undefined;
   }
 
   async delete(key: string): Promise<boolean> {
-    const { changes } = this.#delete.run(this.#namespace, key);
+    const { changes } = this.#delete.run(this.#namespace, keyToText(key));
     this.#onWritten();
     return changes > 0;
   }
@@ -134,7 +144,7 @@ export class SqliteAdapter implements StorageAdapter {
   }
 
   async deleteMany(keys: string[]): Promise<boolean[]> {
-    return this.#runTransaction(() => keys.map((key) => this.#delete.run(this.#namespace, key).changes > 0));
+    return this.#runTransaction(() => keys.map((key) => this.#delete.run(this.#namespace, keyToText(key)).changes > 0));
   }
 
   /** All rows of the namespace by key. Reads in pages, so that nothing is locked while the caller works. */
@@ -144,14 +154,26 @@ export class SqliteAdapter implements StorageAdapter {
       const page = this.#selectAfter.all(this.#namespace, last);
       for (const row of page) {
         last = String(row.key);
-        yield [last, String(row.value)];
+        yield [keyFromText(last), String(row.value)];
+      }
+      if (page.length === 0) return;
+    }
+  }
+
+  async *keys(): AsyncGenerator<string, void> {
+    let last = '';
+    for (;;) {
+      const page = this.#selectKeysAfter.all(this.#namespace, last);
+      for (const row of page) {
+        last = String(row.key);
+        yield keyFromText(last);
       }
       if (page.length === 0) return;
     }
   }
 
   #read(key: string): string | undefined {
-    const row = this.#get.get(this.#namespace, key);
+    const row = this.#get.get(this.#namespace, keyToText(key));
     return row === undefined ? undefined : String(row.value);
   }
 
@@ -159,7 +181,7 @@ export class SqliteAdapter implements StorageAdapter {
     // Rows must not expire: when a row vanishes, a known thread looks new.
     if (expires !== undefined) throw new TypeError('rows do not expire: expiry is a field of the record');
     if (typeof value !== 'string') throw new TypeError('only serialised values are stored');
-    this.#set.run(this.#namespace, key, value);
+    this.#set.run(this.#namespace, keyToText(key), value);
   }
 
   #runTransaction<T>(work: () => T): T {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ThreadKey } from '../bridge/ids.ts';
 import { CLOSED_APPROVALS_KEPT, SEEN_FOR_MS, SEEN_LIMIT } from '../bridge/record/inbox.ts';
-import type { InboxItem, ThreadRecord } from '../bridge/record/thread-record.ts';
+import type { InboxItem, OpenTurn, SteeredInput, ThreadRecord } from '../bridge/record/thread-record.ts';
 import type { Marker, StoredItem, StoredRecord } from './records.ts';
 
 /** Bytes of a message's JSON; a larger message is stored under its own key. */
@@ -28,7 +28,12 @@ export function splitRecord(record: ThreadRecord): { stored: StoredRecord; items
     ...record,
     inbox: record.inbox.map(moveOut),
     context: record.context.map(moveOut),
-    turn: turn && { ...turn, items: turn.items.map(moveOut), context: turn.context.map(moveOut) },
+    turn: turn && {
+      ...turn,
+      items: turn.items.map(moveOut),
+      context: turn.context.map(moveOut),
+      ...(turn.steered && { steered: turn.steered.map((input) => moveSteered(input, moveOut)) }),
+    },
     offers: record.offers.map((offer) => ({ ...offer, items: offer.items.map(moveOut) })),
   };
   return { stored, items };
@@ -42,12 +47,41 @@ export async function joinRecord(
   const moveIn = (item: StoredItem) => ('ref' in item ? find(item.ref) : item);
   const moveAllIn = (items: StoredItem[]) => Promise.all(items.map(moveIn));
   const { turn } = stored;
+  const moveSteeredIn = async ({ items, context, changes, ...input }: StoredSteered): Promise<SteeredInput> => ({
+    ...input,
+    items: await moveAllIn(items),
+    context: await moveAllIn(context),
+    ...(changes && {
+      changes: await Promise.all(changes.map(async ({ key, item }) => ({ key, item: item && (await moveIn(item)) }))),
+    }),
+  });
+  const moveTurnIn = async ({ items, context, steered, ...own }: StoredTurn): Promise<OpenTurn> => ({
+    ...own,
+    items: await moveAllIn(items),
+    context: await moveAllIn(context),
+    ...(steered && { steered: await Promise.all(steered.map(moveSteeredIn)) }),
+  });
   return {
     ...stored,
     inbox: await moveAllIn(stored.inbox),
     context: await moveAllIn(stored.context),
-    turn: turn && { ...turn, items: await moveAllIn(turn.items), context: await moveAllIn(turn.context) },
+    turn: turn && (await moveTurnIn(turn)),
     offers: await Promise.all(stored.offers.map(async (offer) => ({ ...offer, items: await moveAllIn(offer.items) }))),
+  };
+}
+
+type StoredTurn = NonNullable<StoredRecord['turn']>;
+type StoredSteered = NonNullable<StoredTurn['steered']>[number];
+
+function moveSteered(
+  { items, context, changes, ...input }: SteeredInput,
+  move: (item: InboxItem) => StoredItem,
+): StoredSteered {
+  return {
+    ...input,
+    items: items.map(move),
+    context: context.map(move),
+    ...(changes && { changes: changes.map(({ key, item }) => ({ key, item: item && move(item) })) }),
   };
 }
 
@@ -62,7 +96,12 @@ export function sideRowsOf(stored: StoredRecord | null): SideRows {
   if (stored === null) return { items, tokens };
   const { inbox, context, turn, approvals, offers } = stored;
   const offered = offers.flatMap((offer) => offer.items);
-  for (const item of [...inbox, ...context, ...(turn?.items ?? []), ...(turn?.context ?? []), ...offered]) {
+  const steered = (turn?.steered ?? []).flatMap((input) => [
+    ...input.items,
+    ...input.context,
+    ...(input.changes ?? []).flatMap((changed) => changed.item ?? []),
+  ]);
+  for (const item of [...inbox, ...context, ...(turn?.items ?? []), ...(turn?.context ?? []), ...steered, ...offered]) {
     if ('ref' in item) items.add(item.ref);
   }
   for (const approval of approvals) tokens.add(approval.token);

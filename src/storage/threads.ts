@@ -1,12 +1,13 @@
+import type { RuntimeRef } from '../bridge/agent-event.ts';
 import { Chains } from '../bridge/chains.ts';
 import { type ChannelId, parseThreadKey, type TeamId, type ThreadKey, type UserId } from '../bridge/ids.ts';
-import type { Clock, Log, ThreadMoves, Threads } from '../bridge/ports.ts';
+import type { Clock, Log, ThreadMoves, ThreadOwners, Threads } from '../bridge/ports.ts';
 import { isActive, type ThreadRecord } from '../bridge/record/thread-record.ts';
 import { peopleAwaited, waitsFor } from '../bridge/record/waiting.ts';
 import { BridgeError } from '../errors.ts';
+import { ConversationIndex } from './conversations.ts';
 import {
   checkRecord,
-  readHead,
   readItem,
   readMarker,
   readRecord,
@@ -48,6 +49,8 @@ export interface ThreadRows {
   tokens: Rows;
   /** Person → threads where something waits for them. */
   waiting: Rows;
+  /** Conversation → threads that have it. */
+  conversations: Rows;
 }
 
 interface Stored {
@@ -56,25 +59,28 @@ interface Stored {
 }
 
 /**
- * One record per thread and four indexes, kept consistent without transactions:
+ * One record per thread and five indexes, kept consistent without transactions:
  *
  * - what a record refers to is written before the record, and deleted after the record no longer refers to it, so a
  * crash between two writes never leaves a dangling reference;
  * - a thread's marker is written before its record becomes active, and deleted after it stops being active. It names
  * all side rows that unfinished writes may leave behind, so that the next start can delete them;
- * - {@link WaitingIndex} is the index by person, for Home tabs;
+ * - {@link WaitingIndex} is the index by person, for Home tabs, {@link ConversationIndex} the one by conversation;
  * - the record decides. After a crash there may be too many markers and tokens, never too few.
  */
-export class StoredThreads implements Threads, ThreadMoves {
+export class StoredThreads implements Threads, ThreadMoves, ThreadOwners {
   readonly #rows: ThreadRows;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #waiting: WaitingIndex;
+  readonly #conversations: ConversationIndex;
   readonly #chains = new Chains<ThreadKey>();
+  #newness: Promise<void> | null = null;
 
   constructor(rows: ThreadRows, parts: { clock: Clock; log: Log }) {
     this.#rows = rows;
     this.#waiting = new WaitingIndex(rows.waiting);
+    this.#conversations = new ConversationIndex(rows.conversations);
     this.#clock = parts.clock;
     this.#log = parts.log;
   }
@@ -116,11 +122,23 @@ export class StoredThreads implements Threads, ThreadMoves {
   }
 
   async listOfChannel(team: TeamId, channel: ChannelId): Promise<ThreadKey[]> {
-    const keys = (await this.#rows.threads.keys()).flatMap((name) => threadKey.safeParse(name).data ?? []);
-    return keys.filter((key) => {
+    return (await this.#listKeys()).filter((key) => {
       const parts = parseThreadKey(key);
       return parts.team === team && parts.channel === channel;
     });
+  }
+
+  /**
+   * Two rows, however many threads are stored. The first call on a store from before the index reads all of them, once; so
+   * does one for a conversation of very many threads of which the newest have another one now.
+   */
+  async findByConversation(runtime: RuntimeRef): Promise<ThreadKey | null> {
+    if (!(await this.#conversations.isComplete())) await this.#indexConversations();
+    const { threads, mayHaveMore } = await this.#conversations.list(runtime);
+    for (const key of threads) {
+      if (await this.#chains.run(key, () => this.#confirmConversation(key, runtime))) return key;
+    }
+    return mayHaveMore ? this.#searchConversation(runtime) : null;
   }
 
   move(
@@ -138,33 +156,9 @@ export class StoredThreads implements Threads, ThreadMoves {
       await this.#rows.threads.delete(from);
       await this.#deleteSideRows({ items: sideRowsOf(before.stored).items, tokens: new Set() });
       for (const user of peopleAwaited(before.record)) await this.#waiting.remove(user, from);
+      if (before.record.runtime) await this.#conversations.remove(before.record.runtime, from);
       return moved;
     });
-  }
-
-  /**
-   * Writes the record if the stored one still has `expectedRev` (0: none is stored). If replicas share a store, a
-   * conflict means that another one was faster.
-   * @throws record_conflict
-   */
-  async saveRecord(stored: StoredRecord, expectedRev: number): Promise<void> {
-    const next = toRow(stored);
-    const found = await this.#rows.threads.get(stored.key);
-    const before = found === undefined ? null : readHead(`threads/${stored.key}`, found);
-    const size = JSON.stringify(next).length;
-    const takesMessages = messagesOf(stored) > messagesOf(before);
-    if (size > (takesMessages ? RECORD_FULL : RECORD_MAX)) {
-      throw new BridgeError('record_too_large', `threads/${stored.key} would be ${size} characters`, {
-        notice: NOTICES.full,
-      });
-    }
-    const rev = before?.rev ?? 0;
-    if (rev !== expectedRev) {
-      throw new BridgeError('record_conflict', `threads/${stored.key} is at rev ${rev}, not ${expectedRev}`, {
-        retry: true,
-      });
-    }
-    await this.#rows.threads.set(stored.key, next);
   }
 
   /** Resolves when no update is under way. */
@@ -203,15 +197,44 @@ export class StoredThreads implements Threads, ThreadMoves {
     for (const token of added.tokens) await this.#rows.tokens.set(token, toRow({ thread: key }));
     const [awaited, awaits] = [peopleAwaited(record), peopleAwaited(next)];
     for (const user of awaits) if (!awaited.includes(user)) await this.#waiting.add(user, key);
-    await this.saveRecord(stored, rev);
+    if (record === null) {
+      this.#newness ??= this.#noteNewStore();
+      await this.#newness;
+    }
+    const [left, taken] = [record?.runtime ?? null, next.runtime];
+    const isOther = !isSameConversation(left, taken);
+    if (taken !== null && isOther) await this.#conversations.add(taken, key);
+    await this.#saveRecord(stored, before?.stored ?? null);
     try {
       await this.#deleteSideRows(dropped);
       for (const user of awaited) if (!awaits.includes(user)) await this.#waiting.remove(user, key);
+      if (left !== null && isOther) await this.#conversations.remove(left, key);
       if (!willBeActive && (wasActive || needsMarker)) await this.#deleteMarker(key, wanted);
     } catch (error) {
       this.#log.warn({ thread: key, error }, 'could not tidy up after an update; the next start will');
     }
     return next;
+  }
+
+  /**
+   * Writes the record if the stored one still is `before`. If replicas share a store, a conflict means that another one
+   * was faster.
+   * @throws record_conflict, record_too_large
+   */
+  async #saveRecord(stored: StoredRecord, before: StoredRecord | null): Promise<void> {
+    const row = toRow(stored);
+    const size = JSON.stringify(row).length;
+    const takesMessages = messagesOf(stored) > messagesOf(before);
+    if (size > (takesMessages ? RECORD_FULL : RECORD_MAX)) {
+      throw new BridgeError('record_too_large', `threads/${stored.key} would be ${size} characters`, {
+        notice: NOTICES.full,
+      });
+    }
+    const expected = before?.rev ?? 0;
+    const known = new Set(before?.seen.map(({ key }) => key));
+    const has = stored.seen.flatMap(({ key }) => (known.has(key) ? [] : key));
+    if (await this.#rows.threads.replace(stored.key, row, { expected, next: stored.rev }, has)) return;
+    throw new BridgeError('record_conflict', `threads/${stored.key} is no longer at rev ${expected}`, { retry: true });
   }
 
   /**
@@ -270,6 +293,46 @@ export class StoredThreads implements Threads, ThreadMoves {
     return null;
   }
 
+  /** A store without a thread has none that its index does not name. Reads a page of keys at most. */
+  async #noteNewStore(): Promise<void> {
+    try {
+      if (await this.#conversations.isComplete()) return;
+      for await (const _ of this.#rows.threads.iterateKeys()) return;
+      await this.#conversations.markComplete();
+    } catch (error) {
+      this.#log.debug({ error }, 'could not begin the index by conversation; the first look-up will fill it');
+    }
+  }
+
+  /** Adds the threads that were stored before there was the index. Those that are stored meanwhile add themselves. */
+  async #indexConversations(): Promise<void> {
+    for (const key of await this.#listKeys()) {
+      await this.#chains.run(key, async () => {
+        const runtime = runtimeOf(await this.#rows.threads.get(key));
+        if (runtime !== null) await this.#conversations.add(runtime, key);
+      });
+    }
+    await this.#conversations.markComplete();
+  }
+
+  /** Whether the thread has this conversation; else the index forgets that. */
+  async #confirmConversation(key: ThreadKey, runtime: RuntimeRef): Promise<boolean> {
+    if (isSameConversation(runtimeOf(await this.#rows.threads.get(key)), runtime)) return true;
+    await this.#conversations.remove(runtime, key);
+    return false;
+  }
+
+  async #searchConversation(runtime: RuntimeRef): Promise<ThreadKey | null> {
+    for (const key of await this.#listKeys()) {
+      if (isSameConversation(runtimeOf(await this.#rows.threads.get(key)), runtime)) return key;
+    }
+    return null;
+  }
+
+  async #listKeys(): Promise<ThreadKey[]> {
+    return (await this.#rows.threads.keys()).flatMap((name) => threadKey.safeParse(name).data ?? []);
+  }
+
   async #deleteSideRows(rows: SideRows): Promise<void> {
     for (const ref of rows.items) await this.#rows.items.delete(ref);
     for (const token of rows.tokens) await this.#rows.tokens.delete(token);
@@ -295,9 +358,30 @@ export class StoredThreads implements Threads, ThreadMoves {
   }
 }
 
+/** The conversation of a stored record. Looks at that field alone: a record that cannot be read has one, too. */
+function runtimeOf(row: unknown): RuntimeRef | null {
+  const { runtime } = (row ?? {}) as { runtime?: Partial<RuntimeRef> | null };
+  const { agentId, conversationId } = runtime ?? {};
+  return typeof agentId === 'string' && typeof conversationId === 'string' ? { agentId, conversationId } : null;
+}
+
+/** Over whichever device: ids of agents do not repeat from machine to machine. */
+function isSameConversation(a: RuntimeRef | null, b: RuntimeRef | null): boolean {
+  return a?.conversationId === b?.conversationId && a?.agentId === b?.agentId;
+}
+
 /** Counts the open turn's messages, too: when a turn returns its messages to the inbox, the record does not grow. */
-function messagesOf(stored: { inbox: unknown[]; turn: { items: unknown[] } | null } | null): number {
-  return (stored?.inbox.length ?? 0) + (stored?.turn?.items.length ?? 0);
+function messagesOf(stored: Counted | null): number {
+  const { inbox = [], turn } = stored ?? {};
+  // What joined the turn is among its own messages, too.
+  const sent = (turn?.steered ?? []).filter(({ state }) => state === 'sent');
+  const steered = sent.reduce((sum, { items }) => sum + items.length, 0);
+  return inbox.length + (turn?.items.length ?? 0) + steered;
+}
+
+interface Counted {
+  inbox: unknown[];
+  turn: { items: unknown[]; steered?: { items: unknown[]; state: string }[] | undefined } | null;
 }
 
 function union(a: Set<string>, b: Set<string>): string[] {

@@ -1,4 +1,5 @@
 import { BoundedMap } from '../../bounded-map.ts';
+import type { ModelName } from '../agent-event.ts';
 import type { ChannelId } from '../ids.ts';
 import type { Choices, Log } from '../ports.ts';
 import type { Place } from './can.ts';
@@ -17,6 +18,9 @@ export interface Bound {
   agentId?: string;
   device?: string;
   workingDirectory?: string;
+  /** Of new conversations. */
+  model?: ModelName;
+  toolset?: string;
   /** Set for a group direct message, whose other settings are those of `group_dm` and `dm`. */
   kind?: 'mpim';
 }
@@ -33,7 +37,7 @@ const PERMISSIONS: ReadonlySet<string> = new Set<Permissions>(['guarded', 'stand
 
 /**
  * The policy, merged with the bindings that admins made by command, which are stored. A binding changes only the agent,
- * device, directory and permissions of a channel, until an admin takes it back.
+ * device, directory, model, toolset and permissions of a channel, until an admin takes it back.
  */
 export class Bindings implements PolicyBook {
   readonly #policies: PolicyBook;
@@ -94,11 +98,13 @@ export class Bindings implements PolicyBook {
 }
 
 function settingsWith(bound: Bound, base: Binding | null): Partial<PlaceSettings> {
-  const { permissions, agentId, device, workingDirectory } = bound;
-  const binding = { ...(base ?? { agentId: null, device: null, workingDirectory: null }) };
+  const { permissions, agentId, device, workingDirectory, model, toolset } = bound;
+  const binding: Binding = { ...(base ?? { agentId: null, device: null, workingDirectory: null }) };
   if (agentId !== undefined) binding.agentId = agentId;
   if (device !== undefined) binding.device = device;
   if (workingDirectory !== undefined) binding.workingDirectory = workingDirectory;
+  if (model !== undefined) binding.model = model;
+  if (toolset !== undefined) binding.toolset = toolset;
   return { ...(permissions !== undefined && { permissions }), binding };
 }
 
@@ -108,17 +114,24 @@ export function readBindings(stored: string | null): Map<ChannelId, Bound> {
   for (const entry of parseList(stored ?? '[]')) {
     const [channel, fields] = Array.isArray(entry) ? entry : [];
     if (typeof channel !== 'string' || typeof fields !== 'object' || fields === null) continue;
-    const { permissions, kind, ...texts } = fields as Record<string, unknown>;
+    const { permissions, kind, model, ...texts } = fields as Record<string, unknown>;
     const one: Bound = {};
     if (typeof permissions === 'string' && PERMISSIONS.has(permissions)) one.permissions = permissions as Permissions;
     if (kind === 'mpim') one.kind = kind;
-    for (const name of ['agentId', 'device', 'workingDirectory'] as const) {
+    if (isModelName(model)) one.model = { handle: model.handle, effort: model.effort };
+    for (const name of ['agentId', 'device', 'workingDirectory', 'toolset'] as const) {
       const value = texts[name];
       if (typeof value === 'string' && value !== '') one[name] = value;
     }
     bound.set(channel, one);
   }
   return bound;
+}
+
+function isModelName(value: unknown): value is ModelName {
+  if (typeof value !== 'object' || value === null) return false;
+  const { handle, effort } = value as Record<string, unknown>;
+  return typeof handle === 'string' && handle !== '' && (effort === null || typeof effort === 'string');
 }
 
 function parseList(stored: string): readonly unknown[] {

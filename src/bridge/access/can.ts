@@ -54,6 +54,8 @@ export type Doing =
   | { do: 'decide'; requester: UserId; startsAgent?: boolean; author?: UserId }
   /** Choose the model of a conversation that `starter` began; `null`: only admins may. */
   | { do: 'choose_model'; starter: UserId | null }
+  /** See the skills of the agent's machine, run its own commands. */
+  | { do: 'device_commands' }
   /** Bind places to agents, change permissions, pause everything. */
   | { do: 'administer' };
 
@@ -105,6 +107,11 @@ function judge(policy: Policy, subject: Subject, doing: Doing, place: Place | nu
     case 'choose_model':
       if (isAdmin || (settings.models === 'starter' && doing.starter === subject.id)) return allowed;
       return denied('may_not_choose_model', `${chooseModelText(settings.models, doing.starter)} ${whomToAsk(policy)}`);
+    case 'device_commands':
+      if (settings.deviceCommands === 'everyone' || (settings.deviceCommands === 'admins' && isAdmin)) return allowed;
+      return settings.deviceCommands === 'admins'
+        ? denied('not_an_admin', `${REFUSALS.adminsDo} ${whomToAsk(policy)}`)
+        : denied('device_commands_closed', REFUSALS.noDeviceCommands);
     case 'answer':
       if (doing.requester === subject.id || (isBot(doing.requester) && isAdmin)) return allowed;
       if (isBot(doing.requester)) return denied('not_an_admin', `${REFUSALS.adminsAnswer} ${whomToAsk(policy)}`);

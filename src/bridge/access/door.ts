@@ -82,6 +82,15 @@ export class Door {
     return this.#judge(person, doing, place);
   }
 
+  /** For what is done in a channel without a message or a thread of it. */
+  async judgeActor(team: TeamId, channel: ChannelId, user: UserId, doing: Doing): Promise<Judgement> {
+    const [person, place] = await Promise.all([
+      this.#parts.people.getPerson(user, team),
+      this.#getPlace(team, channel),
+    ]);
+    return this.#judge(person, doing, place);
+  }
+
   async judgeCommand({ actor, team, channel }: InboundCommand): Promise<Judgement & { place: Place }> {
     const [person, place] = await Promise.all([
       this.#parts.people.getPerson(actor.user, team),

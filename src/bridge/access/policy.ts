@@ -1,4 +1,4 @@
-import type { PermissionMode } from '../agent-event.ts';
+import type { ModelName, PermissionMode } from '../agent-event.ts';
 import { type ChannelId, isDirect, type UserId } from '../ids.ts';
 import type { ChannelKind } from '../inbound.ts';
 import { DEFAULT_TOOLS, type ToolName } from '../tools/catalogue.ts';
@@ -45,6 +45,10 @@ export interface Binding {
   /** A device id or connection name; never on an App Server, which is one. */
   device: string | null;
   workingDirectory: string | null;
+  /** Left out: the agent's own. */
+  model?: ModelName | undefined;
+  /** The id of the tools that Letta gives new conversations; left out: as Letta chooses. */
+  toolset?: string | undefined;
 }
 
 /** All that may differ from one channel to another. */
@@ -61,6 +65,13 @@ export interface PlaceSettings {
   subagents: boolean;
   /** Who chooses the model of a thread: admins alone, or the person who began it, too. */
   models: 'starter' | 'admins';
+  /** Who sees the skills of the agent's machine, and runs its own commands. */
+  deviceCommands: 'none' | 'admins' | 'everyone';
+  /**
+   * What becomes of a turn that was cut by a crash or a lost link: its requester is asked whether to continue, or it goes on
+   * by itself where that is certainly harmless (`goesOnAlone`).
+   */
+  resume: 'ask' | 'auto';
   /** Rules that approve requests without a person. */
   autoApprove: readonly string[];
   /** What a reaction asks the agent about the message, by the emoji's name (`emojiName`). */
@@ -83,7 +94,12 @@ export interface TurnLimits {
 }
 
 /** How many schedules a person and a channel may have where the policy says nothing. */
-export const SCHEDULES_ALLOWED = { user: 5, channel: 10 } as const;
+export const SCHEDULES_ALLOWED = { user: 5, channel: 10, workspace: 500 } as const;
+/**
+ * How many threads of a workspace may be at work at once where the policy says nothing. A thread at work holds its record,
+ * at most 1 MB, and a connection to Letta, so this bounds what one workspace takes from the others of a process.
+ */
+export const THREADS_ALLOWED = 500;
 
 /** An example of what people can ask the agent. */
 export interface Prompt {
@@ -123,7 +139,8 @@ export interface Policy {
     /** How many turns bots may begin in each channel: two bots that answer each other must come to an end. */
     rate: NonNullable<TurnLimits['rate']>;
   };
-  limits: { user: TurnLimits; channel: TurnLimits };
+  /** `workspace`: of everyone together; left out or `atOnce: null`: {@link THREADS_ALLOWED} at once. */
+  limits: { user: TurnLimits; channel: TurnLimits; workspace?: TurnLimits };
   /** What the Home tab and agent apps suggest, at most {@link MOST_PROMPTS}. */
   prompts: readonly Prompt[];
   defaults: PlaceSettings;
@@ -160,6 +177,8 @@ export const closedPolicy: Policy = {
     selfApproval: true,
     subagents: false,
     models: 'admins',
+    deviceCommands: 'none',
+    resume: 'ask',
     autoApprove: [],
     reactions: {},
     tools: DEFAULT_TOOLS,

@@ -1,3 +1,4 @@
+import { OTHER_CLIENT } from '../ids.ts';
 import type { ApprovalRecord } from '../record/thread-record.ts';
 import { moment } from '../text/moment.ts';
 import { reminderWords } from '../words/requests.ts';
@@ -15,8 +16,12 @@ const REMIND_AFTER_MS = 15 * 60_000;
 
 type Asked = Pick<ApprovalRecord, 'askedAt' | 'remindedAt' | 'expiresAt' | 'requester' | 'asks'>;
 
-/** The next reminder of a request: first of its requester, then, at half of its time, of those who decide it. */
+/**
+ * The next reminder of a request: first of its requester, then, at half of its time, of those who decide it; none of one
+ * that was asked through another client.
+ */
 export function dueReminder({ askedAt, remindedAt, expiresAt, requester, asks }: Asked): Reminder | null {
+  if (requester === OTHER_CLIENT) return null;
   const first: Reminder = { at: askedAt + REMIND_AFTER_MS, whom: [requester] };
   const halfTime = expiresAt === undefined ? null : askedAt + Math.floor((expiresAt - askedAt) / 2);
   const second: Reminder[] = halfTime === null ? [] : [{ at: halfTime, whom: asks ?? [requester] }];

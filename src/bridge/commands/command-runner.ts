@@ -7,6 +7,7 @@ import {
   isDirect,
   type MessageKey,
   makeThreadKey,
+  OTHER_CLIENT,
   parseMessageKey,
   parseThreadKey,
   type TeamId,
@@ -14,15 +15,19 @@ import {
   type UserId,
 } from '../ids.ts';
 import type { Person } from '../person.ts';
-import type { Audit, Clock, Log, Models, Surface, Threads } from '../ports.ts';
+import type { Audit, Clock, Conversations, Log, Surface, Threads, WhisperButtons } from '../ports.ts';
 import { asCode } from '../text/as-code.ts';
 import { moment } from '../text/moment.ts';
 import { oneLine } from '../text/one-line.ts';
 import { readSchedule, splitSchedule } from '../thread/core/drafts.ts';
 import type { ScheduleChange } from '../thread/core/events.ts';
+import type { ThreadWorker } from '../thread/worker.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import type { Machines } from '../view/home.ts';
+import { within } from '../within.ts';
+import { ATTACH } from '../words/attach.ts';
 import { bindingText } from '../words/bindings.ts';
+import { ANOTHER_CLIENT } from '../words/clients.ts';
 import {
   ASK_THERE,
   giveNumberText,
@@ -41,12 +46,16 @@ import {
 import { feedbackText, NO_FEEDBACK } from '../words/feedback.ts';
 import { MODELS } from '../words/models.ts';
 import { SCHEDULES, scheduleLine, scheduleThreadText } from '../words/schedules.ts';
-import { machinesText } from '../words/status.ts';
+import { machinesText, savedRulesTexts } from '../words/status.ts';
+import { STEERING } from '../words/steering.ts';
+import { USAGE } from '../words/usage.ts';
+import type { AttachDesk } from './attach-desk.ts';
 import { type BindingRequest, parseAgent, parseMode } from './binding-requests.ts';
 import type { FeedbackBook } from './feedback.ts';
-import { ModelDesk } from './models.ts';
+import type { ModelDesk } from './model-desk.ts';
 import type { OutcomeLog } from './outcome-log.ts';
 import { aboutOf, type CommandName, commandList, isForAdmins, type ParsedCommand, similarCommand } from './table.ts';
+import { readUsageDays, type UsageBook, usageText } from './usage.ts';
 import { channelOfLink, explainMessage, linkedMessage } from './why.ts';
 
 export interface CommandParts {
@@ -59,14 +68,20 @@ export interface CommandParts {
   audit: Audit;
   /** Left out: what people think of answers is not noted. */
   feedback?: FeedbackBook | undefined;
+  /** Left out: turns are not counted. */
+  usage?: Pick<UsageBook, 'list'> | undefined;
   /** Left out: no machine can dial in. */
   machines?: (() => Machines) | undefined;
   botUser: UserId;
-  clock: Pick<Clock, 'now'>;
+  clock: Clock;
   surface: Pick<Surface, 'beginThread' | 'whisper'>;
   log: Log;
   /** Left out: models are not told. */
-  models?: Models | undefined;
+  modelDesk?: ModelDesk | undefined;
+  /** Left out: rules on the agent's machine are not read. */
+  conversations?: Pick<Conversations, 'readRules'> | undefined;
+  /** Left out: conversations cannot be looked up. */
+  attachDesk?: AttachDesk | undefined;
   /** Shows the last answer of a thread in the channel, too. @returns what the caller is told */
   shareAnswer(key: ThreadKey, user: UserId): Promise<string>;
 }
@@ -89,11 +104,9 @@ type Order = CommandContext & { name: CommandName; args: string };
 /** Runs commands. The answers are Markdown that only the caller sees. */
 export class CommandRunner {
   readonly #parts: CommandParts;
-  readonly #models: ModelDesk | null;
 
   constructor(parts: CommandParts) {
     this.#parts = parts;
-    this.#models = parts.models ? new ModelDesk({ ...parts, models: parts.models }) : null;
   }
 
   async runCommand(parsed: ParsedCommand, given: CommandContext): Promise<string> {
@@ -105,6 +118,7 @@ export class CommandRunner {
     }
     if (order.thread !== null || aboutOf(order.name) === 'anything') return this.#runInThread(order, order.thread);
     if (order.name === 'schedule') return this.#scheduleInChannel(order);
+    if (order.name === 'model') return this.#askModel(order, null);
     if (aboutOf(order.name) === 'thread') return whichThreadText(order.name);
     return this.#runInOwnThreads(order);
   }
@@ -140,8 +154,12 @@ export class CommandRunner {
         return this.#listAudit(order);
       case 'feedback':
         return this.#listFeedback(order);
+      case 'usage':
+        return this.#listUsage(order);
       case 'schedules':
         return this.#schedules(order, thread);
+      case 'attach':
+        return this.#parts.attachDesk?.command({ ...order, thread }, order.args) ?? ATTACH.notKnown;
       case 'pause':
         return this.#pauseAll(person.id);
       case 'resume':
@@ -158,6 +176,7 @@ export class CommandRunner {
         return [
           ...(killSwitch.notice ? [killSwitch.notice] : []),
           await worker.command({ name }),
+          ...(await this.#rulesTexts(worker)),
           ...(machines ? [machinesText(machines().list)] : []),
         ].join('\n');
       case 'approve':
@@ -175,7 +194,19 @@ export class CommandRunner {
         return worker.command({ name, ...splitSchedule(order.args), by: person, isTop, isGroup, seen });
       }
       case 'new':
+      case 'compact':
+      case 'detach':
+      case 'fork':
         return worker.command({ name, by: person, seen });
+      case 'skills':
+      case 'run': {
+        const verdict = can(this.#parts.policies.current(), person, { do: 'device_commands' }, order.place);
+        if (!verdict.allowed) return verdict.notice;
+        return worker.command(name === 'run' ? { name, by: person, words: order.args, seen } : { name, by: person.id });
+      }
+      case 'now':
+        // With a message it is one, which only a thread can have.
+        return order.args === '' ? worker.command({ name, by: person, seen }) : STEERING.writeInThread;
       case 'mute':
       case 'unmute':
         return worker.command({ name, by: person, seen });
@@ -184,8 +215,31 @@ export class CommandRunner {
     }
   }
 
-  async #askModel({ args, person, place }: Order, thread: ThreadKey): Promise<string> {
-    return this.#models?.ask({ thread, person, place, args }) ?? MODELS.notKnown;
+  /** Which rules on the agent's machine let tools run without asking; nothing when that is not known in time. */
+  async #rulesTexts({ workplaceSeen }: ThreadWorker): Promise<string[]> {
+    const { conversations, clock, log } = this.#parts;
+    if (!conversations || !workplaceSeen) return [];
+    const { runtime, directory } = workplaceSeen;
+    const asked = conversations.readRules(runtime, directory).catch((error: unknown) => {
+      log.debug({ err: error }, 'could not read the rules on the machine of the agent');
+      return [];
+    });
+    const rules = await within(clock, RULES_WITHIN_MS, asked);
+    return rules === 'late' ? [] : savedRulesTexts(rules);
+  }
+
+  async #askModel({ args, person, place, team }: Order, thread: ThreadKey | null): Promise<string> {
+    const about = { team, channel: place.channel, thread };
+    return this.#parts.modelDesk?.command({ about, person, place }, args) ?? MODELS.notKnown;
+  }
+
+  /** The button below the answer to a command in a thread that opens the dialog of models; `null`: there is none. */
+  async buttonsFor(parsed: ParsedCommand, { person, place, team, thread }: CommandContext): Promise<WhisperButtons> {
+    const isStatus = parsed.kind === 'command' && parsed.name === 'status';
+    if (!isStatus || thread === null) return {};
+    const about = { team, channel: place.channel, thread };
+    const models = (await this.#parts.modelDesk?.button({ about, person, place })) ?? null;
+    return models === null ? {} : { models };
   }
 
   /** Lists only requests that the caller could decide or caused, because others must not see what runs elsewhere. */
@@ -253,6 +307,12 @@ export class CommandRunner {
     return feedbackText({ good, bad: all.length - good }, lines);
   }
 
+  async #listUsage({ args }: Order): Promise<string> {
+    const days = readUsageDays(args);
+    if (days === null) return USAGE.usage;
+    return usageText((await this.#parts.usage?.list(days)) ?? [], days);
+  }
+
   /** Explains a message of another channel only to its author, because others must not learn what is said there. */
   async #explainMessage({ args, team, place, person }: Order): Promise<string> {
     const linked = linkedMessage(team, args);
@@ -302,6 +362,8 @@ function explainUnknown(words: string, mark: '!' | ''): string {
   return unknownCommandText(words, mark, similarCommand(words.split(/\s/, 1)[0] ?? ''));
 }
 
+/** Slack waits 3 s for the answer to a slash command. */
+const RULES_WITHIN_MS = 1_500;
 const AUDIT_SHOWN = 10;
 const AUDIT_MOST = 50;
 
@@ -314,9 +376,10 @@ function auditLine({ at, tool, title, requester, by, outcome, reason, via, threa
   const { channel } = parseThreadKey(thread);
   const where = isDirect(channel) ? 'a direct message' : `<#${channel}>`;
   const who = by === null ? '' : ` by <@${by}>`;
+  const whose = requester === OTHER_CLIENT ? ANOTHER_CLIENT : `<@${requester}>`;
   const how = via === null ? '' : ` (${via})`;
   const what = `${asCode(oneLine(tool, 40))} ${asCode(oneLine(title, 80))}`;
-  return `- ${moment(at)} ${what}, for <@${requester}> in ${where}: ${outcome.replaceAll('_', ' ')}${reason === undefined ? '' : ` (${reason.replaceAll('_', ' ')})`}${who}${how} · ${digest.slice(0, 12)}`;
+  return `- ${moment(at)} ${what}, for ${whose} in ${where}: ${outcome.replaceAll('_', ' ')}${reason === undefined ? '' : ` (${reason.replaceAll('_', ' ')})`}${who}${how} · ${digest.slice(0, 12)}`;
 }
 
 function threadLine(key: ThreadKey): string {

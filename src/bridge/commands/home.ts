@@ -2,7 +2,7 @@ import { can } from '../access/can.ts';
 import type { KillSwitch } from '../access/kill-switch.ts';
 import type { PolicyBook } from '../access/policy.ts';
 import { whoDecides } from '../approvals/who-decides.ts';
-import type { UserId } from '../ids.ts';
+import { type ModelsPlace, parseThreadKey, type ThreadKey, type UserId } from '../ids.ts';
 import type { Person } from '../person.ts';
 import type { Clock, Log, Threads } from '../ports.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
@@ -66,8 +66,10 @@ export class HomeTab {
     );
     const threads = open
       .filter(({ requester }) => requester === person.id)
-      .map(({ address, question, doing, queued, since, stop, page }) => {
-        return { address, question, doing, queued, since, stop, page };
+      .map(({ address, question, doing, queued, since, stop, page, model, key, place, modelsOf }) => {
+        const mayChoose = can(policy, person, { do: 'choose_model', starter: modelsOf }, place).allowed;
+        const models = mayChoose && model !== null ? placeOfThread(key) : null;
+        return { address, question, doing, queued, since, stop, page, model, models };
       })
       .toSorted((a, b) => b.since - a.since);
     return {
@@ -99,4 +101,9 @@ export class HomeTab {
       return [];
     }
   }
+}
+
+function placeOfThread(thread: ThreadKey): ModelsPlace {
+  const { team, channel } = parseThreadKey(thread);
+  return { team, channel, thread };
 }

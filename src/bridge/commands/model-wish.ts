@@ -1,21 +1,6 @@
 import type { ModelEntry, ModelsSeen } from '../agent-event.ts';
 import { oneLine } from '../text/one-line.ts';
-
-/** A model with its efforts, in Letta's order. */
-export interface ModelGroup {
-  handle: string;
-  efforts: readonly string[];
-}
-
-export function groupModels(entries: readonly ModelEntry[]): ModelGroup[] {
-  const groups = new Map<string, string[]>();
-  for (const { handle, effort } of entries) {
-    const efforts = groups.get(handle) ?? [];
-    groups.set(handle, efforts);
-    if (effort !== null && !efforts.includes(effort)) efforts.push(effort);
-  }
-  return [...groups].map(([handle, efforts]) => ({ handle, efforts }));
-}
+import { groupModels, type ModelGroup } from '../view/model-dialog.ts';
 
 /**
  * What the words after `!model` ask for.

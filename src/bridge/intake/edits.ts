@@ -1,6 +1,7 @@
 import { asBridgeError } from '../../errors.ts';
 import type { Place } from '../access/can.ts';
 import type { Door } from '../access/door.ts';
+import { asMessageForNow } from '../commands/now.ts';
 import type { ParsedCommand } from '../commands/table.ts';
 import { type MessageKey, makeThreadKey, ROLLING, type ThreadKey, type UserId } from '../ids.ts';
 import {
@@ -71,7 +72,8 @@ export class RevisionDesk {
   }
 
   async #handleEdit(key: ThreadKey, record: ThreadRecord | null, edited: Edited): Promise<RevisionOutcome> {
-    const { message, mentionedBefore } = edited;
+    const { mentionedBefore } = edited;
+    const message = asMessageForNow(edited.message, this.#parts.botUser);
     const where = record ? stateOfMessage(record, message.key) : 'unknown';
     const asksNow = message.mentionsBot && !mentionedBefore;
     const command = GIVES_COMMANDS.has(where) ? this.#unseen.findCommand(message, where) : null;
@@ -164,7 +166,8 @@ export class RevisionDesk {
     const record = await this.#parts.threads.load(key);
     const item = record && findReaction(record, mark);
     if (!record || !item) return ignored('not_waiting');
-    if (stateOfMessage(record, item.key) === 'running')
+    // One that was handed to the running turn may run: taken back and added again, it would run twice.
+    if (MAY_RUN.has(stateOfMessage(record, item.key)))
       return this.#offerStop(record, { ...place, user: mark.user }, HEARD.takenBackRuns);
     return this.#withdrawMessage(key, item.key, mark);
   }
@@ -177,7 +180,9 @@ export class RevisionDesk {
   ): Promise<RevisionOutcome> {
     const { turn } = record;
     if (!turn || turn.stoppedBy) return ignored('stopped_already');
-    this.#parts.notices.whisper(placeOf({ ...deleted, asked: undefined }), deleted.user, text, turn.stopToken);
+    this.#parts.notices.whisper(placeOf({ ...deleted, asked: undefined }), deleted.user, text, {
+      stop: turn.stopToken,
+    });
     return { outcome: 'asked' };
   }
 
@@ -193,8 +198,9 @@ export class RevisionDesk {
 
 /** How long a thread's record remembers handled messages. */
 const REMEMBERED_MS = 24 * 60 * 60 * 1000;
-const GIVES_COMMANDS: ReadonlySet<MessageState> = new Set(['queued', 'held', 'running']);
-const WAITS: ReadonlySet<MessageState> = new Set(['queued', 'held', 'context']);
+const MAY_RUN: ReadonlySet<MessageState> = new Set(['running', 'steered']);
+const GIVES_COMMANDS: ReadonlySet<MessageState> = new Set(['queued', 'held', ...MAY_RUN]);
+const WAITS: ReadonlySet<MessageState> = new Set(['queued', 'held', 'steered', 'context']);
 
 function asRevisionOutcome(taken: MessageOutcome): RevisionOutcome {
   const { outcome } = taken;

@@ -4,16 +4,20 @@ import type { Verdict } from '../access/can.ts';
 import { Door, type Judgement } from '../access/door.ts';
 import type { KillSwitch } from '../access/kill-switch.ts';
 import type { PolicyBook } from '../access/policy.ts';
+import { AttachDesk, type AttachDeskParts } from '../commands/attach-desk.ts';
 import { type CommandParts, CommandRunner } from '../commands/command-runner.ts';
 import type { FeedbackBook } from '../commands/feedback.ts';
 import { type HomeParts, HomeTab } from '../commands/home.ts';
+import { ModelDesk, type ModelsAsked } from '../commands/model-desk.ts';
 import { OutcomeLog } from '../commands/outcome-log.ts';
 import { type ParsedCommand, parseSlash } from '../commands/table.ts';
 import {
   type ChannelId,
   type MessageKey,
+  type ModelsPlace,
   makeMessageKey,
   makeThreadKey,
+  parseThreadKey,
   ROLLING,
   type TeamId,
   type ThreadKey,
@@ -28,11 +32,14 @@ import {
   type InboundForm,
   type InboundJoin,
   type InboundMessage,
+  type InboundModelForm,
+  type InboundModels,
   type InboundQuestion,
   type InboundReaction,
   type InboundRevision,
   type InboundSessionStop,
   type MessageOutcome,
+  type ModelOutcome,
   type ReactionOutcome,
   type Refused,
   type RevisionOutcome,
@@ -44,13 +51,16 @@ import type { Person } from '../person.ts';
 import type {
   Audit,
   Clock,
+  Conversations,
   Intake,
   Log,
   MessageReader,
   Metrics,
+  Models,
   People,
   Random,
   Surface,
+  ThreadOwners,
   Threads,
   UserGroups,
 } from '../ports.ts';
@@ -59,11 +69,13 @@ import { RefusedClicks } from '../thread/refused-clicks.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import type { HomeView } from '../view/home.ts';
 import { within } from '../within.ts';
+import { MODELS } from '../words/models.ts';
 import { NOT_DECIDED } from '../words/requests.ts';
 import { Asks } from './asks.ts';
 import type { ChannelMoves } from './channel-moves.ts';
 import { threadOfRevision } from './edits.ts';
 import { FeedbackDesk } from './feedback-desk.ts';
+import { ForkDesk } from './fork-desk.ts';
 import { InboundLog, type LoggedOutcome } from './inbound-log.ts';
 import { MessageIntake } from './messages.ts';
 import { Notices } from './notices.ts';
@@ -74,8 +86,14 @@ import { ShareDesk } from './share-desk.ts';
 import { Welcomes } from './welcomes.ts';
 
 export interface IntakeParts
-  extends Pick<CommandParts, 'models'>,
+  extends Pick<CommandParts, 'usage'>,
+    Pick<AttachDeskParts, 'linkTo'>,
     Pick<HomeParts, 'checks' | 'agents' | 'machines' | 'notifyTimes'> {
+  /** Left out: models are not told. */
+  models?: Models | undefined;
+  /** Left out, either: no conversation can be attached. */
+  conversations?: Conversations | undefined;
+  owners?: ThreadOwners | undefined;
   /** Read only: changes of a thread go through its worker. */
   threads: Pick<Threads, 'findByToken' | 'load' | 'loadWaiting'>;
   workers: ThreadWorkers;
@@ -126,9 +144,11 @@ export class BridgeIntake implements Intake {
   readonly #retries: MessageRetries;
   readonly #notices: Notices;
   readonly #home: HomeTab;
+  readonly #models: ModelDesk | null;
   readonly #welcomes: Welcomes | null;
   readonly #asks: Asks;
   readonly #feedback: FeedbackDesk;
+  readonly #forks: ForkDesk;
   readonly #reactions: Reactions;
   readonly #sharing: ShareDesk;
   readonly #outcomes: OutcomeLog;
@@ -143,8 +163,12 @@ export class BridgeIntake implements Intake {
     this.#home = new HomeTab(parts);
     this.#notices = new Notices(parts);
     this.#sharing = new ShareDesk({ ...parts, door: this.#door, notices: this.#notices });
+    this.#models = parts.models ? new ModelDesk({ ...parts, models: parts.models }) : null;
+    const { conversations, owners } = parts;
     this.#commands = new CommandRunner({
       ...parts,
+      attachDesk: conversations && owners && new AttachDesk({ ...parts, conversations, owners, door: this.#door }),
+      modelDesk: this.#models ?? undefined,
       outcomes: this.#outcomes,
       shareAnswer: (key, user) => this.#sharing.command(key, user),
     });
@@ -167,6 +191,7 @@ export class BridgeIntake implements Intake {
       handleMessage: (message) => this.#messages.handleMessage(message, false),
       takeBack: (key, mark, message) => this.#messages.takeBackReaction(key, mark, message),
     });
+    this.#forks = new ForkDesk({ ...parts, door: this.#door });
     this.#asks = new Asks({
       ...parts,
       notices: this.#notices,
@@ -231,6 +256,20 @@ export class BridgeIntake implements Intake {
   async handleAsk(ask: InboundAsk): Promise<ActionOutcome> {
     const about = { action: 'ask', user: ask.actor.user, channel: ask.channel };
     return this.#log.logOutcome('click', about, this.#asks.openDialog(ask), clickLogged);
+  }
+
+  async handleFork(asked: InboundAsk): Promise<string> {
+    const { team } = asked;
+    const channel = this.#parts.channels?.currentChannel(team, asked.channel) ?? asked.channel;
+    const done = this.#forks.begin({ ...asked, channel });
+    const about = { action: 'fork', user: asked.actor.user, channel };
+    await this.#log.logOutcome(
+      'click',
+      about,
+      done.then(({ outcome }) => outcome),
+      clickLogged,
+    );
+    return (await done).text;
   }
 
   async handleQuestion(question: InboundQuestion): Promise<SubmissionOutcome> {
@@ -395,6 +434,32 @@ export class BridgeIntake implements Intake {
     return { text, noted: { outcome: 'command' } };
   }
 
+  async handleModels({ about, actor, model }: InboundModels): Promise<ModelOutcome> {
+    const done = this.#askModels(about, actor.user, (desk, asked) => desk.dialog(asked, model));
+    return this.#log.logOutcome('click', { action: 'models', user: actor.user }, done, modelsLogged);
+  }
+
+  async handleModelForm({ about, actor, choice }: InboundModelForm): Promise<ModelOutcome> {
+    const done = this.#askModels(about, actor.user, (desk, asked) => desk.choose(asked, choice));
+    return this.#log.logOutcome('modal', { modal: 'models', user: actor.user }, done, modelsLogged);
+  }
+
+  async #askModels(
+    about: ModelsPlace,
+    user: UserId,
+    ask: (desk: ModelDesk, asked: ModelsAsked) => Promise<ModelOutcome>,
+  ): Promise<ModelOutcome> {
+    if (!this.#models) return refused('expired', MODELS.notKnown);
+    const { team } = about;
+    const channel = this.#parts.channels?.currentChannel(team, about.channel) ?? about.channel;
+    const thread = about.thread && makeThreadKey({ ...parseThreadKey(about.thread), channel });
+    const asked = await this.#judgeInTime(this.#door.judgeActor(team, channel, user, { do: 'command' }));
+    if (!asked?.place) return refused('unreachable', NOT_DECIDED.unknownPerson);
+    const { verdict, person, place } = asked;
+    if (!verdict.allowed) return refused('not_allowed', verdict.notice, verdict.reason);
+    return ask(this.#models, { about: { team, channel, thread }, person, place });
+  }
+
   async viewHome(user: UserId, team: TeamId, why: 'opened' | 'changed' = 'opened'): Promise<HomeView> {
     const view = this.#door.judgeHome(user, team).then(
       ({ person }) => this.#home.viewHome(person),
@@ -413,6 +478,12 @@ export class BridgeIntake implements Intake {
 }
 
 const JUDGE_WITHIN_MS = 2_000;
+
+function modelsLogged(outcome: ModelOutcome): LoggedOutcome {
+  return outcome.result === 'refused'
+    ? { outcome: 'refused', reason: outcome.reason ?? outcome.why }
+    : { outcome: outcome.result };
+}
 
 /** Log fields of a click or modal, filled while it is handled. */
 interface ClickFields {

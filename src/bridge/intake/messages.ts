@@ -5,6 +5,7 @@ import type { KillSwitch } from '../access/kill-switch.ts';
 import { settingsOf } from '../access/policy.ts';
 import { Chains } from '../chains.ts';
 import type { CommandRunner } from '../commands/command-runner.ts';
+import { asMessageForNow } from '../commands/now.ts';
 import { saysStop } from '../commands/stop-words.ts';
 import { type CommandName, type ParsedCommand, parseBang } from '../commands/table.ts';
 import { type MessageKey, makeThreadKey, ROLLING, type ThreadKey, type UserId } from '../ids.ts';
@@ -21,6 +22,7 @@ import type { Log, Threads } from '../ports.ts';
 import { hasSeen } from '../record/inbox.ts';
 import { isContextOnly, type MessageState, stateOfMessage } from '../record/message-state.ts';
 import { wasBeforeThread } from '../record/offers.ts';
+import { whyNotNow } from '../record/steered.ts';
 import { needsLetta, type ReactionMark, type ThreadRecord } from '../record/thread-record.ts';
 import type { Typed } from '../thread/core/clicks.ts';
 import { isBlankText, noNames, spansText } from '../turn/prompt.ts';
@@ -50,7 +52,7 @@ const RECENT_LIMIT = 2_000;
 const OVERHEARD_EVERY_MS = 60 * 60_000;
 /** Their effect is not stored together with the message, so after a crash between the two it is unknown if they ran. */
 const CARRIED_OUT_ELSEWHERE: ReadonlySet<string> = new Set<CommandName | ''>([
-  ...(['pause', 'resume', 'agent', 'mode', 'approve', 'deny'] as const),
+  ...(['pause', 'resume', 'agent', 'mode', 'approve', 'deny', 'attach'] as const),
 ]);
 
 /**
@@ -115,12 +117,14 @@ export class MessageIntake {
   }
 
   /** @param askedAt ms since 1970, when an edit added the mention long after the message was written */
-  async #processMessage(message: InboundMessage, caughtUp: boolean, askedAt?: number): Promise<MessageOutcome> {
+  async #processMessage(written: InboundMessage, caughtUp: boolean, askedAt?: number): Promise<MessageOutcome> {
     const { threads, botUser } = this.#parts;
+    const message = asMessageForNow(written, botUser);
     const key = threadOf(message);
     const record = await threads.load(key);
     const { listen } = settingsOf(this.#parts.policies.current(), message);
-    const relevance = relevanceOf(message, record, { botUser, listen });
+    // Like a command, it is for the bridge without a mention.
+    const relevance = message.now ? 'speak' : relevanceOf(message, record, { botUser, listen });
     if (relevance === 'ignore')
       return { outcome: 'ignored', reason: record ? 'not_for_the_bot' : 'not_a_thread_of_ours' };
     if (this.#claimed.has(message.key) || this.#parts.handled?.has(message.key)) return { outcome: 'repeated' };
@@ -180,10 +184,10 @@ export class MessageIntake {
       this.#parts.notices.whisper(placeOf(message), message.user, `${notice} ${SEND_AGAIN_THEN}`);
       return { outcome: 'refused', reason: 'paused' };
     }
-    // A stale message decides nothing: the request that it answered may be another one by now.
-    const typed = this.#queue.isStale({ ts: message.ts, askedAt })
-      ? 'nothing'
-      : await this.#passToApprovals(key, record, message, relevance, person);
+    // A stale message decides nothing: the request that it answered may be another one by now. One for the running turn
+    // says itself where it is to go.
+    const isForAgentAlone = message.now === true || this.#queue.isStale({ ts: message.ts, askedAt });
+    const typed = isForAgentAlone ? 'nothing' : await this.#passToApprovals(key, record, message, relevance, person);
     if (typed === 'answers' || typed === 'points')
       return { outcome: typed === 'answers' ? 'answered' : 'yes_needs_click' };
     if (typed === 'unreachable') return { outcome: 'refused', reason: typed };
@@ -194,6 +198,7 @@ export class MessageIntake {
     }
     const outcome = await this.#queue.queueMessage(key, message, relevance, askedAt);
     if (typed === 'waits' && outcome.outcome === 'accepted') await this.#askAboutDenial(key, message, person);
+    if (message.now && !caughtUp && outcome.outcome === 'accepted') this.#explainWait(record, message);
     return outcome;
   }
 
@@ -259,7 +264,7 @@ export class MessageIntake {
     record: ThreadRecord | null,
   ): ParsedCommand | null {
     // The words of a reaction are the policy's.
-    if (message.bot || message.asked?.emoji !== undefined) return null;
+    if (message.bot || message.asked?.emoji !== undefined || message.now) return null;
     if (saysStop(message.spans, this.#parts.botUser)) {
       const isMarked = text.startsWith('!');
       const runs = record !== null && needsLetta(record);
@@ -278,11 +283,11 @@ export class MessageIntake {
     if (!this.#claimMessage(message.key)) return { outcome: 'repeated' };
     const key = threadOf(message);
     try {
-      const answer = await this.#parts.commands.runCommand(command, {
-        ...{ person, team: message.team, place, thread: key, mark: '!' },
-        seen: message.key,
-      });
-      if (answer !== '') this.#parts.notices.whisper(placeOf(message), message.user, answer);
+      const { commands, notices } = this.#parts;
+      const given = { person, team: message.team, place, thread: key, mark: '!' as const, seen: message.key };
+      const answer = await commands.runCommand(command, given);
+      const buttons = answer === '' ? {} : await commands.buttonsFor(command, given);
+      if (answer !== '') notices.whisper(placeOf(message), message.user, answer, buttons);
     } catch (error) {
       // Slack delivers it again, and then it must not be taken for a repeat.
       this.#claimed.delete(message.key);
@@ -304,7 +309,7 @@ export class MessageIntake {
     const stops = saysStop(message.spans, botUser);
     const parsed = stops ? null : parseBang(spansText(message.spans, noNames, botUser));
     if (stops) return { kind: 'command', name: 'stop', args: '' };
-    return where !== 'running' && parsed?.kind === 'command' ? parsed : null;
+    return where !== 'running' && where !== 'steered' && parsed?.kind === 'command' ? parsed : null;
   }
 
   /** Lets an open request take the message first (as an answer, or as a yes that needs a click), before it is queued. */
@@ -324,6 +329,14 @@ export class MessageIntake {
       this.#parts.notices.say(addressOf(message), `<@${message.user}> ${notice}`);
     }
     return typed;
+  }
+
+  /** Tells the author of a message for the running turn why it waits for a turn of its own, if it does. */
+  #explainWait(before: ThreadRecord | null, message: InboundMessage): void {
+    const turn = before?.turn;
+    if (!turn || turn.ended || turn.stoppedBy) return;
+    const notice = whyNotNow(turn, message.user);
+    if (notice !== null) this.#parts.notices.whisper(placeOf(message), message.user, notice);
   }
 
   async #askAboutDenial(key: ThreadKey, message: InboundMessage, person: Person): Promise<void> {

@@ -1,6 +1,6 @@
-import type { Token, UserId } from '../ids.ts';
+import type { UserId } from '../ids.ts';
 import type { ThreadAddress } from '../inbound.ts';
-import type { Log, Surface } from '../ports.ts';
+import type { Log, Surface, WhisperButtons } from '../ports.ts';
 
 export interface NoticeParts {
   surface: Surface;
@@ -17,10 +17,10 @@ export class Notices {
 
   /**
    * Slack waits for our ack at most 3 s: what is only courtesy is not waited for.
-   * @param stop of the turn that a button below the text stops
+   * @param buttons below the text
    */
-  whisper(address: ThreadAddress, user: UserId, text: string, stop?: Token): void {
-    this.#parts.surface.whisper(address, user, text, stop).catch((error: unknown) => {
+  whisper(address: ThreadAddress, user: UserId, text: string, buttons?: WhisperButtons): void {
+    this.#parts.surface.whisper(address, user, text, buttons).catch((error: unknown) => {
       this.#parts.log.warn({ err: error }, 'could not show a private notice');
     });
   }

@@ -1,5 +1,5 @@
 import { BoundedMap } from '../../bounded-map.ts';
-import type { TurnLimits as Bounds, Policy } from '../access/policy.ts';
+import { type TurnLimits as Bounds, type Policy, THREADS_ALLOWED } from '../access/policy.ts';
 import { type ChannelId, parseThreadKey, type ThreadKey, type UserId } from '../ids.ts';
 import type { Admission } from '../record/inbox-change.ts';
 import type { InboxItem } from '../record/thread-record.ts';
@@ -10,15 +10,17 @@ import { atOnceReachedText, botsRateReachedText, rateReachedText } from '../word
 const KEPT = 2_000;
 /** A thread that was let in and has not begun its turn after this long is not counted any more. */
 const LET_IN_FOR_MS = 10_000;
+const WORKSPACE = 'w';
+const NONE: Pick<Bounds, 'rate'> = { rate: null };
 
 /**
- * Limits how many turns a person or a channel may begin per period, and how many may run at once. A restart forgets the
- * turns that were begun, not the ones that run.
+ * Limits how many turns a person, a channel and the whole workspace may begin per period, and how many may run at once. A
+ * restart forgets the turns that were begun, not the ones that run.
  */
 export class TurnLimits {
   /**
-   * When turns began, by the monotonic clock, oldest first; one list for each person, each channel, and the bots of each
-   * channel.
+   * When turns began, by the monotonic clock, oldest first; one list for each person, each channel, the bots of each
+   * channel, and the workspace.
    */
   readonly #begun = new BoundedMap<string, number[]>(KEPT);
   /** Threads whose turn was reserved, while their worker may not know the message yet. */
@@ -44,12 +46,14 @@ export class TurnLimits {
       (bot ? this.#checkRate(`b ${channel}`, bots, 'bots', now, wall) : null) ??
       this.#checkRate(`u ${user}`, limits.user, 'user', now, wall) ??
       this.#checkRate(`c ${channel}`, limits.channel, 'channel', now, wall) ??
+      this.#checkRate(WORKSPACE, limits.workspace ?? NONE, 'workspace', now, wall) ??
       this.#checkAtOnce(thread, user, channel, limits, busy, now);
     if (verdict) return verdict;
     if (bot) this.#noteTurn(`b ${channel}`, bots.rate, now);
     if (limits.user.rate) this.#noteTurn(`u ${user}`, limits.user.rate, now);
     if (limits.channel.rate) this.#noteTurn(`c ${channel}`, limits.channel.rate, now);
-    if (limits.user.atOnce !== null || limits.channel.atOnce !== null) this.#letIn.set(thread, { user, at: now });
+    if (limits.workspace?.rate) this.#noteTurn(WORKSPACE, limits.workspace.rate, now);
+    this.#letIn.set(thread, { user, at: now });
     return { isGranted: true };
   }
 
@@ -57,7 +61,7 @@ export class TurnLimits {
   releaseTurn(thread: ThreadKey, user: UserId, now: number): void {
     this.#letIn.delete(thread);
     const { channel } = parseThreadKey(thread);
-    for (const key of [`u ${user}`, `c ${channel}`, `b ${channel}`]) {
+    for (const key of [`u ${user}`, `c ${channel}`, `b ${channel}`, WORKSPACE]) {
       const begun = this.#begun.get(key) ?? [];
       const at = begun.lastIndexOf(now);
       if (at >= 0) this.#begun.set(key, begun.toSpliced(at, 1));
@@ -67,7 +71,7 @@ export class TurnLimits {
   #checkRate(
     key: string,
     { rate }: Pick<Bounds, 'rate'>,
-    whose: 'user' | 'channel' | 'bots',
+    whose: 'user' | 'channel' | 'bots' | 'workspace',
     now: number,
     wall: number,
   ): Admission | null {
@@ -88,15 +92,14 @@ export class TurnLimits {
     busy: () => readonly BusyThread[],
     now: number,
   ): Admission | null {
-    if (limits.user.atOnce === null && limits.channel.atOnce === null) return null;
     const others = this.#listBusy(busy(), now).filter(({ key }) => key !== thread);
     const mine = others.filter(({ users }) => users.includes(user)).length;
     const here = others.filter(({ key }) => parseThreadKey(key).channel === channel).length;
-    for (const [whose, count] of [
-      ['user', mine],
-      ['channel', here],
+    for (const [whose, count, most] of [
+      ['user', mine, limits.user.atOnce],
+      ['channel', here, limits.channel.atOnce],
+      ['workspace', others.length, limits.workspace?.atOnce ?? THREADS_ALLOWED],
     ] as const) {
-      const most = limits[whose].atOnce;
       if (most === null || count < most) continue;
       return { isGranted: false, reason: `${whose}_at_once`, notice: atOnceReachedText(whose, most), isPrivate: true };
     }

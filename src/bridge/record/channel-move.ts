@@ -13,6 +13,7 @@ import {
 import { newerAnswer } from './answer.ts';
 import { endTurn } from './inbox.ts';
 import { closeTail, offerAgain } from './offers.ts';
+import { sentItems } from './steered.ts';
 import type { InboxItem, ThreadRecord } from './thread-record.ts';
 
 /** The key of the same thread in a channel whose id has changed. */
@@ -36,7 +37,24 @@ export function recordInChannel(record: ThreadRecord, channel: ChannelId, there:
     inbox: items(record.inbox),
     context: items(record.context),
     seen: record.seen.map((seen) => ({ ...seen, key: key(seen.key) })),
-    turn: turn && { ...turn, items: items(turn.items), context: items(turn.context) },
+    turn: turn && {
+      ...turn,
+      items: items(turn.items),
+      context: items(turn.context),
+      ...(turn.steered && {
+        steered: turn.steered.map(({ changes, ...input }) => ({
+          ...input,
+          items: items(input.items),
+          context: items(input.context),
+          ...(changes && {
+            changes: changes.map((each) => ({
+              key: key(each.key),
+              item: (each.item && items([each.item])[0]) ?? null,
+            })),
+          }),
+        })),
+      }),
+    },
     offers: record.offers.map(({ about, ...offer }) => ({
       ...offer,
       items: items(offer.items),
@@ -52,7 +70,7 @@ function mergeRecords(moved: ThreadRecord, other: ThreadRecord): ThreadRecord {
   const inOrder = (items: InboxItem[]) => items.toSorted((a, b) => compareTs(a.ts, b.ts));
   const there = moved.turn ? endRivalTurn(other, moved.turn.id) : other;
   // Only one turn can be open: one that was only prepared under the new id is dissolved, and its messages wait again.
-  const stepsBack = moved.turn && there.turn ? there.turn.items : [];
+  const stepsBack = moved.turn && there.turn ? [...there.turn.items, ...sentItems(there.turn)] : [];
   // A submitted input can be found only in the conversation that it was sent to, so that one stays.
   const staysThere = !moved.turn && there.turn?.state === 'submitted';
   return {
@@ -83,7 +101,8 @@ function endRivalTurn(record: ThreadRecord, own: TurnId): ThreadRecord {
   const certain = turn.state === 'prepared';
   const ended = endTurn(record, record.updatedAt);
   if (record.offers.some(({ tail }) => tail?.turn === turn.id)) return closeTail(ended, turn, null);
-  const { offers } = offerAgain(ended, 'send_again', turn.items, certain, turn.stopToken, record.updatedAt);
+  const items = [...turn.items, ...sentItems(turn)];
+  const { offers } = offerAgain(ended, 'send_again', items, certain, turn.stopToken, record.updatedAt);
   const placed = offers.map((offer) => (offer.token === turn.stopToken ? { ...offer, posts: turn.posts } : offer));
   return { ...ended, offers: placed };
 }

@@ -1,7 +1,9 @@
 import {
+  clientMessageId,
   compareTs,
   type MessageKey,
   makeMessageKey,
+  OTHER_CLIENT,
   parseThreadKey,
   type ThreadKey,
   type Token,
@@ -10,7 +12,7 @@ import {
 } from '../ids.ts';
 import type { InboundMessage, ThreadAddress } from '../inbound.ts';
 import type { TurnSchedule } from '../schedules/schedule.ts';
-import type { ApprovalRecord, ApprovalState, InboxItem, OpenTurn, ThreadRecord } from './thread-record.ts';
+import type { ApprovalRecord, ApprovalState, ClientAsk, InboxItem, OpenTurn, ThreadRecord } from './thread-record.ts';
 import { forgetCalls } from './tool-calls.ts';
 
 const CONTEXT_LIMIT = 30;
@@ -42,14 +44,28 @@ export function newRecord(key: ThreadKey, address: ThreadAddress, starter: UserI
 }
 
 export function toInboxItem(message: InboundMessage, now: number): InboxItem {
-  const { key, ts, user, spans, files, bot, asked } = message;
+  const { key, ts, user, spans, files, bot, asked, now: isForNow } = message;
   const about = asked && { ts: asked.to, ...(asked.emoji !== undefined && { emoji: asked.emoji }) };
-  const item: InboxItem = { key, ts, user, spans, files, receivedAt: now, ...(about && { about }) };
+  const item: InboxItem = {
+    key,
+    ts,
+    user,
+    spans,
+    files,
+    receivedAt: now,
+    ...(about && { about }),
+    ...(isForNow && { now: true }),
+  };
   return bot ? { ...item, bot: true, ...(bot.user !== null && { botUser: bot.user }) } : item;
 }
 
 export function hasSeen(record: ThreadRecord, key: MessageKey): boolean {
   return record.seen.some((seen) => seen.key === key);
+}
+
+/** Whether this input is made of messages of the thread. */
+export function isInputHere({ seen }: ThreadRecord, input: string): boolean {
+  return seen.some(({ key }) => input === clientMessageId(key) || input.startsWith(`${clientMessageId(key)}-`));
 }
 
 export function addSeen(record: ThreadRecord, key: MessageKey, now: number, as?: 'context'): ThreadRecord['seen'] {
@@ -124,7 +140,7 @@ export function beginTurn(
   ids: TurnIds,
   clientMessageId: (item: InboxItem) => string,
 ): ThreadRecord {
-  const items = nextItems(record.inbox);
+  const items = nextItems(record.inbox).map(({ now: _, ...item }): InboxItem => item);
   const first = items[0];
   if (!first || record.turn) return record;
   const last = items.at(-1) ?? first;
@@ -167,6 +183,10 @@ export function forgetConversation({
   failure: __,
   isShared: ___,
   contextTold: ____,
+  clients: ________,
+  compaction: _____,
+  fork: ______,
+  run: _______,
   turn,
   ...record
 }: ThreadRecord): ThreadRecord {
@@ -175,32 +195,41 @@ export function forgetConversation({
   return { ...record, turn: next, runtime: null, background: false };
 }
 
+/** What is known of the beginning of a turn that no message of the thread began. */
+export interface AgentBeginning {
+  /** Id of its input in the history. */
+  input?: string | null;
+  schedule?: TurnSchedule | null;
+  client?: ClientAsk | null;
+}
+
 /**
- * Opens a turn that Letta began by itself. A turn of ours that was not sent yet goes back into the queue, and its message
+ * Opens a turn that Letta began by itself, or another client. A turn of ours that was not sent yet goes back into the queue, and its message
  * in Slack shows the new turn.
  */
 export function beginAgentTurn(
   record: ThreadRecord,
   ids: TurnIds,
-  input: string | null = null,
-  schedule: TurnSchedule | null = null,
+  { input, schedule, client }: AgentBeginning = {},
 ): ThreadRecord {
   const mine = record.turn;
   const turn: OpenTurn = {
     id: mine?.id ?? ids.id,
-    requester: schedule?.owner ?? record.starter,
+    requester: requesterOf(record, { schedule, client }),
     origin: 'agent',
     items: [],
     context: [],
     clientMessageId: null,
-    ...(input !== null && { input }),
+    ...(input != null && { input }),
     ...(schedule && { schedule }),
+    ...(client && { client }),
     state: 'submitted',
     notPassedOn: [],
     startedAt: ids.now,
     stopToken: mine?.stopToken ?? ids.stopToken,
     stoppedBy: null,
     posts: mine?.posts ?? [],
+    ...(mine?.steered && { steered: mine.steered }),
   };
   return {
     ...record,
@@ -210,6 +239,25 @@ export function beginAgentTurn(
     inbox: mine ? sortByTs([...mine.items, ...record.inbox]) : record.inbox,
     context: mine ? joinContext(mine.context, record.context) : record.context,
   };
+}
+
+/** The open turn, of which nobody knew who began it, with what is known now. */
+export function nameAgentTurn(record: ThreadRecord, { input, schedule, client }: AgentBeginning): ThreadRecord {
+  const { turn } = record;
+  if (!turn) return record;
+  const { client: _, ...rest } = turn;
+  const named: OpenTurn = {
+    ...rest,
+    requester: requesterOf(record, { schedule, client }),
+    ...(input != null && { input }),
+    ...(schedule && { schedule }),
+    ...(client && { client }),
+  };
+  return { ...record, turn: named };
+}
+
+function requesterOf({ starter }: ThreadRecord, { schedule, client }: AgentBeginning): UserId {
+  return client ? OTHER_CLIENT : (schedule?.owner ?? starter);
 }
 
 /** Messages that wait as context again, each once: what was read from the history may have been delivered meanwhile. */

@@ -1,6 +1,7 @@
 import type { MessageKey } from '../ids.ts';
 import { hasSeen } from './inbox.ts';
 import { changeHeldMessage } from './offers.ts';
+import { changeSteered, sentItems } from './steered.ts';
 import type { InboxItem, ThreadRecord } from './thread-record.ts';
 
 /**
@@ -9,17 +10,19 @@ import type { InboxItem, ThreadRecord } from './thread-record.ts';
  * - `held`: an offer asks its author whether to run it.
  * - `context`: it goes along with the next turn, which is not its own.
  * - `running`: the running turn carries it.
+ * - `steered`: its author handed it to the running turn, which may have it.
  * - `overheard`: a turn carried it as context.
  * - `done`: it was handled.
  * - `unknown`: the bridge never handled it, or more than 24 hours ago.
  */
-export type MessageState = 'queued' | 'held' | 'context' | 'running' | 'overheard' | 'done' | 'unknown';
+export type MessageState = 'queued' | 'held' | 'context' | 'running' | 'steered' | 'overheard' | 'done' | 'unknown';
 
 export function stateOfMessage(record: ThreadRecord, key: MessageKey): MessageState {
   const has = (items: readonly InboxItem[]) => items.some((item) => item.key === key);
   const { turn, inbox, context, offers } = record;
   if (has(inbox)) return 'queued';
   if (turn && has(turn.items)) return turn.state === 'prepared' && !turn.stoppedBy ? 'queued' : 'running';
+  if (has(sentItems(turn))) return 'steered';
   if (has(context) || (turn?.state === 'prepared' && has(turn.context))) return 'context';
   if (offers.some((offer) => offer.state.state === 'open' && has(offer.items))) return 'held';
   if (record.seen.some((seen) => seen.key === key && seen.as === 'context')) return 'overheard';
@@ -28,8 +31,9 @@ export function stateOfMessage(record: ThreadRecord, key: MessageKey): MessageSt
 
 /** The record with the edited text of a message that was not sent to the agent yet; else the same record. */
 export function editMessage(record: ThreadRecord, edited: InboxItem, now: number): ThreadRecord {
-  const { key, spans, files } = edited;
-  return changeUnsent(record, key, (item) => ({ ...item, spans, files, editedAt: now }), now);
+  const { key, spans, files, now: isForNow } = edited;
+  const anew = { spans, files, editedAt: now, ...(isForNow && { now: isForNow }) };
+  return changeUnsent(record, key, (item) => ({ ...item, ...anew }), now);
 }
 
 /** The record without a message that was not sent to the agent yet; else the same record. */
@@ -63,6 +67,7 @@ function changeUnsent(
 ): ThreadRecord {
   const where = stateOfMessage(record, key);
   if (where === 'held') return changeHeldMessage(record, key, change, now);
+  if (where === 'steered') return changeSteered(record, key, change);
   if (where !== 'queued' && where !== 'context') return record;
   const changed = (items: readonly InboxItem[]) =>
     items.flatMap((item) => {

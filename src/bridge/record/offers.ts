@@ -13,6 +13,7 @@ import type { ScheduleDraft } from '../schedules/schedule.ts';
 import { ASK_AGAIN } from '../words/requests.ts';
 import { addSeen, forgetConversation, hasSeen, joinContext, noteMention, sortByTs } from './inbox.ts';
 import { addSchedule } from './schedules.ts';
+import { sentInputs, sentItems } from './steered.ts';
 import type { InboxItem, Offer, OfferKind, OpenTurn, PostRecord, ThreadRecord } from './thread-record.ts';
 
 /** How many closed offers are kept, so that a late click gets a true answer. */
@@ -201,7 +202,7 @@ export function offerAtEnd(record: ThreadRecord, leftover: Leftover, token: Toke
   if (!turn || record.offers.some(({ tail }) => tail?.turn === turn.id)) return record;
   // The conversation goes on with the next message, and the offer would lapse.
   const lapses = !('certain' in leftover) || 'reached' in leftover;
-  if (lapses && record.inbox.length > 0) return record;
+  if (lapses && (record.inbox.length > 0 || sentInputs(turn).length > 0)) return record;
   const tail = { turn: turn.id };
   if (!('certain' in leftover)) {
     const offer = { ...newOffer(leftover.offer, turn.requester, token, now), tail };
@@ -219,6 +220,18 @@ export function offerAtEnd(record: ThreadRecord, leftover: Leftover, token: Toke
     ...(isNew && { gone: { agentId: runtime.agentId, conversationId: runtime.conversationId } }),
   };
   return { ...record, offers: limitOffers([...record.offers, offer], now) };
+}
+
+/** Offers to go on with a turn that has left the record, in a message of its own. */
+export function offerToContinue(
+  record: ThreadRecord,
+  { requester }: OpenTurn,
+  token: Token,
+  now: number,
+): ThreadRecord {
+  const isNext = record.turn !== null || record.inbox.length > 0;
+  if (isNext) return record;
+  return { ...record, offers: limitOffers([...record.offers, newOffer('continue', requester, token, now)], now) };
 }
 
 /** The last message of a turn, as Slack shows it. */
@@ -416,7 +429,9 @@ export function setRuntime(record: ThreadRecord, runtime: NonNullable<ThreadReco
   const before = record.runtime;
   const isSame = before?.agentId === runtime.agentId && before.conversationId === runtime.conversationId;
   const kept = before === null || isSame ? record : forgetConversation(record);
-  return { ...kept, background: record.background, runtime, offers };
+  // A new conversation is known from its beginning.
+  const clients = isSame ? kept.clients : (kept.clients ?? { shown: [], from: null });
+  return { ...kept, background: record.background, runtime, offers, ...(clients && { clients }) };
 }
 
 /** Whether the thread still uses the lost conversation: another click, or a command, may have started a new one. */
@@ -454,7 +469,8 @@ function itemsOf({ turn }: ThreadRecord, { tail, kind, items }: Offer): InboxIte
 }
 
 function isQueued({ inbox, turn }: ThreadRecord, { key }: InboxItem): boolean {
-  return [...inbox, ...(turn && !turn.ended ? turn.items : [])].some((item) => item.key === key);
+  const open = turn && !turn.ended ? turn.items : [];
+  return [...inbox, ...open, ...sentItems(turn)].some((item) => item.key === key);
 }
 
 /** The id under which Letta receives a turn that begins with this message. */

@@ -1,3 +1,4 @@
+import { sentItems } from './steered.ts';
 import type { InboxItem, ReactionMark, ThreadRecord } from './thread-record.ts';
 
 /** How many reactions of a thread are remembered, the last of them. */
@@ -33,7 +34,7 @@ export function forgetReaction(record: ThreadRecord, mark: ReactionMark): Thread
 export function findReaction(record: ThreadRecord, mark: ReactionMark): InboxItem | null {
   const held = record.offers.filter(({ state }) => state.state === 'open').flatMap(({ items }) => items);
   return (
-    [...record.inbox, ...(record.turn?.items ?? []), ...held].find((item) => {
+    [...record.inbox, ...(record.turn?.items ?? []), ...sentItems(record.turn), ...held].find((item) => {
       const found = markOf(item);
       return found !== null && isSame(mark)(found);
     }) ?? null

@@ -21,6 +21,12 @@ export function changeSchedule(record: ThreadRecord, id: string, change: Partial
   return { ...record, schedules: record.schedules?.map((each) => (each === known ? { ...each, ...change } : each)) };
 }
 
+/** The thread shows the firing of a schedule at that time. */
+export function markFired(record: ThreadRecord, { id, at }: { id: string; at: number }): ThreadRecord {
+  const known = findSchedule(record, id);
+  return known && known.firedAt < at ? changeSchedule(record, id, { firedAt: at }) : record;
+}
+
 export function dropSchedule(record: ThreadRecord, id: string): ThreadRecord {
   if (!findSchedule(record, id)) return record;
   const left = record.schedules?.filter((schedule) => schedule.id !== id) ?? [];

@@ -19,6 +19,8 @@ export interface Ending {
   details?: Token | undefined;
   /** Who is notified of the end by a new message. */
   notify?: UserId | undefined;
+  /** Set when it was cut off and goes on by itself, as the next turn. */
+  goesOn?: true | undefined;
 }
 
 /** Names the details of one turn of a thread; the token is that of its Details button. */
@@ -74,6 +76,10 @@ export interface InboxItem {
    * `emoji`: of the reaction.
    */
   about?: { ts: SlackTs; emoji?: string | undefined } | undefined;
+  /** Set when its author handed it to the running turn: it joins that as soon as it can, or waits for its own turn. */
+  now?: true | undefined;
+  /** Set when the bridge wrote it in its author's name: their turn was cut off, and goes on by itself. */
+  goesOn?: true | undefined;
 }
 
 /** What a message of the bridge is: a part of an answer, a card with a request, or another word of the bridge. */
@@ -133,13 +139,36 @@ export interface PostRecord {
    * could not be edited for a while: the rest is in the next message.
    */
   seam?: number | undefined;
+  /** Whether it is a native stream that was not stopped yet: Slack takes no edit of it before that. */
+  stream?: true | undefined;
+}
+
+/** What another client of Letta asked. */
+export interface ClientAsk {
+  /** In one short line, without what looks like a secret: data. Left out: not known. */
+  asked?: string | undefined;
+  /** Set when the turn ran while the thread was not linked; `earlier`: so many before it are not shown. */
+  late?: { earlier: number } | undefined;
+}
+
+/** What the thread knows of other clients of its conversation. */
+export interface KnownClients {
+  /** Ids of their inputs that the thread has shown, and of texts of the agent, the latest last. */
+  shown: string[];
+  /**
+   * Id of the item of the history up to which nothing is to be shown; `null`: it was the thread that began it. Left out: the
+   * conversation was not looked through yet.
+   */
+  from?: string | null | undefined;
+  /** Id of the newest item of the history that the thread knows; left out: none. */
+  newest?: string | undefined;
 }
 
 export interface OpenTurn {
   id: TurnId;
   /**
    * The one person whose messages it carries; of a turn that Letta began by itself, the owner of the schedule that began
-   * it, or else the thread's starter.
+   * it, or else the thread's starter; `OTHER_CLIENT` of one that another client began.
    */
   requester: UserId;
   /** `people`: from the inbox. `agent`: Letta started it by itself (task notification, cron, another client). */
@@ -153,6 +182,10 @@ export interface OpenTurn {
   input?: string | undefined;
   /** The schedule that began it; left out: none, or it is not known. */
   schedule?: TurnSchedule | undefined;
+  /** Set when no one in Slack asked for it: another client of Letta did, as far as is known. */
+  client?: ClientAsk | undefined;
+  /** What other clients added to it while it ran, the last of it. */
+  joined?: ClientAsk[] | undefined;
   /** `submitted` is written before the input leaves; `prepared` was certainly never sent. */
   state: 'prepared' | 'submitted';
   /** What the agent did not get, in words for people ("earlier messages of this thread"). */
@@ -182,6 +215,30 @@ export interface OpenTurn {
   joinsLate?: true | undefined;
   /** Set when the thread's history was read for it: it is not read again when the input is sent again. */
   past?: TurnPast | undefined;
+  /** What its requester handed to it while it ran, in order. */
+  steered?: SteeredInput[] | undefined;
+  /** Set when its input was handed to the turn before and did not join that. */
+  wasSteered?: true | undefined;
+}
+
+/** Input that the requester of a turn handed to it while it ran. */
+export interface SteeredInput {
+  /** Under which Letta has it. */
+  clientMessageId: string;
+  /** Its messages as they were sent; once it joined, the turn has them, too. */
+  items: InboxItem[];
+  /** Replies of others that went along as marked context. */
+  context: InboxItem[];
+  /** `sent`: it may have left, and Letta has not told what became of it. `joined`: the agent has it. */
+  state: 'sent' | 'joined';
+  /**
+   * Of what joined: when (ms since 1970), and the id of the agent's message before it, so that it finds its place again
+   * after a restart; `null`: there was none. Left out: not known.
+   */
+  joined?: { at: number; after?: string | null | undefined } | undefined;
+  past?: TurnPast | undefined;
+  /** What its author changed since it was sent; `null`: deleted. */
+  changes?: { key: MessageKey; item: InboxItem | null }[] | undefined;
 }
 
 /** The end of a turn that Slack refused for too long: its messages still look as while it ran. */
@@ -279,6 +336,8 @@ export interface ApprovalRecord {
   remindedAt?: number | undefined;
   /** Whether the audit has its outcome. Left out while it is open, and in records from before there was an audit. */
   audit?: 'due' | 'done' | undefined;
+  /** Where that is not known: id of the last message above it that was heard before a restart. */
+  below?: string | undefined;
   /** What the person who decides was shown of the input, or of what ran instead; kept until the audit has it. */
   input?: string | undefined;
   state: ApprovalState;
@@ -440,6 +499,12 @@ export interface ThreadRecord {
   tasks?: TaskRecord[] | undefined;
   /** The thread's schedules; left out: none. While there is one, the thread keeps its link to Letta. */
   schedules?: Schedule[] | undefined;
+  /** Set from a person's command to summarise the earlier messages until that is over. */
+  compaction?: Compaction | undefined;
+  /** Set from a person's wish to run a command of the device until that is over. */
+  run?: DeviceRun | undefined;
+  /** Set from a person's wish to go on in a new thread until that thread is there. */
+  fork?: Fork | undefined;
   /** Set while a person wants the tasks to end and they still run. */
   endTasks?: EndTasks | undefined;
   /** Open ones, and the last decided ones so that a late click gets a true answer. */
@@ -468,6 +533,57 @@ export interface ThreadRecord {
   calls?: ToolCallRecord[] | undefined;
   /** How the last turn failed or was cut; left out once a turn ended otherwise. */
   failure?: Failure | undefined;
+  clients?: KnownClients | undefined;
+}
+
+/** Letta is to summarise the earlier messages of the conversation. */
+export interface Compaction {
+  by: UserId;
+  /** Of the person: data. */
+  name: string;
+  /** ms since 1970 */
+  at: number;
+  /** Whether Letta may have been asked. */
+  asked?: true | undefined;
+}
+
+/** A command of the agent's machine that a person runs: at most once. */
+export interface DeviceRun {
+  by: UserId;
+  /** Of the person: data. */
+  name: string;
+  /** ms since 1970 */
+  at: number;
+  command: string;
+  args: string;
+  /** Whether the machine may have been asked. */
+  asked?: true | undefined;
+}
+
+/** A person goes on in a new thread, with a copy of the conversation. */
+export interface Fork {
+  /** Names the copy at Letta and the messages in Slack, so that what was made before a crash is found, not made again. */
+  id: string;
+  by: UserId;
+  /** Of the person: data. */
+  name: string;
+  /** ms since 1970 */
+  at: number;
+  /** The message up to which the new thread knows the old one; left out: all of it. */
+  upTo?: ForkPoint | undefined;
+  /** Whether Letta may have been asked. */
+  asked?: true | undefined;
+  /** The runtime of the copy, once Letta has made it. */
+  made?: StoredRuntime | undefined;
+  /** The first message of the new thread, once Slack has it. */
+  root?: SlackTs | undefined;
+}
+
+/** A message of the thread, with all that the agent did for it. */
+export interface ForkPoint {
+  ts: SlackTs;
+  /** Whether it is the agent's; else a person's. */
+  isAnswer: boolean;
 }
 
 export interface Failure {
@@ -524,6 +640,9 @@ export function needsLetta(record: ThreadRecord): boolean {
     record.turn !== null ||
     record.inbox.length > 0 ||
     record.background ||
+    record.compaction !== undefined ||
+    record.fork !== undefined ||
+    record.run !== undefined ||
     record.approvals.some((approval) => approval.state.state === 'open')
   );
 }

@@ -37,10 +37,10 @@ const LINE = 400;
 export function noteFailure(
   record: ThreadRecord,
   { requester }: Pick<OpenTurn, 'requester'>,
-  { outcome, line }: Pick<Ending, 'outcome' | 'line'>,
+  { outcome, line, goesOn }: Pick<Ending, 'outcome' | 'line' | 'goesOn'>,
   now: number,
 ): ThreadRecord {
-  if (line !== null && (outcome === 'failed' || outcome === 'interrupted')) {
+  if (line !== null && !goesOn && (outcome === 'failed' || outcome === 'interrupted')) {
     return { ...record, failure: { for: requester, at: now, line: oneLine(line, LINE) } };
   }
   return record.failure === undefined ? record : { ...record, failure: undefined };

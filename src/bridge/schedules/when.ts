@@ -96,7 +96,8 @@ function readEvery(given: string): Read {
   if (hours) return everyHours(Number(hours[1] ?? 1), Number(hours[2] ?? 0));
   const month = /^month (?:on )?(?:the )?(\d{1,2})(?:st|nd|rd|th)?(?: (.*))?$/.exec(rest);
   if (month) return atTimes(month[2] ?? '', String(Number(month[1])), '*');
-  const found = /^((?:[a-z]+(?:, | and |,| ))*?[a-z]+?)(?: (?:at )?(\d.*|noon|midnight))?$/.exec(rest);
+  // Whether the words are days, `readDays` says: a pattern that told words from what joins them could try for ever.
+  const found = /^([a-z][a-z, ]*?)(?: (?:at )?(\d.*|noon|midnight))?$/.exec(rest);
   const days = found?.[1] === undefined ? null : readDays(found[1]);
   return days === null ? null : atTimes(found?.[2] ?? '', '*', days);
 }

@@ -10,6 +10,8 @@ const QUIET_MS = 2_000;
 /** As long as a thread may prepare its input: whoever gets the link keeps it until then, or each took it from the other. */
 const PREPARES_MS = 150_000;
 const LOOK_EVERY_MS = 1_000;
+/** After a start the thread whose turn runs asks for the link within this time; else nobody's does. */
+const CLAIMED_MS = 10_000;
 
 /** A thread's way to a conversation. It has a link while it is the thread's turn to use the conversation. */
 interface Member {
@@ -26,6 +28,8 @@ interface Member {
   hasTasks: boolean;
   /** Letta runs schedules for it, so it must hear whatever begins there. */
   keepsLink: boolean;
+  /** Since when it leaves a turn that it found at Letta to another thread, by the monotonic clock; `null`: it does not. */
+  leavesSince: number | null;
   /** When it last did or heard anything, by the monotonic clock. */
   activeAt: number;
 }
@@ -76,12 +80,18 @@ export function takeTurns(gateway: AgentGateway, clock: Clock): AgentGateway {
       const conversation = conversationOf(event.runtime);
       conversation.holder ??= member;
       // Another thread's turn, of which this process does not know yet: that thread must hear it.
-      if (isAtWork && member.options.isShared && !member.options.hasWork && !member.isReady) {
+      const isOthers = isAtWork && member.options.isShared && !member.options.hasWork && !member.isReady;
+      if (isOthers && !isUnclaimed(conversation, member)) {
         stepBack(conversation, member);
         return;
       }
+      member.leavesSince = null;
       member.isReady = true;
       member.isBusy = isAtWork;
+      if (isOthers) {
+        member.onEvent({ ...event, isUnclaimed: true });
+        return;
+      }
     }
     if (event.type === 'loop') member.isBusy = event.status !== 'idle';
     if (event.type === 'background') member.hasTasks = event.tasks.length > 0;
@@ -90,6 +100,13 @@ export function takeTurns(gateway: AgentGateway, clock: Clock): AgentGateway {
       member.hadTurn = true;
     }
     member.onEvent(event);
+  }
+
+  /** Whether no thread has asked for what runs: Letta began it by itself, or the thread that did has given it up. */
+  function isUnclaimed({ waiting }: Conversation, member: Member): boolean {
+    if (waiting.some(({ options }) => options.hasWork)) return false;
+    member.leavesSince ??= clock.monotonic();
+    return clock.monotonic() - member.leavesSince >= CLAIMED_MS;
   }
 
   function stepBack(conversation: Conversation, member: Member): void {
@@ -174,7 +191,15 @@ export function takeTurns(gateway: AgentGateway, clock: Clock): AgentGateway {
 
   return {
     connect(options, onEvent) {
-      const member: Member = { options, onEvent, inner: null, ...IDLE, keepsLink: false, activeAt: 0 };
+      const member: Member = {
+        options,
+        onEvent,
+        inner: null,
+        ...IDLE,
+        keepsLink: false,
+        leavesSince: null,
+        activeAt: 0,
+      };
       const conversation = options.runtime === null ? null : conversationOf(options.runtime);
       if (conversation?.holder) {
         conversation.waiting.push(member);
@@ -204,8 +229,8 @@ function connectionOf(member: Member, leave: () => void, clock: Clock): AgentCon
       if (name === 'then') return undefined;
       if (name === 'close') return leave;
       const { inner } = member;
-      // It alone tells at once, and not by a promise, whether there is a link.
-      if (inner === null) return name === 'answerCall' ? () => false : none;
+      // These tell at once, and not by a promise, whether there is a link, or nothing.
+      if (inner === null) return name === 'answerCall' ? () => false : name === 'restoreMode' ? () => {} : none;
       const method: unknown = Reflect.get(inner, name, inner);
       if (typeof method !== 'function') return method;
       return (...given: unknown[]) => {

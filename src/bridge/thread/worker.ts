@@ -1,9 +1,16 @@
 import { Door } from '../access/door.ts';
 import type { KillSwitch } from '../access/kill-switch.ts';
 import type { PolicyBook } from '../access/policy.ts';
+import type { StoredRuntime, ToolsetsSeen } from '../agent-event.ts';
 import type { FileHandOver } from '../files/hand-over.ts';
-import type { ChannelId, ThreadKey, UserId } from '../ids.ts';
-import type { ActionOutcome, InboundAction, InboundSubmission, SubmissionOutcome } from '../inbound.ts';
+import type { ChannelId, SlackTs, ThreadKey, UserId } from '../ids.ts';
+import {
+  type ActionOutcome,
+  type InboundAction,
+  type InboundSubmission,
+  refused,
+  type SubmissionOutcome,
+} from '../inbound.ts';
 import type { Person } from '../person.ts';
 import type {
   AgentGateway,
@@ -20,17 +27,21 @@ import type {
   UserGroups,
 } from '../ports.ts';
 import type { ChangeContext, InboxChange } from '../record/inbox-change.ts';
+import type { Joining } from '../record/joined.ts';
 import { tasksOf } from '../record/tasks.ts';
 import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
 import type { Schedule } from '../schedules/schedule.ts';
 import { TOOL_NAMES } from '../tools/catalogue.ts';
 import type { ToolHandlers } from '../tools/tool.ts';
+import type { UsedTurn } from '../turn/steps.ts';
+import { NO_DETAILS_LEFT } from '../words/thread.ts';
 import type { ClickAnswer, Typed } from './core/clicks.ts';
 import type { AskEvent, Command, ThreadEvent } from './core/events.ts';
 import type { Stored } from './core/inbox.ts';
 import { step } from './core/step.ts';
-import { type Config, isOver } from './core/thread.ts';
+import { type Config, isOver, type Thread } from './core/thread.ts';
 import {
+  onlySaysMore,
   openRequests,
   overviewOf,
   type Progress,
@@ -41,10 +52,9 @@ import {
   workplaceOf,
 } from './core/view.ts';
 import type { Context } from './core/work.ts';
-import { detailsAnswer } from './details.ts';
 import { Mailbox } from './mailbox.ts';
-import { Performer } from './perform.ts';
-import type { PastOptions } from './read-past.ts';
+import { Performer } from './perform/performer.ts';
+import type { PastOptions } from './perform/read-past.ts';
 import { StepRecorder } from './recorder.ts';
 import { RefusedClicks } from './refused-clicks.ts';
 import { ThreadState } from './state.ts';
@@ -78,6 +88,8 @@ export interface WorkerParts {
   notifyAfterMs?: ((requester: UserId) => number) | undefined;
   /** The address of a message in Slack; left out: messages go along without. */
   linkTo?: ((at: MessageAddress) => string | null) | undefined;
+  /** Told what each turn has used; left out: turns are not counted. */
+  onTurnUsed?: ((used: UsedTurn) => void) | undefined;
   /** How the history of threads is read; left out: only replies that were delivered go along as context. */
   past?: PastOptions | undefined;
   /** Hands files of people to the agent; left out: none are fetched. */
@@ -94,19 +106,17 @@ export interface WorkerParts {
   onJoining?: ((key: ThreadKey) => Promise<void>) | undefined;
 }
 
-/** What a thread may know of all others. */
-interface Facts {
-  /** Counts the other threads whose agent changes files in the same {@link ThreadWorker.workplace}. */
-  countAlongside(workplace: string): number;
-  /** How many schedules this person and this channel have, this thread included. */
-  countSchedules(owner: UserId, channel: ChannelId): { user: number; channel: number };
-  isScheduled(id: string): boolean;
-}
-
 /** What a thread has to do with all others. */
-export interface Others extends Facts {
+export interface Others {
+  /** Counts the threads besides this one whose agent changes files in the same {@link ThreadWorker.workplace}. */
+  countAlongside(workplace: string, but: ThreadWorker): number;
+  /** How many schedules this person and this channel have, this thread included. */
+  countSchedules(owner: UserId, channel: ChannelId): { user: number; channel: number; workspace: number };
+  isScheduled(id: string): boolean;
   /** Lets the thread of a message that the agent posted elsewhere belong to the conversation of `home`. */
   join(home: ThreadKey, at: MessageAddress, requester: UserId): Promise<void>;
+  /** Stores a thread with the conversation that it belongs to, unless it has one. */
+  begin(root: SlackTs, joining: Joining): Promise<void>;
 }
 
 const NOTIFY_AFTER_MS = 2 * 60_000;
@@ -120,17 +130,19 @@ export class ThreadWorker {
   readonly #parts: WorkerParts;
   readonly #config: Config;
   readonly #onRetired: () => void;
-  readonly #others: Facts;
+  readonly #others: Others;
   readonly #mailbox: Mailbox;
   readonly #state: ThreadState;
   readonly #performer: Performer;
   readonly #recorder: StepRecorder | null;
   /** Whether the process is about to end, so that no turn begins and messages wait on disk. */
   #draining = false;
+  /** As it was shown last. */
+  #shown: Thread | null = null;
   /** Whether the thread shows that its turn rests until the next start, so that no other live view is shown. */
   #paused = false;
 
-  constructor(key: ThreadKey, parts: WorkerParts, onRetired: () => void, { join, ...others }: Others) {
+  constructor(key: ThreadKey, parts: WorkerParts, onRetired: () => void, others: Others) {
     const { clock, threads } = parts;
     this.#parts = parts;
     this.#config = {
@@ -155,7 +167,8 @@ export class ThreadWorker {
     this.#mailbox = mailbox;
     this.#performer = new Performer({
       ...parts,
-      join,
+      join: (...given) => others.join(...given),
+      begin: (...given) => others.begin(...given),
       door: new Door(parts),
       refused: new RefusedClicks(parts),
       log,
@@ -173,6 +186,10 @@ export class ThreadWorker {
     return this.#state.thread.key;
   }
 
+  get toolsets(): ToolsetsSeen | null {
+    return this.#state.thread.link.toolsets;
+  }
+
   // ---- what is asked about the thread -----------------------------------------------------------
 
   /** Whether a running turn would die with its link, so that a move to another key must keep the link. */
@@ -180,6 +197,13 @@ export class ThreadWorker {
     const { thread } = this.#state;
     const isRunning = thread.record?.turn?.state === 'submitted' && !isOver(thread);
     return this.#parts.turnsDieWithLink && isRunning && this.#upLink !== null;
+  }
+
+  /** The conversation and the directory that it works in, as its device told last; `null`: it did not yet. */
+  get workplaceSeen(): { runtime: StoredRuntime; directory: string } | null {
+    const { record, link } = this.#state.thread;
+    const { workingDirectory: directory } = link;
+    return record?.runtime && directory !== null ? { runtime: record.runtime, directory } : null;
   }
 
   /** Whose the open turn is, or else the first background task; for commands from outside the thread. */
@@ -228,7 +252,7 @@ export class ThreadWorker {
   }
 
   get #upLink(): number | null {
-    return this.#performer.isLinkLost ? null : this.#state.thread.link.up;
+    return this.#performer.letta.isLinkLost ? null : this.#state.thread.link.up;
   }
 
   // ---- what people ask of it -------------------------------------------------------------------
@@ -246,7 +270,10 @@ export class ThreadWorker {
   /** Handles a click of somebody who may write here. Resolves when its effect is on disk. */
   async click(action: InboundAction, person: Person): Promise<ActionOutcome> {
     const answer = (await this.#ask({ type: 'click', action, person })) as ClickAnswer;
-    return 'details' in answer ? detailsAnswer(action, answer.details, this.#parts.details) : answer;
+    if (!('details' in answer)) return answer;
+    const details = answer.details && (await this.#parts.details?.get(answer.details));
+    if (!details) return refused('expired', NO_DETAILS_LEFT);
+    return { result: 'modal', modal: { kind: 'details', token: action.token, details, page: action.page ?? 0 } };
   }
 
   /** Handles a submitted modal. Resolves when its effect is on disk. */
@@ -316,9 +343,10 @@ export class ThreadWorker {
       paused: killSwitch.paused,
       pausedNotice: killSwitch.notice,
       isDraining: this.#draining,
-      isLinkLost: this.#performer.isLinkLost,
-      isLast: this.#mailbox.empty,
-      ...this.#others,
+      isLinkLost: this.#performer.letta.isLinkLost,
+      countAlongside: (workplace) => this.#others.countAlongside(workplace, this),
+      countSchedules: (owner, channel) => this.#others.countSchedules(owner, channel),
+      isScheduled: (id) => this.#others.isScheduled(id),
       admit,
       notifyAfterMs: (requester) => this.#parts.notifyAfterMs?.(requester) ?? NOTIFY_AFTER_MS,
       id: () => random.id(),
@@ -330,10 +358,18 @@ export class ThreadWorker {
     const { thread } = this.#state;
     const { live } = thread;
     if (!live?.isViewOutdated || isOver(thread) || this.#paused) return;
-    const view = viewOf(this.#state.begin(this.#context()), null);
+    const look = () => viewOf({ ...this.#state.begin(this.#context()), thread }, null);
+    const before = this.#shown;
+    this.#shown = thread;
+    const { turn } = this.#performer.slack;
+    if (before && onlySaysMore(before, thread) && turn?.showGrown?.(look)) {
+      this.#state.shown();
+      return;
+    }
+    const view = look();
     if (!view) return;
     this.#state.shown();
-    this.#performer.surface?.show(view);
+    turn?.show(view);
   }
 
   // ---- moves and the end -----------------------------------------------------------------------
@@ -347,14 +383,14 @@ export class ThreadWorker {
     const moved = this.#mailbox.alone(async () => {
       if (isOver(this.#state.thread)) return false;
       // Posts on their way to Slack under the old key are stored before the record moves.
-      await this.#mailbox.serve(this.#performer.freeze());
-      this.#performer.reopen(null);
+      await this.#mailbox.serve(this.#performer.slack.freeze());
+      this.#performer.slack.reopen(null);
       const record = await move();
       if (!record) return false;
       this.#state.take(key, record);
       this.#state.outdate();
       this.#recorder?.interrupt();
-      this.#performer.reopen(record.turn);
+      this.#performer.slack.reopen(record.turn);
       return true;
     });
     this.wake();
@@ -382,13 +418,20 @@ export class ThreadWorker {
    * only the turn's end is shown. Resolves when Slack has shown or refused it, or when no turn is open.
    */
   async pause(): Promise<void> {
-    if (this.#paused || isOver(this.#state.thread) || this.#mailbox.closed) return;
-    this.#mailbox.post(() => void this.#handle({ type: 'closing' }));
+    const mayPause = () => !this.#paused && !isOver(this.#state.thread) && !this.#mailbox.closed;
+    if (!mayPause()) return;
+    try {
+      await this.#mailbox.ask(() => this.#handle({ type: 'closing' }), { hurries: true });
+    } catch {
+      // The disk fails: the thread may know more than the disk, and what is shown must be known after the restart.
+      return;
+    }
+    if (!mayPause()) return;
     const view = viewOf(this.#state.begin(this.#context()), null);
     if (!view) return;
     this.#paused = true;
     const live = { activity: { kind: 'paused' }, stop: null, queued: view.live?.queued ?? 0 } as const;
-    await this.#performer.surface?.pause?.({ ...view, live });
+    await this.#performer.slack.turn?.pause?.({ ...view, live });
   }
 
   /** Cancels timers and closes the link; the next worker goes on from the record. Closing twice is fine. */
@@ -402,6 +445,6 @@ export class ThreadWorker {
   /** Closes; resolves when no Slack call of the thread is running any more and its posts are stored. */
   async leave(): Promise<void> {
     this.close();
-    await this.#performer.freeze();
+    await this.#performer.slack.freeze();
   }
 }

@@ -1,8 +1,11 @@
-import { type ChannelId, makeThreadKey, parseThreadKey, type ThreadKey, type UserId } from '../ids.ts';
+import type { ToolsetsSeen } from '../agent-event.ts';
+import { type ChannelId, makeThreadKey, parseThreadKey, type SlackTs, type ThreadKey, type UserId } from '../ids.ts';
 import type { Clock, MessageAddress } from '../ports.ts';
 import type { ChangeContext, InboxChange } from '../record/inbox-change.ts';
+import type { Joining } from '../record/joined.ts';
 import { hasSchedules, type ThreadRecord } from '../record/thread-record.ts';
 import type { Schedule } from '../schedules/schedule.ts';
+import type { AttachOrder } from './core/events.ts';
 import type { Stored } from './core/inbox.ts';
 import type { ThreadOverview } from './core/view.ts';
 import { type Others, ThreadWorker, type WorkerParts } from './worker.ts';
@@ -31,7 +34,7 @@ const LOOK_EVERY_MS = 50;
 const PAUSE_MS = 4_000;
 
 /** The workers of threads in which something happens; a thread without work has none. */
-export class ThreadWorkers {
+export class ThreadWorkers implements Others {
   readonly #parts: WorkerParts;
   readonly #workers = new Map<ThreadKey, ThreadWorker>();
   #closed = false;
@@ -71,20 +74,15 @@ export class ThreadWorkers {
     const retired = () => {
       if (this.#workers.get(worker.key) === worker) this.#workers.delete(worker.key);
     };
-    const countAlongside = (workplace: string) =>
-      [...this.#workers.values()].filter((other) => other !== worker && other.workplace === workplace).length;
-    const isScheduled = (id: string) => this.schedules().some(({ schedule }) => schedule.id === id);
-    const countSchedules = (owner: UserId, channel: ChannelId) => this.#countSchedules(owner, channel);
-    const join: Others['join'] = (...given) => this.join(...given);
-    const worker: ThreadWorker = new ThreadWorker(key, this.#parts, retired, {
-      countAlongside,
-      countSchedules,
-      isScheduled,
-      join,
-    });
+    const worker: ThreadWorker = new ThreadWorker(key, this.#parts, retired, this);
     if (this.#draining) worker.drain();
     this.#workers.set(key, worker);
     return worker;
+  }
+
+  /** The toolsets of a thread's conversation; `null`: it has no link, or its device does not tell. */
+  toolsetsOf(key: ThreadKey): ToolsetsSeen | null {
+    return this.#workers.get(key)?.toolsets ?? null;
   }
 
   /** How many messages wait in all threads; a thread with a waiting message has a live worker, so none is missed. */
@@ -111,11 +109,20 @@ export class ThreadWorkers {
     return [...this.#workers].flatMap(([key, { schedules }]) => schedules.map((schedule) => ({ key, schedule })));
   }
 
-  #countSchedules(owner: UserId, channel: ChannelId): { user: number; channel: number } {
+  countAlongside(workplace: string, but: ThreadWorker): number {
+    return [...this.#workers.values()].filter((other) => other !== but && other.workplace === workplace).length;
+  }
+
+  isScheduled(id: string): boolean {
+    return this.schedules().some(({ schedule }) => schedule.id === id);
+  }
+
+  countSchedules(owner: UserId, channel: ChannelId): { user: number; channel: number; workspace: number } {
     const kept = this.schedules().filter(({ schedule }) => schedule.wanted !== 'gone');
     return {
       user: kept.filter(({ schedule }) => schedule.owner === owner).length,
       channel: kept.filter(({ key }) => parseThreadKey(key).channel === channel).length,
+      workspace: kept.length,
     };
   }
 
@@ -199,10 +206,21 @@ export class ThreadWorkers {
     const runtime = record?.runtime;
     // A thread with schedules keeps its link, so no other one could use it.
     if (!runtime || hasSchedules(record)) return;
-    const key = makeThreadKey({ team, channel, root });
     const address = { team, channel, threadTs: root };
+    await this.begin(root, { address, runtime, requester });
+  }
+
+  async begin(root: SlackTs, joining: Joining): Promise<void> {
+    const { team, channel } = joining.address;
+    const key = makeThreadKey({ team, channel, root });
     await this.#parts.onJoining?.(key);
-    await this.store(key, { do: 'belong', to: { address, runtime, requester } });
+    await this.store(key, { do: 'belong', to: joining });
+  }
+
+  /** Gives the thread a conversation that began elsewhere. @returns why not, for the person; empty: it has it on disk */
+  async attach(key: ThreadKey, order: AttachOrder): Promise<string> {
+    await this.#parts.onJoining?.(key);
+    return this.get(key).command(order);
   }
 
   /**

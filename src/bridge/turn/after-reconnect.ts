@@ -4,20 +4,34 @@ import { completeMessage, isGoodStopReason, type TurnPart, type TurnState } from
 
 /** What the history says about a turn's input and what came of it. */
 export type FoundTurn =
-  | { arrived: false }
+  /** `mayBeSummarised`: the history has a summary in place of what may have been the input. */
+  | { arrived: false; mayBeSummarised?: true }
   | {
       arrived: true;
-      texts: { messageId: string; text: string }[];
+      /** `isBelow`: it stands below an input that came while the turn ran. */
+      texts: { messageId: string; text: string; isBelow?: true }[];
       /** Its tools, as far as the history names them. */
       callIds: string[];
+      /** Calls that have a result of their own there. */
+      resultsOf?: readonly string[];
+      /** Whether a call has none there. */
+      hasOpenCalls?: boolean;
       /** It certainly ends with the agent's words. */
       answered: boolean;
+      /** Its input, and perhaps more of it, is in a summary. */
+      isCut?: boolean;
+      /** Messages of other turns. */
+      elsewhere?: readonly string[];
+      /** Its inputs that words of the agent follow. */
+      inputs: readonly HistoryItem[];
     };
 
 /** What identifies a turn in the history. */
 export interface TurnMarks {
   /** `null` for a turn that Letta began by itself. */
   clientMessageId: string | null;
+  /** Inputs of people that joined it; left out: none. */
+  joined?: readonly string[] | undefined;
   /** What was heard of it. */
   heard: TurnState;
   /** Inputs of its runs, as far as Letta said. */
@@ -32,35 +46,57 @@ export interface TurnMarks {
   hasEnded: boolean;
 }
 
-/** @param history oldest first */
-export function findTurn(history: readonly HistoryItem[], marks: TurnMarks): FoundTurn {
-  const { clientMessageId, stopped, others, another, hasEnded, heard } = marks;
-  const at =
+/** @param all oldest first */
+export function findTurn(all: readonly HistoryItem[], marks: TurnMarks): FoundTurn {
+  const { clientMessageId, joined = [], stopped, others, another, hasEnded, heard } = marks;
+  const history = all.filter(({ kind }) => kind !== 'summary');
+  const listed =
     clientMessageId === null
       ? findAgentTurn(history, marks)
       : history.findLastIndex((item) => item.kind === 'user' && item.clientMessageId === clientMessageId);
-  if (at < 0) return { arrived: false };
+  const hasSummary = history.length < all.length;
+  const heardFirst = history.findIndex((item) => isHeard(item, heard));
+  const isCut = listed < 0 && hasSummary && heardFirst >= 0;
+  // Also with older inputs behind the summary: what came while Letta wrote it may be gone, too.
+  if (listed < 0 && !isCut) return { arrived: false, ...(hasSummary && { mayBeSummarised: true }) };
+  const at = isCut && history.slice(0, heardFirst).some(isInput) ? heardFirst - 1 : listed;
   const known = history.findLastIndex((item) => isHeard(item, heard));
   const newest = another ? history.findLastIndex((item, place) => place > Math.max(at, known) && isInput(item)) : -1;
   const next = history.findIndex((item, place) => {
-    if (place <= at || !isInput(item)) return false;
+    // What was heard after the end of one turn of Letta's own belongs to it here: their inputs have no names.
+    if (place <= at || !isInput(item) || (clientMessageId === null && place < known)) return false;
+    if (joined.includes(item.clientMessageId)) return false;
     const isLater = stopped || (hasEnded && place > known) || place === newest;
     return isLater || others.includes(item.clientMessageId) || beginsTurn(history, place);
   });
   // When parts of the turn come before its input, the input joined a turn that ran already.
-  const first = history.findIndex((item, place) => place === at || isHeard(item, heard));
+  const first = isCut ? at + 1 : history.findIndex((item, place) => place === at || isHeard(item, heard));
   const end = next < 0 ? history.length : next;
   const mine = history.slice(first, end);
   const answer = history.slice(at + 1, end);
   // An input in between joined this turn, or began the next one after this died in a tool: the history does not say.
-  const joined = answer.some(isInput);
-  const texts = mine.flatMap((item) => (item.kind === 'assistant' ? [{ messageId: item.id, text: item.text }] : []));
+  const hasOthers = answer.some((item) => isInput(item) && !joined.includes(item.clientMessageId));
+  const firstJoined = history.findIndex((item, place) => place > at && isInput(item));
+  const texts = mine.flatMap((item, place) => {
+    if (item.kind !== 'assistant') return [];
+    const below = firstJoined >= 0 && first + place > firstJoined;
+    return [{ messageId: item.id, text: item.text, ...(below && { isBelow: true as const }) }];
+  });
   const callIds = mine.flatMap((item) => (item.kind === 'tool' && item.callId !== null ? [item.callId] : []));
+  const tools = mine.filter((item) => item.kind === 'tool');
+  const resultsOf = tools.flatMap(({ callId, result }) => (callId !== null && result === 'real' ? [callId] : []));
+  const isElsewhere = (item: HistoryItem, place: number) =>
+    item.kind === 'assistant' && (place < first || place >= end);
   return {
     arrived: true,
     texts,
     callIds,
-    answered: !joined && answer.findLast((item) => item.kind !== 'user')?.kind === 'assistant',
+    resultsOf,
+    hasOpenCalls: tools.some(({ callId }) => callId === null || !resultsOf.includes(callId)),
+    elsewhere: history.filter(isElsewhere).map(({ id }) => id),
+    inputs: mine.slice(0, mine.findLastIndex(({ kind }) => kind === 'assistant') + 1).filter(isInput),
+    answered: !hasOthers && answer.findLast((item) => item.kind !== 'user')?.kind === 'assistant',
+    ...(isCut && { isCut }),
   };
 }
 
@@ -98,7 +134,9 @@ export function beginsTurn(history: readonly HistoryItem[], at: number): boolean
   const item = history[at];
   if (!isInput(item)) return false;
   if (isClientMessageId(item.clientMessageId)) return true;
-  const before = history.slice(0, at).findLast((each) => !isInput(each) || isClientMessageId(each.clientMessageId));
+  const before = history
+    .slice(0, at)
+    .findLast((each) => each.kind !== 'summary' && (!isInput(each) || isClientMessageId(each.clientMessageId)));
   return before?.kind !== 'tool';
 }
 
@@ -108,27 +146,37 @@ export function beginsTurn(history: readonly HistoryItem[], at: number): boolean
  * when Letta must have retried its run while we were disconnected: when the history is complete there (the turn was
  * answered, or ended well and the history has later text of it), when the run failed and the history has more, or when it
  * was heard before a restart and the history has the call of a request below it, because a run that asks is stored whole.
+ * What was heard before the first message that the history has stays when a summary may have taken its place there.
  */
-export function mergeHistory(state: TurnState, { texts, callIds, answered }: FoundTurn & { arrived: true }): TurnState {
+export function mergeHistory(
+  state: TurnState,
+  { texts, callIds, answered, elsewhere = [], isCut = false }: Omit<FoundTurn & { arrived: true }, 'inputs'>,
+): TurnState {
   const told = new Set(texts.map(({ messageId }) => messageId));
   const isTold = (part: TurnPart) => part.kind === 'text' && told.has(part.messageId);
+  const lastTold = state.parts.findLastIndex(isTold);
   const endedInFull = state.end !== null && isGoodStopReason(state.end.stopReason);
-  const wholeUpTo = answered ? state.parts.length : endedInFull ? state.parts.findLastIndex(isTold) : -1;
+  const wholeUpTo = answered ? state.parts.length : endedInFull ? lastTold : -1;
   const heard = new Set(state.parts.flatMap((part) => (part.kind === 'text' ? [part.messageId] : [])));
-  const wentOn = texts.some(({ messageId }) => !heard.has(messageId));
+  const saysMore = texts.some(({ messageId }) => !heard.has(messageId));
+  const wentOn = (place: number) => saysMore || place < lastTold;
   const asked = state.parts.findLastIndex((part) => part.kind === 'approval' && isStored(state, part, callIds));
+  const firstTold = state.parts.findIndex(isTold);
+  const isSummarised = (place: number) => isCut && (firstTold < 0 || place < firstTold);
   const isVoid = (part: TurnPart, place: number) =>
     part.kind === 'text' &&
     !isTold(part) &&
-    (place <= wholeUpTo || (part.failed === true && wentOn) || (part.earlier === true && place < asked));
+    !elsewhere.includes(part.messageId) &&
+    !isSummarised(place) &&
+    (place <= wholeUpTo || (part.failed === true && wentOn(place)) || (part.earlier === true && place < asked));
   const parts = state.parts.filter((part, place) => !isVoid(part, place));
   // Text that was stored before a restart and that the history lacks was taken back or cut off, and text that nobody has
   // heard came after it; while a request is open, its run may only not be stored yet.
   const isOpen = parts.some(({ kind }) => kind === 'approval');
   const isLost = (part: TurnPart) => !isOpen && part.kind === 'text' && part.earlier === true && !isTold(part);
-  const firstKept = parts.findIndex((part) => !isLost(part));
+  const firstKept = parts.findIndex((part) => (isCut ? isTold(part) : !isLost(part)));
   let next = firstKept < 0 ? parts.length : firstKept;
-  for (const { messageId, text } of texts) {
+  for (const [nth, { messageId, text, isBelow }] of texts.entries()) {
     const known = parts.findIndex((part) => part.kind === 'text' && part.earlier && part.messageId === messageId);
     if (known >= 0) {
       parts.splice(0, parts.length, ...completeMessage(parts, messageId, text));
@@ -141,11 +189,21 @@ export function mergeHistory(state: TurnState, { texts, callIds, answered }: Fou
       if (text.length > part.text.length) parts[at] = { ...part, text };
       next = at + 1;
     } else {
+      // Text that the history lacks was cut off before somebody asked for more.
+      if (isBelow) next = Math.max(next, placeBefore(parts, texts.slice(nth + 1)));
       parts.splice(next, 0, { kind: 'text', runId: 'history', messageId, text });
       next += 1;
     }
   }
   return { ...state, parts };
+}
+
+/** The place of the first of these texts; the end when none is there. */
+function placeBefore(parts: readonly TurnPart[], texts: readonly { messageId: string }[]): number {
+  const place = parts.findIndex(
+    (part) => part.kind === 'text' && texts.some((text) => text.messageId === part.messageId),
+  );
+  return place < 0 ? parts.length : place;
 }
 
 /** Whether the history has the call that a request is about. */

@@ -10,6 +10,7 @@ import {
   type Thought,
   type ToolCall,
   type TurnDetails,
+  type TurnUse,
   withoutMiddle,
 } from './steps.ts';
 
@@ -21,7 +22,13 @@ const TEXT_KEPT = 2_900;
 const ALL_KEPT = 60_000;
 
 /** The details of a turn that ended; `null` when it has no steps and no error. */
-export function detailsOf(state: TurnState, turn: TurnId, endedAt: number): TurnDetails | null {
+export function detailsOf(
+  state: TurnState,
+  turn: TurnId,
+  endedAt: number,
+  used: TurnUse | null = null,
+  page: string | null = null,
+): TurnDetails | null {
   const all = [...inOrder(state), ...errorOf(state)];
   if (all.length === 0) return null;
   let room = ALL_KEPT;
@@ -30,11 +37,19 @@ export function detailsOf(state: TurnState, turn: TurnId, endedAt: number): Turn
     .toReversed()
     .map((step): DetailsStep => {
       const shown = room > 0 ? readable(step) : nameOnly(step);
-      room -= shown.kind === 'call' ? shown.input.length + shown.output.length : shown.text.length;
+      room -= lengthOf(shown);
       return shown;
     });
   const todo = state.todo.map(({ text, status }) => ({ text: short(text), status }));
-  const kept = { turn, endedAt, steps: steps.toReversed(), earlier: all.length - steps.length };
+  const earlier = all.length - steps.length;
+  const kept = {
+    turn,
+    endedAt,
+    steps: steps.toReversed(),
+    earlier,
+    ...(used && { used }),
+    ...(page !== null && { page }),
+  };
   return todo.length > 0 ? { ...kept, todo } : kept;
 }
 
@@ -45,29 +60,32 @@ export function withDetails(record: ThreadRecord, ref: DetailsRef): ThreadRecord
   return { ...record, details: [...known, ref].slice(-TURNS_KEPT) };
 }
 
-type Step = { call: ToolCall } | { thought: Thought } | { error: string };
+type Step = { call: ToolCall } | { thought: Thought } | { error: string } | { summary: true };
+
+function lengthOf(step: DetailsStep): number {
+  if (step.kind === 'summary') return 0;
+  return step.kind === 'call' ? step.input.length + step.output.length : step.text.length;
+}
 
 function errorOf({ error, end }: TurnState): Step[] {
   if (error === null) return [];
   return [{ error: end === null ? error : `${error}\n(${end.stopReason})` }];
 }
 
-function inOrder({ tools, thoughts }: TurnState): Step[] {
-  const steps: Step[] = [];
-  let next = 0;
-  tools.forEach((call, index) => {
-    for (; thoughts?.[next] && (thoughts[next]?.after ?? 0) <= index; next += 1) {
-      steps.push({ thought: thoughts[next] as Thought });
-    }
-    steps.push({ call });
-  });
-  return [...steps, ...(thoughts ?? []).slice(next).map((thought) => ({ thought }))];
+/** A thought and a summary stand before the tool that was called after them. */
+function inOrder({ tools, thoughts, summaries }: TurnState): Step[] {
+  const between = (after: number): Step[] => [
+    ...(thoughts ?? []).filter((thought) => thought.after === after).map((thought) => ({ thought })),
+    ...summaries.filter((at) => at === after).map(() => ({ summary: true as const })),
+  ];
+  return [...tools.flatMap((call, index) => [...between(index), { call }]), ...between(tools.length)];
 }
 
 /** A plan is printed with a mark before each line, so it may be longer than it was kept. */
 function readable(step: Step): DetailsStep {
   if ('error' in step) return { kind: 'error', text: short(step.error) };
   if ('thought' in step) return { kind: 'thought', text: short(step.thought.text) };
+  if ('summary' in step) return { kind: 'summary' };
   const { tool, input, output, status } = step.call;
   return {
     kind: 'call',
@@ -81,6 +99,7 @@ function readable(step: Step): DetailsStep {
 function nameOnly(step: Step): DetailsStep {
   if ('error' in step) return { kind: 'error', text: '' };
   if ('thought' in step) return { kind: 'thought', text: '' };
+  if ('summary' in step) return { kind: 'summary' };
   return { kind: 'call', tool: step.call.tool, input: '', output: '', status: step.call.status };
 }
 

@@ -1,5 +1,5 @@
-import type { AgentEvent, ApprovalRequest } from '../agent-event.ts';
-import { addCall, addThought, changeCall, type Thought, type ToolCall } from './steps.ts';
+import type { AgentEvent, ApprovalRequest, Tokens } from '../agent-event.ts';
+import { addCall, addThought, changeCall, SUMMARIES_KEPT, type Thought, type ToolCall } from './steps.ts';
 import { isTodoTool, noTodos, noteTodoCall, noteTodoResult, type TodoList } from './todo.ts';
 
 /** Pieces of the answer in the order in which they first appeared. */
@@ -9,7 +9,9 @@ export type TurnPart =
    * restart; text between this and the next part of the same message may be missing.
    */
   | { kind: 'text'; runId: string; messageId: string; text: string; failed?: true; earlier?: true }
-  | { kind: 'approval'; requestId: string };
+  | { kind: 'approval'; requestId: string }
+  /** Input that joined the turn there. */
+  | { kind: 'joined'; clientMessageId: string };
 
 /** One turn, folded from its events: values only, no time, no Slack. */
 export interface TurnState {
@@ -19,6 +21,10 @@ export interface TurnState {
   todo: TodoList;
   /** `null` when the settings do not show them: then they are not kept. */
   thoughts: readonly Thought[] | null;
+  /** Summaries that Letta wrote meanwhile: how many tools had been called by then. */
+  summaries: readonly number[];
+  /** What was heard of what the model used; `null`: nothing. */
+  tokens: Tokens | null;
   /** Every request of this turn as Letta sent it, in order. */
   approvals: readonly ApprovalRequest[];
   /** Requests that Letta still waits for. */
@@ -34,6 +40,8 @@ export interface TurnState {
   end: { stopReason: string; error: string | null } | null;
   /** Why the last run ended; `null` once another run is heard. */
   lastRunEnd: string | null;
+  /** The last run that ended to use a tool. */
+  askingRun: string | null;
 }
 
 export const emptyTurn: TurnState = {
@@ -41,6 +49,8 @@ export const emptyTurn: TurnState = {
   tools: [],
   todo: noTodos,
   thoughts: null,
+  summaries: [],
+  tokens: null,
   approvals: [],
   openApprovals: [],
   phase: 'waiting',
@@ -50,6 +60,7 @@ export const emptyTurn: TurnState = {
   error: null,
   end: null,
   lastRunEnd: null,
+  askingRun: null,
 };
 
 /** The state after an event; the same state object when the event changes nothing. */
@@ -145,7 +156,7 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
       return open.length === state.openApprovals.length ? state : { ...state, openApprovals: open };
     }
     case 'run-ended':
-      if (event.stopReason === 'requires_approval') return state;
+      if (event.stopReason === 'requires_approval') return { ...state, askingRun: event.runId };
       return {
         ...(isGoodStopReason(event.stopReason) ? state : markFailed(state, event.runId)),
         phase: 'waiting',
@@ -164,9 +175,16 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
     }
     case 'user-message':
       return event.automatic && state.input === null ? { ...state, input: event.clientMessageId } : state;
-    case 'loop':
-    case 'context-used':
+    case 'tokens-used': {
+      const { input, cached, output } = state.tokens ?? { input: 0, cached: 0, output: 0 };
+      const tokens = { input: input + event.input, cached: cached + event.cached, output: output + event.output };
+      return { ...addRun(state, event.runId), tokens };
+    }
     case 'compacted':
+      return { ...state, summaries: [...state.summaries, state.tools.length].slice(-SUMMARIES_KEPT) };
+    case 'loop':
+    case 'command-ended':
+    case 'context-used':
     case 'queue':
     case 'external-call':
     case 'notice':
@@ -179,6 +197,11 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
   }
 }
 
+/** The state once input that was handed to the turn has joined it; what the agent says from now on comes behind. */
+export function foldJoined(state: TurnState, clientMessageId: string): TurnState {
+  return { ...state, parts: [...state.parts, { kind: 'joined', clientMessageId }] };
+}
+
 /** Whether a turn that stopped for this reason finished its answer (docs/letta-protocol.md, A turn). */
 export function isGoodStopReason(stopReason: string): boolean {
   return stopReason === 'end_turn' || stopReason === 'tool_rule' || stopReason === 'max_steps';
@@ -189,9 +212,12 @@ export function turnText(state: TurnState): string {
   return state.parts.flatMap((part) => (part.kind === 'text' && part.text !== '' ? [part.text] : [])).join('\n\n');
 }
 
-/** Id of the last message whose text this process heard; `null` when there is none. */
-export function lastSaidMessageId({ parts }: TurnState): string | null {
-  const last = parts.findLast((part) => part.kind === 'text' && part.text !== '' && !part.earlier);
+/**
+ * Id of the last message whose text this process heard; `null` when there is none.
+ * @param isAllKnown whether text of before a restart counts, too, because nothing behind it is missing
+ */
+export function lastSaidMessageId({ parts }: TurnState, isAllKnown = false): string | null {
+  const last = parts.findLast((part) => part.kind === 'text' && part.text !== '' && (isAllKnown || !part.earlier));
   return last?.kind === 'text' ? last.messageId : null;
 }
 

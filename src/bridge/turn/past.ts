@@ -1,5 +1,6 @@
 import { compareTs, type MessageKey, type SlackTs } from '../ids.ts';
 import { hasSeen, sortByTs } from '../record/inbox.ts';
+import { sentItems } from '../record/steered.ts';
 import type { InboxItem, KnownThread, OpenTurn, ThreadRecord } from '../record/thread-record.ts';
 import { cutSpans } from '../text/cut-spans.ts';
 import { fileLabel } from '../text/file-label.ts';
@@ -149,7 +150,7 @@ function toGo(
   const { known, inbox, offers } = record;
   const also = new Set(known?.also);
   const held = offers.filter(({ state }) => state.state === 'open').flatMap((offer) => offer.items);
-  const own = new Set<MessageKey>([...items, ...inbox, ...held].map(({ key }) => key));
+  const own = new Set<MessageKey>([...items, ...inbox, ...sentItems(record.turn), ...held].map(({ key }) => key));
   const contextOnly = new Set(record.seen.filter(({ as }) => as === 'context').map(({ key }) => key));
   return (item) => {
     if (own.has(item.key) || also.has(item.ts)) return false;

@@ -25,6 +25,8 @@ export interface PromptParts {
   isDirect: boolean;
   /** Whether it is a group direct message. */
   isGroup?: boolean;
+  /** Whether it joins a turn that runs. */
+  isSteering?: boolean | undefined;
   items: readonly InboxItem[];
   context: readonly InboxItem[];
   notPassedOn: readonly string[];
@@ -127,6 +129,8 @@ export function promptContent(parts: PromptParts): string {
     ),
     line('Answer in Markdown, not in Slack markup. Name people as they are named here; your text cannot notify them.'),
   ];
+  if (parts.isSteering)
+    lines.push(line('This comes while you work on an earlier message: take it into account from here on.'));
   if (parts.topic) lines.push(line(`The channel's topic, which its members write: ${quoted(parts.topic)}.`));
   const last = parts.items.at(-1);
   if (last && parts.timeZone) lines.push(line(`The time zone of ${last.user} is ${parts.timeZone}.`));
@@ -144,7 +148,15 @@ export function promptContent(parts: PromptParts): string {
   for (const linked of past?.linked ?? []) lines.push(...linkedLines(linked, line, parts));
   for (const missing of parts.notPassedOn) lines.push(line(`Not passed on to you: ${quoted(missing)}.`));
   for (const item of parts.items) {
-    lines.push(line(`${from(item)}, trusted: written to you by someone who may instruct you.`));
+    const isOurs = item.goesOn === true;
+    const author = `${item.user}, named ${quoted(names.users.get(item.user) ?? item.user)}`;
+    lines.push(
+      isOurs
+        ? line(
+            `From the bridge, for ${author}, trusted: the connection to you was lost, which cut off your last answer. Go on where it ended.`,
+          )
+        : line(`${from(item)}, trusted: written to you by someone who may instruct you.`),
+    );
     lines.push(spansText(item.spans, names, botUser));
     for (const note of parts.files?.get(item.key) ?? []) lines.push(...fileNoteLines(note, line, quoted));
   }

@@ -1,4 +1,5 @@
-import type { TurnId } from '../ids.ts';
+import type { Tokens } from '../agent-event.ts';
+import type { ChannelId, TurnId, UserId } from '../ids.ts';
 import { jsonText } from '../text/json.ts';
 export interface ToolCall {
   callId: string;
@@ -27,6 +28,9 @@ const FIELDS_KEPT = 40;
 /** Older calls than the last 200 keep only their name and outcome. */
 const CALLS_KEPT = 200;
 const THOUGHTS_KEPT = 100;
+
+/** The last of a turn. */
+export const SUMMARIES_KEPT = 20;
 
 /** The tool by which the agent asks for consent to its plan. */
 export const PLAN_TOOL = 'ExitPlanMode';
@@ -122,7 +126,9 @@ export type DetailsStep =
   | { kind: 'call'; tool: string; input: string; output: string; status: ToolCall['status'] }
   /** Why the turn failed, in Letta's own words. */
   | { kind: 'error'; text: string }
-  | { kind: 'thought'; text: string };
+  | { kind: 'thought'; text: string }
+  /** Letta put a summary in place of earlier messages. */
+  | { kind: 'summary' };
 
 /** An item of the agent's own list. */
 export interface TodoItem {
@@ -141,4 +147,28 @@ export interface TurnDetails {
   todo?: TodoItem[] | undefined;
   /** How many came before those. */
   earlier: number;
+  /** What the model used; left out: not told. */
+  used?: TurnUse | undefined;
+  /** The conversation's address in Letta's web app; left out: it has none. */
+  page?: string | undefined;
+}
+
+/** What a turn used, as far as Letta told. */
+export interface TurnUse extends Tokens {
+  /** Whether one link heard all of the turn; else it may have been more. */
+  isAll: boolean;
+  /** As Letta calls the model, foreign text; `null`: not told. */
+  model: string | null;
+  /** How full the model's context was at the end, in percent; `null`: not known. */
+  context: number | null;
+}
+
+/** What a turn that ended has used. */
+export interface UsedTurn {
+  user: UserId;
+  channel: ChannelId;
+  /** As Letta calls it, foreign text; `null`: not told. */
+  model: string | null;
+  /** `null`: Letta told nothing of them. */
+  tokens: Tokens | null;
 }

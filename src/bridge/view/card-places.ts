@@ -1,4 +1,4 @@
-import type { ApprovalRecord, OpenTurn, ThreadRecord } from '../record/thread-record.ts';
+import type { ApprovalRecord, OpenTurn, SteeredInput, ThreadRecord } from '../record/thread-record.ts';
 import type { TurnState } from '../turn/fold.ts';
 
 /**
@@ -16,15 +16,38 @@ function heardAt({ parts }: TurnState, approvals: readonly ApprovalRecord[]): (n
 
 /**
  * After how many of the folded parts each card comes. A card from before a restart comes after the message that preceded
- * it; when that is not known either, right after the card before it.
+ * it; when that is not known either, after the last one that certainly did, or right after the card before it.
  */
 export function cardPlaces(state: TurnState, approvals: readonly ApprovalRecord[]): number[] {
   const heard = heardAt(state, approvals);
   let latest = 0;
-  return approvals.map(({ after }, index) => {
-    const said = state.parts.findLastIndex((part) => part.kind === 'text' && part.messageId === after);
-    latest = Math.max(latest, said >= 0 || after === null ? said + 1 : (heard[index] ?? 0));
+  const behind = (message: string | null | undefined) =>
+    1 + state.parts.findLastIndex((part) => part.kind === 'text' && part.messageId === message);
+  return approvals.map(({ after, below }, index) => {
+    const said = behind(after);
+    latest = Math.max(latest, said > 0 || after === null ? said : (heard[index] ?? behind(below)));
     return latest;
+  });
+}
+
+/** After how many of the folded parts each input joined the turn, as {@link cardPlaces}; those that joined, in order. */
+export function joinedPlaces(
+  { parts }: TurnState,
+  { steered = [] }: OpenTurn,
+  cards: readonly { place: number; askedAt: number }[],
+): { place: number; at: number; input: SteeredInput }[] {
+  // What joined before a restart, at a place that is not known, comes below the text and the cards of before.
+  const restored = parts.findLastIndex((part) => part.kind === 'text' && part.earlier === true) + 1;
+  let latest = 0;
+  return steered.flatMap((input) => {
+    if (!input.joined) return [];
+    const { at, after } = input.joined;
+    const said = parts.findLastIndex((part) => part.kind === 'text' && part.messageId === after);
+    const heard = parts.findIndex((part) => part.kind === 'joined' && part.clientMessageId === input.clientMessageId);
+    const below = cards.flatMap(({ place, askedAt }) => (askedAt <= at ? [place] : []));
+    const isKnown = said >= 0 || after === null;
+    latest = Math.max(latest, isKnown ? said + 1 : heard >= 0 ? heard : Math.max(restored, ...below));
+    return [{ place: latest, at, input }];
   });
 }
 

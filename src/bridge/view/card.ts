@@ -7,6 +7,7 @@ import { describeWidening, type PassedUnasked } from '../approvals/directory-mov
 import { withEditedCommand } from '../approvals/edited-command.ts';
 import { type ShownRequest, shownRequest } from '../approvals/shown.ts';
 import type { Token } from '../ids.ts';
+import { hasOthersWords } from '../record/client-turn.ts';
 import type { ApprovalRecord, ApprovalState, GrantKind, OpenTurn } from '../record/thread-record.ts';
 import type { TurnState } from '../turn/fold.ts';
 
@@ -96,7 +97,8 @@ export function cardOf(
     widens: (request && describeWidening(request, where.reach ?? { hasReads: false, hasRules: false })) ?? undefined,
     offers: {
       edit: request !== undefined && editableCommand(request) !== null,
-      grant: request && !record.edit ? grantFor(request) : null,
+      // A consent for more than this request would cover what others asked for.
+      grant: request && !record.edit && !hasOthersWords(turn) ? grantFor(request) : null,
       rule: request !== undefined && record.rule === true && ruleOf(request) !== null,
     },
     stop,

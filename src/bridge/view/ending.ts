@@ -65,8 +65,8 @@ export function failureLine(says: string, effects: Effects, leftover: Leftover |
  * nothing, for certain; else the agent goes on with what it did.
  */
 export function wayOnOf(turn: OpenTurn, { name }: Cause, effects: Effects): Leftover | null {
-  // A turn that was to end background tasks leaves no offer, and a bot cannot click.
-  if (turn.ends || turn.items[0]?.bot) return null;
+  // A turn that was to end background tasks leaves no offer; a bot cannot click, nor can another client.
+  if (turn.ends || turn.client || turn.items[0]?.bot) return null;
   const wayOn: (typeof CAUSES)[CauseName]['wayOn'] = CAUSES[name].wayOn;
   if (wayOn === 'none') return null;
   const hasMessages = turn.items.length > 0;

@@ -1,5 +1,5 @@
 import type { Prompt } from '../access/policy.ts';
-import type { Token, UserId } from '../ids.ts';
+import type { ModelsPlace, Token, UserId } from '../ids.ts';
 import type { ThreadAddress } from '../inbound.ts';
 import { isOfferTooOld } from '../record/offers.ts';
 import type { InboxItem, OpenTurn, ThreadRecord } from '../record/thread-record.ts';
@@ -29,6 +29,10 @@ export interface HomeThread {
   stop: Token | null;
   /** Its address in Letta's web app; `null`: it has none. */
   page: string | null;
+  /** The model of its conversation, foreign text; `null`: not told. */
+  model: string | null;
+  /** What a button is about that opens the dialog of models; `null`: the reader may not choose one. */
+  models: ModelsPlace | null;
 }
 
 /** A request that waits for the reader's click. */

@@ -10,7 +10,7 @@ import { type TurnView, turnView } from './turn.ts';
  * @param reason why Slack did not take it
  */
 export function lateEndOf(turn: OpenTurn | null, reason: string): LateEnd | null {
-  if (!turn?.ended || reason === 'thread_gone' || !turn.posts.some(({ live }) => live)) return null;
+  if (!turn?.ended || reason === 'thread_gone' || !turn.posts.some(({ live, stream }) => live || stream)) return null;
   const { id, requester, startedAt, posts, said } = turn;
   // Its requester was told in a direct message.
   const { notify: _, ...ended } = turn.ended;

@@ -16,5 +16,6 @@ export function headsUp(policy: Policy, direct: string): string {
 function isInChannels(policy: Policy, direct: string): boolean {
   const own = settingsOf(policy, direct).binding?.agentId ?? null;
   const channels = [...policy.places].filter(([place]) => place !== 'dm' && place !== 'group_dm' && !isDirect(place));
+  if (own === policy.defaults.binding?.agentId) return true;
   return own === null || channels.some(([, { binding }]) => binding?.agentId === own);
 }

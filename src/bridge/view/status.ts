@@ -1,11 +1,14 @@
 import type { Permissions } from '../access/policy.ts';
+import type { ToolsetsSeen } from '../agent-event.ts';
 import type { UserId } from '../ids.ts';
 import { describeTasks, tasksOf } from '../record/tasks.ts';
 import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
 import { asCode } from '../text/as-code.ts';
 import { moment } from '../text/moment.ts';
 import { messageLine } from '../turn/prompt.ts';
-import { contextTexts, modelTexts } from '../words/models.ts';
+import type { TurnUse } from '../turn/steps.ts';
+import { otherModeText } from '../words/clients.ts';
+import { contextTexts, modelTexts, toolsetTexts } from '../words/models.ts';
 import { permissionWords } from '../words/permissions.ts';
 import {
   inBackgroundText,
@@ -17,6 +20,7 @@ import {
   workingForText,
 } from '../words/status.ts';
 import { THREAD } from '../words/thread.ts';
+import { lastTokensText } from '../words/usage.ts';
 import type { Activity, TurnView } from './turn.ts';
 
 export interface StatusPlace {
@@ -24,13 +28,19 @@ export interface StatusPlace {
   agentName: string | null;
   /** `null`: not known. */
   model: { handle: string; effort: string | null } | null;
+  /** `null`: not known. */
+  toolsets: ToolsetsSeen | null;
   /** How full the model's context is, in percent; `null`: not known. */
   context: number | null;
+  /** What the running or the last turn used; `null`: not known. */
+  tokens: { used: TurnUse; isRunning: boolean } | null;
   device: string | null;
   workingDirectory: string | null;
   permissions: Permissions;
   /** Whether rules of the policy approve some requests. */
   hasRules: boolean;
+  /** The permission mode that another client set; `null`: it is the wanted one. */
+  otherMode: string | null;
 }
 
 /** Says what a thread is doing, in our Markdown. @param live what its open turn does; `null`: it ends, or none is open */
@@ -39,7 +49,9 @@ export function statusText(record: ThreadRecord | null, live: TurnView['live'], 
   const { turn } = record;
   const tasks = tasksOf(record);
   const doing = [
-    ...(turn ? [workingForText(turn.requester, live ? activityText(live.activity) : STATUS.finishing)] : []),
+    ...(turn
+      ? [workingForText(turn.client ? null : turn.requester, live ? activityText(live.activity) : STATUS.finishing)]
+      : []),
     ...(!turn && tasks.length === 0 ? [STATUS.idle] : []),
     ...(tasks.length > 0 ? [inBackgroundText(describeTasks(tasks))] : []),
   ];
@@ -55,10 +67,13 @@ export function statusText(record: ThreadRecord | null, live: TurnView['live'], 
       ...doing,
       ...whereTexts(place),
       ...modelTexts(place.model),
+      ...toolsetTexts(place.toolsets),
       ...contextTexts(place.context),
+      ...(place.tokens ? [lastTokensText(place.tokens.used, place.tokens.used.isAll, place.tokens.isRunning)] : []),
       permissionWords(place.permissions, place.hasRules),
     ].join(' · '),
     ...(more.length > 0 ? [more.join(' ')] : []),
+    ...(place.otherMode === null ? [] : [otherModeText(place.otherMode)]),
     ...(failure && !turn ? [lastFailureText(failure.line, moment(failure.at, 'minutes'))] : []),
     // For a report to those who run it; people do not need them.
     ...(runtime ? [`Ids: \`${runtime.agentId}\`, \`${runtime.conversationId}\``] : []),

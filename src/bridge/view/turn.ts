@@ -1,15 +1,17 @@
 import type { Verbosity } from '../access/policy.ts';
 import type { Token, TurnId } from '../ids.ts';
 import type { ThreadAddress } from '../inbound.ts';
-import type { ApprovalRecord, Ending, OpenTurn } from '../record/thread-record.ts';
+import type { ApprovalRecord, Ending, InboxItem, OpenTurn, SteeredInput } from '../record/thread-record.ts';
 import { oneLine } from '../text/one-line.ts';
 import { redact, redactCommand } from '../text/redact.ts';
 import type { TurnState } from '../turn/fold.ts';
 import { countLookingAtEnd, isLookingAround, type TodoItem, type ToolCall } from '../turn/steps.ts';
 import { isTodoTool } from '../turn/todo.ts';
+import { askedElsewhereText, joinedText } from '../words/clients.ts';
 import { firedText } from '../words/schedules.ts';
+import { ENDED } from '../words/thread.ts';
 import { type Card, cardOf, type Where } from './card.ts';
-import { cardPlaces } from './card-places.ts';
+import { cardPlaces, joinedPlaces } from './card-places.ts';
 import type { OfferView } from './offer.ts';
 
 /** What the agent is doing now. `detail` is the model's or tool's text: data, one short line. */
@@ -38,7 +40,20 @@ export interface ToolLine {
 export type { ApprovalCard, Card, QuestionCard } from './card.ts';
 
 /** What a reader should see, in reading order. `markdown` is the agent's own text, untouched. */
-export type ViewItem = { kind: 'text'; markdown: string } | { kind: 'card'; card: Card };
+export type ViewItem =
+  | { kind: 'text'; markdown: string }
+  | { kind: 'card'; card: Card }
+  /** Messages joined the turn there: what they say, a short line each without secrets: data. Text goes on below. */
+  | { kind: 'joined'; messages: string[] };
+
+/** Waiting messages of the requester and the running turn. */
+export interface Steering {
+  /** Whether some can be handed to it. */
+  isOffered: boolean;
+  /** How many join after the next tool, and how many Letta has already: they join after this one. */
+  handedOver: number;
+  sent: number;
+}
 
 /** All that a reader should see of one turn now: values only, so two equal views are the same view. */
 export interface TurnView {
@@ -48,8 +63,8 @@ export interface TurnView {
   notPassedOn: string[];
   /** In how many other threads the agent changes things in the same directory; said once in a thread, at the top. */
   alongside?: number;
-  /** Whose schedule began it, and when; Markdown of ours, above its first text. */
-  schedule?: string;
+  /** What began it, if no message of the thread did, and what other clients added; Markdown of ours, above its first text. */
+  begunBy?: string[];
   items: ViewItem[];
   /** The question that it answers, in one short line: data. Empty: without words. Left out: Letta began the turn. */
   answers?: string;
@@ -67,8 +82,11 @@ export interface TurnView {
   tools?: { lines: ToolLine[]; earlier: number };
   /** The agent's own list, without secrets; left out: it has none, or is not shown. */
   todo?: TodoItem[];
-  /** While the turn runs. `stop` is `null` once stopping has begun; `queued`: messages that wait for their turn. */
-  live: { activity: Activity; stop: Token | null; queued: number } | null;
+  /**
+   * While the turn runs. `stop` is `null` once stopping has begun; `queued`: messages that wait for their turn. `steering`:
+   * set where the requester can hand waiting messages to the turn, or has done so.
+   */
+  live: { activity: Activity; stop: Token | null; queued: number; steering?: Steering } | null;
   /** What people must know of the agent once, below its first answer; Markdown of ours. */
   headsUp?: string;
   /** What is left to decide about it, in its last message; once decided, who decided what. */
@@ -133,6 +151,8 @@ export interface ViewContext {
   now: number;
   /** How many messages wait behind it. */
   queued: number;
+  /** Of messages that may join it; left out: none. */
+  steering?: Steering | undefined;
   /** What the turn waits for outside the agent; shown instead of what the turn itself is doing. */
   hold: Activity | null;
   /** What is left to decide about the turn, once it ended. */
@@ -149,16 +169,28 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
   const { turn, approvals, ending, textUnknown, frozenCards, where, verbosity = 'compact' } = context;
   const items: ViewItem[] = [];
   const places = cardPlaces(state, approvals);
+  const asked = approvals.map(({ askedAt }, index) => ({ place: places[index] ?? 0, askedAt }));
+  const joins = joinedPlaces(state, turn, asked);
+  const addJoined = (input: SteeredInput | undefined) => {
+    const messages = (input?.items ?? []).map(wordsOf);
+    const last = items.at(-1);
+    if (last?.kind === 'joined') last.messages.push(...messages);
+    else items.push({ kind: 'joined', messages });
+  };
   const placeCards = (place: number) => {
+    const here = joins.filter((join) => join.place === place);
     approvals.forEach((record, index) => {
       if (places[index] !== place) return;
+      // A tool that was asked about before the messages came stands above them.
+      while (here[0] && here[0].at < record.askedAt) addJoined(here.shift()?.input);
       const isFrozen = frozenCards?.has(record.token) === true && record.state.state === 'open';
       items.push({ kind: 'card', card: cardOf(record, state, turn, { where, isFrozen, now: context.now }) });
     });
+    for (const { input } of here) addJoined(input);
   };
   state.parts.forEach((part, index) => {
     placeCards(index);
-    if (part.kind === 'approval' || part.text === '') return;
+    if (part.kind !== 'text' || part.text === '') return;
     const last = items.at(-1);
     if (last?.kind === 'text')
       last.markdown = joinParagraphs(last.markdown, part.text, hasGapBefore(state.parts, index));
@@ -173,7 +205,7 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
     turn: turn.id,
     address: context.address,
     notPassedOn: [...turn.notPassedOn, ...(turn.missingFiles ?? [])],
-    ...(turn.schedule && { schedule: firedText(turn.schedule) }),
+    ...begunBy(turn),
     ...(turn.alongside !== undefined && { alongside: turn.alongside }),
     items,
     ...answersOf(turn),
@@ -186,9 +218,40 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
     ...(verbosity !== 'quiet' && state.todo.length > 0 && { todo: todoItems(state.todo) }),
     ...(ending && context.headsUp !== undefined && { headsUp: context.headsUp }),
     ...(ending && context.offer && { offer: context.offer }),
-    live: ending ? null : { activity, stop: turn.stoppedBy ? null : turn.stopToken, queued: context.queued },
+    live: ending ? null : liveOf(context, activity),
     ending,
   };
+}
+
+/** What people are told of a turn's beginning above its text. */
+function begunBy({ schedule, client, joined = [], items }: OpenTurn): { begunBy?: string[] } {
+  const lines = [
+    ...(schedule ? [firedText(schedule)] : []),
+    ...(items.some(({ goesOn }) => goesOn) ? [ENDED.wentOn] : []),
+    ...(client ? [askedElsewhereText(client)] : []),
+    ...joined.map(({ asked }) => joinedText(asked)),
+  ];
+  return lines.length === 0 ? {} : { begunBy: lines };
+}
+
+function liveOf({ turn, queued, steering }: ViewContext, activity: Activity): NonNullable<TurnView['live']> {
+  const stop = turn.stoppedBy ? null : turn.stopToken;
+  return { activity, stop, queued, ...(steering && stop !== null && { steering }) };
+}
+
+const JOINED = 100;
+
+/** What messages that joined turns say: looking for secrets takes long. */
+const joinedWords = new WeakMap<InboxItem, string>();
+
+/** What a message says, in one short line. Names are not known here. */
+function wordsOf(item: InboxItem): string {
+  const known = joinedWords.get(item);
+  if (known !== undefined) return known;
+  const words = item.spans.map((span) => (span.kind === 'text' ? span.text : '…')).join('');
+  const line = oneLine(redact(words.slice(0, LOOKED_AT)).text.replace(/^[\s…:,]+/, ''), JOINED);
+  joinedWords.set(item, line);
+  return line;
 }
 
 const ANSWERS = 60;

@@ -4,6 +4,8 @@ export const REFUSALS = {
     'Slack can’t tell me right now who is in a user group, so I can’t check whether you may do this. I did nothing. Try again in a minute.',
   deactivated: 'This account is deactivated.',
   botMayOnlySpeak: 'Bots can only write to this agent.',
+  noDeviceCommands:
+    'Skills and commands of the agent’s machine are switched off here. An admin can allow them: `device_commands` in policy.yml.',
   adminsDo: 'Only admins can do this.',
   adminsAnswer: 'Only admins can answer this.',
   adminsDecide: 'Only admins can decide this.',

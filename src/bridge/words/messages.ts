@@ -36,7 +36,7 @@ export function ignoresBotsText(most: number): string {
   return `${messages} since a person last wrote: I’ll ignore bots here until a person writes.`;
 }
 
-const WHOSE = { user: 'You have', channel: 'This channel has' } as const;
+const WHOSE = { user: 'You have', channel: 'This channel has', workspace: 'This workspace has' } as const;
 
 /** @param rate how many turns in how long, in ms @param again as `moment()` says it */
 export function rateReachedText(

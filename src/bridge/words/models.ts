@@ -8,6 +8,12 @@ export const MODELS = {
   none: 'Letta names no model that can be used now. Check the providers on the agent’s machine.',
   notKnown: 'Letta doesn’t tell me which model this conversation uses.',
   nothingTaken: 'Nothing was changed.',
+  same: 'This conversation uses that already. Nothing was changed.',
+  vanished: 'Letta no longer lists that model, so nothing was changed. Choose another one.',
+  pickOne: 'Choose a model for this conversation.',
+  pickEffort: 'Choose an effort for this model.',
+  notThere: 'There is nothing to choose here.',
+  newOnly: 'It holds for conversations that begin from now on.',
   unsure: 'I don’t know whether Letta took the model. `!model` shows which one is used.',
 } as const;
 
@@ -25,10 +31,28 @@ function modelText({ handle, effort }: Named): string {
   return effort === null ? name : `${name}, effort ${plainName(effort)}`;
 }
 
-/** What the conversation uses. */
-export function currentModelText(model: Named | null): string {
-  return model === null ? MODELS.notKnown : `This conversation uses ${modelText(model)}.`;
+/**
+ * What is used now.
+ * @param current of the conversation @param ofChannel whether it is about new conversations of the channel, too
+ * @param bound what an admin chose for these
+ */
+export function modelNowText(current: Named | null, ofChannel: boolean, bound: Named | null): string {
+  const isThread = current !== null || !ofChannel;
+  const here = current === null ? MODELS.notKnown : `This conversation uses ${modelText(current)}.`;
+  const fresh = bound === null ? 'the agent’s own model' : modelText(bound);
+  return [...(isThread ? [here] : []), ...(ofChannel ? [`New conversations in this channel use ${fresh}.`] : [])].join(
+    ' ',
+  );
 }
+
+/** Letta's toolsets, for a thread whose device has not told them yet (docs/letta-protocol.md, Toolsets). */
+export const TOOLSETS = [
+  { id: 'auto', name: 'Auto' },
+  { id: 'default', name: 'Claude' },
+  { id: 'codex', name: 'Codex' },
+  { id: 'letta', name: 'Letta' },
+  { id: 'none', name: 'None' },
+] as const;
 
 /**
  * The models that have the word in their names, {@link MODELS_LISTED} at most.
@@ -64,6 +88,26 @@ export function whichEffortText(handle: string, efforts: readonly string[]): str
 export function modelChangedText(name: string, model: Named, appliedTo: 'conversation' | 'agent'): string {
   const whose = appliedTo === 'agent' ? 'for all conversations of the agent' : 'from the next answer on';
   return `— ${plainName(name) || 'Someone'} chose the model ${modelText(model)}: ${whose} —`;
+}
+
+/** Says in the thread what Letta made of a choice of tools. @param label its name @param current what `auto` is now; both foreign text */
+export function toolsetChangedText(name: string, label: string, current: string): string {
+  const isAuto = plainName(label).toLowerCase() === 'auto';
+  const now = isAuto ? ` (now ${plainName(current)})` : '';
+  return `— ${plainName(name) || 'Someone'} chose the toolset ${plainName(label)}${now}: from the next answer on —`;
+}
+
+/** A toolset by its name. @param id and names are foreign text */
+export function toolsetText(id: string, options: readonly { id: string; name: string }[] = TOOLSETS): string {
+  return `toolset ${plainName(options.find((each) => each.id === id)?.name ?? id)}`;
+}
+
+/** For a status line; nothing while Letta chooses, or when it is not known. Foreign text. */
+export function toolsetTexts(
+  toolsets: { chosen: string; options: readonly { id: string; name: string }[] } | null,
+): string[] {
+  if (!toolsets || toolsets.chosen === 'auto') return [];
+  return [toolsetText(toolsets.chosen, toolsets.options)];
 }
 
 /** For a status line; nothing when it is not known. */

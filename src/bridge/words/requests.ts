@@ -79,6 +79,11 @@ export function notShownText(refusal: string | null): string {
   return refusal === null ? `${what}.` : `${what}: it is ${refusal}.`;
 }
 
+/** For the thread, of a request in a turn that another client began. @param refusal what is wrong with it */
+export function decideElsewhereText(refusal: string): string {
+  return `I cannot show here what the agent asks for: it is ${refusal}. Decide it in the client that asked.`;
+}
+
 /** The same for the agent. */
 export function notShownDenial(refusal: string): string {
   return `This could not be shown to anyone in Slack, so it was not approved: it is ${refusal}.`;

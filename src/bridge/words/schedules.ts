@@ -154,10 +154,10 @@ export const SCHEDULES = {
 } as const;
 
 /** @param limits how many there may be; the exceeded one is named */
-export function tooManyText(which: 'thread' | 'user' | 'channel', most: number): string {
+export function tooManyText(which: 'thread' | 'user' | 'channel' | 'workspace', most: number): string {
   if (which === 'thread') return `A thread can have ${MOST_IN_THREAD} schedules. Delete one first: \`!schedules\`.`;
   if (most === 0) return 'The policy does not allow schedules here. Ask an admin.';
-  const whose = which === 'user' ? 'You already have' : 'This channel already has';
+  const whose = which === 'user' ? 'You already have' : `This ${which} already has`;
   return `${whose} ${most} ${most === 1 ? 'schedule' : 'schedules'}, which is the limit. Delete one first: \`!schedules\`.`;
 }
 

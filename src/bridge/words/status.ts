@@ -1,5 +1,8 @@
 import { asCode } from '../text/as-code.ts';
+import { oneLine } from '../text/one-line.ts';
 import { plainName, plainWords } from '../text/plain-name.ts';
+import { redact } from '../text/redact.ts';
+import { ANOTHER_CLIENT } from './clients.ts';
 
 export const STATUS = {
   idle: 'Idle',
@@ -9,8 +12,9 @@ export const STATUS = {
   howToChange: 'Edit or delete your message to change or withdraw it.',
 } as const;
 
-export function workingForText(user: string, doing: string): string {
-  return `Working for <@${user}>: ${doing}`;
+/** @param user `null`: no one in Slack asked */
+export function workingForText(user: string | null, doing: string): string {
+  return `Working for ${user === null ? ANOTHER_CLIENT : `<@${user}>`}: ${doing}`;
 }
 
 /** @param tasks as `describeTasks()` says them */
@@ -36,6 +40,19 @@ export function machinesText(list: readonly { name: string; isOnline: boolean }[
   const names = list.slice(0, 10).map(({ name, isOnline }) => `${asCode(name)} (${isOnline ? 'online' : 'offline'})`);
   const more = list.length > 10 ? [`${list.length - 10} more`] : [];
   return names.length === 0 ? 'No machine has dialled in yet.' : `Machines: ${[...names, ...more].join(', ')}`;
+}
+
+/** Rules that are named; of the others the number is told. */
+const RULES_NAMED = 5;
+
+/** What runs without asking by rules on the agent's machine, whoever saved them there: foreign texts. */
+export function savedRulesTexts(rules: readonly string[]): string[] {
+  if (rules.length === 0) return [];
+  const named = rules.slice(0, RULES_NAMED).map((rule) => asCode(oneLine(redact(rule.slice(0, 2_000)).text, 100)));
+  const more = rules.length > RULES_NAMED ? ` and ${rules.length - RULES_NAMED} more` : '';
+  return [
+    `Runs without asking, by rules on the agent’s machine: ${named.join(', ')}${more}. They hold for the whole directory; remove them in its \`.letta/settings.json\`.`,
+  ];
 }
 
 /** Which agent, and where it works, as far as both are known. The values are foreign text. */

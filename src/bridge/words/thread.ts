@@ -81,6 +81,8 @@ export const ENDED = {
   mayNoLonger: 'not run: its author may no longer use the agent',
   lostAsking: 'The agent’s request was lost with the connection to Letta, and nothing of it ran.',
   lostLink: 'I lost the connection to Letta.',
+  goesOn: 'I’ll go on by myself.',
+  wentOn: 'I’m going on by myself, because the connection to Letta was lost.',
 } as const;
 
 export const NO_DETAILS_LEFT = 'I no longer have the details of this turn.';

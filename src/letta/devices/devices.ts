@@ -34,6 +34,8 @@ export interface DeviceDoor {
   accept(device: { id: string; name: string }, socket: DeviceSocket): AcceptedSocket;
   /** Ends all sockets. The devices dial again. */
   closeAll(code: number, reason: string): void;
+  /** Reads again which devices are known: another process may have stored more. Never rejects. */
+  reload(): Promise<void>;
 }
 
 export interface AcceptedSocket {
@@ -60,21 +62,43 @@ const storedSchema = z.array(z.looseObject({ id: z.string(), name: z.string(), v
 export async function createDevices(options: DevicesOptions): Promise<Devices & DeviceDoor> {
   const { choices, clock, log, onChanged = () => {} } = options;
   const known = new Map<string, Omit<KnownDevice, 'isOnline'>>();
-  const stored = await choices.get(KNOWN_DEVICES).catch((err: unknown) => {
-    log.warn({ err }, 'could not read the names of the devices');
-    return null;
-  });
-  for (const { isOnline: _, ...each } of readKnownDevices(stored)) known.set(each.id, each);
   /** Only those with a socket. */
   const online = new Map<string, Device>();
+  /** Those of the known ones that never dialled in, in this life: whoever has a token can make up as many as they like. */
+  const onlyRegistered = new Set<string>();
+  const reload = async () => {
+    try {
+      const stored = readKnownDevices(await choices.get(KNOWN_DEVICES));
+      for (const id of known.keys()) if (!online.has(id)) known.delete(id);
+      onlyRegistered.clear();
+      for (const { isOnline: _, ...each } of stored) if (!online.has(each.id)) known.set(each.id, each);
+    } catch (err) {
+      log.warn({ err }, 'could not read the names of the devices');
+    }
+  };
+  await reload();
   const watchers = new Set<(deviceId: string) => void>();
-  let storing: Promise<void> = Promise.resolve();
+  let isStoring = false;
+  let isOutdated = false;
 
+  const writeKnown = async () => {
+    while (isOutdated) {
+      isOutdated = false;
+      try {
+        await choices.set(KNOWN_DEVICES, JSON.stringify([...known.values()]));
+      } catch (err) {
+        log.warn({ err }, 'could not store the names of the devices');
+      }
+    }
+    isStoring = false;
+  };
+
+  /** One write at a time; what changes meanwhile is in the next one, so that a flood does not pile up writes. */
   const store = () => {
-    const text = JSON.stringify([...known.values()]);
-    storing = storing
-      .then(() => choices.set(KNOWN_DEVICES, text))
-      .catch((err: unknown) => log.warn({ err }, 'could not store the names of the devices'));
+    isOutdated = true;
+    if (isStoring) return;
+    isStoring = true;
+    void Promise.resolve().then(writeKnown);
   };
 
   const note = (device: { id: string; name: string; version?: string | null }) => {
@@ -84,8 +108,12 @@ export async function createDevices(options: DevicesOptions): Promise<Devices & 
     known.delete(id);
     known.set(id, { id, name, version });
     if (known.size > MOST_DEVICES) {
-      const oldest = [...known.keys()].find((each) => !online.has(each) && each !== id);
-      if (oldest !== undefined) known.delete(oldest);
+      const away = [...known.keys()].filter((each) => !online.has(each) && each !== id);
+      const dropped = away.find((each) => onlyRegistered.has(each)) ?? away[0];
+      if (dropped !== undefined) {
+        known.delete(dropped);
+        onlyRegistered.delete(dropped);
+      }
     }
     store();
     onChanged();
@@ -104,9 +132,13 @@ export async function createDevices(options: DevicesOptions): Promise<Devices & 
       watchers.add(onBack);
       return () => void watchers.delete(onBack);
     },
-    noteRegistration: note,
+    noteRegistration(device) {
+      if (!known.has(device.id)) onlyRegistered.add(device.id);
+      note(device);
+    },
     hasRoomFor: (deviceId) => online.has(deviceId) || online.size < MOST_DEVICES,
     accept({ id, name }, socket) {
+      onlyRegistered.delete(id);
       const older = online.get(id);
       const device = new Device(clock, log.child({ device: id }));
       device.attach(socket);
@@ -135,6 +167,7 @@ export async function createDevices(options: DevicesOptions): Promise<Devices & 
     closeAll(code, reason) {
       for (const device of online.values()) device.closeSocket(code, reason);
     },
+    reload,
   };
 }
 

@@ -16,6 +16,11 @@ export interface DoorOptions {
   publicUrl(): string;
   /** Where the door is on its server, without a slash at its end; `''`: everywhere. */
   path: string;
+  /**
+   * Whether this process takes devices now; left out: always. A device has one socket, so of several processes only the
+   * one that serves the workspace does: the others answer registrations, and send the socket on.
+   */
+  isServing?: () => boolean;
   clock: Clock;
   log: Log;
 }
@@ -54,7 +59,7 @@ type Refusal = [status: number, message: string];
 
 /** Everything here may be called by anybody who reaches the port: only who brings a token gets as far as a body. */
 export function createDoor(options: DoorOptions): Door {
-  const { devices, tokens, clock, log } = options;
+  const { devices, tokens, isServing = () => true, clock, log } = options;
   const mayRegister = limitRate(clock, RATE.most, RATE.ms);
   const mayDial = limitRate(clock, RATE.most, RATE.ms);
   const mayWarn = limitRate(clock, WARNS.most, WARNS.ms);
@@ -83,8 +88,11 @@ export function createDoor(options: DoorOptions): Door {
     if (wrongName) return refuse(request, response, wrongName);
     const identity = identityOf(bearer, device.deviceId);
     if (!mayRegister(identity)) return refuse(request, response, [429, REFUSALS.tooOften]);
-    if (!devices.hasRoomFor(identity)) return refuse(request, response, [503, REFUSALS.tooMany]);
-    devices.noteRegistration({ id: identity, name: device.name, version: device.version });
+    if (isServing()) {
+      if (!devices.hasRoomFor(identity)) return refuse(request, response, [503, REFUSALS.tooMany]);
+      devices.noteRegistration({ id: identity, name: device.name, version: device.version });
+    }
+    // It follows from the token and the id alone, so any process can tell it.
     const connectionId = leaseOf(bearer, device.deviceId);
     // Without any `supports…` field the device opens one socket.
     sendJson(response, 200, {
@@ -105,6 +113,8 @@ export function createDoor(options: DoorOptions): Door {
     if (dial === null || lease !== leaseOf(bearer, dial.deviceId)) return [404, REFUSALS.noLease];
     const wrongName = nameRefusal(bearer, dial.name);
     if (wrongName) return wrongName;
+    // Letta Code dials again after 1, 2, 4 … 30 s, until it comes to the process that takes it.
+    if (!isServing()) return [503, REFUSALS.elsewhere];
     const id = identityOf(bearer, dial.deviceId);
     if (!mayDial(id)) return [503, REFUSALS.tooOften];
     if (!devices.hasRoomFor(id)) return [503, REFUSALS.tooMany];

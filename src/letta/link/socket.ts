@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import type { Clock, Timer } from '../../bridge/ports.ts';
 import { ping } from '../protocol/outgoing.ts';
@@ -33,6 +34,20 @@ export function createSocketDialer(clock: Clock): LaneDialer {
     let isClosed = false;
     let heartbeat: Heartbeat | null = null;
     let lastError = '';
+    let stream: Socket | null = null;
+    let isGathering = false;
+
+    /** Lets all that is sent in one turn of the event loop leave in one write, because each write is a system call. */
+    const gatherWrites = () => {
+      if (isGathering || stream === null) return;
+      const gathered = stream;
+      isGathering = true;
+      gathered.cork();
+      process.nextTick(() => {
+        isGathering = false;
+        gathered.uncork();
+      });
+    };
 
     const stopTimers = () => {
       isClosed = true;
@@ -57,6 +72,9 @@ export function createSocketDialer(clock: Clock): LaneDialer {
       const status = response.statusCode ?? 0;
       request.destroy();
       handleLoss({ kind: 'refused', status, text: response.statusMessage ?? '' });
+    });
+    socket.on('upgrade', (response) => {
+      stream = response.socket;
     });
     socket.on('open', () => {
       if (isClosed) return;
@@ -88,7 +106,9 @@ export function createSocketDialer(clock: Clock): LaneDialer {
 
     return {
       send(text) {
-        if (!isClosed && socket.readyState === WebSocket.OPEN) socket.send(text);
+        if (isClosed || socket.readyState !== WebSocket.OPEN) return;
+        gatherWrites();
+        socket.send(text);
       },
       close() {
         if (isClosed) return;

@@ -27,6 +27,9 @@ const toolCall = z.looseObject({
 });
 const toolArguments = z.union([z.string(), z.record(z.string(), z.unknown())]).nullish();
 
+/** A count that is missing or no number does not spoil the frame. */
+const tokens = z.number().int().nonnegative().nullish().catch(null);
+
 export const deltaSchemas = {
   assistant_message: delta('assistant_message', { content: textContent }),
   reasoning_message: delta('reasoning_message', { reasoning: z.string() }),
@@ -44,7 +47,12 @@ export const deltaSchemas = {
     status: z.string(),
     tool_return: z.unknown(),
   }),
-  usage_statistics: delta('usage_statistics', { context_tokens: z.number().nonnegative().nullish() }),
+  usage_statistics: delta('usage_statistics', {
+    context_tokens: tokens,
+    prompt_tokens: tokens,
+    completion_tokens: tokens,
+    cached_input_tokens: tokens,
+  }),
   /** After an automatic compaction (docs/letta-protocol.md, Context and cost). */
   summary_message: delta('summary_message', {
     compaction_stats: z.looseObject({ context_tokens_after: z.number().nonnegative().nullish() }).nullish(),
@@ -66,7 +74,11 @@ export const deltaSchemas = {
     api_error: z.looseObject({ message: z.string().nullish() }).nullish(),
   }),
   slash_command_start: delta('slash_command_start', {}),
-  slash_command_end: delta('slash_command_end', {}),
+  slash_command_end: delta('slash_command_end', {
+    command_id: z.string().nullish().catch(null),
+    output: z.string().nullish().catch(null),
+    success: z.boolean().nullish().catch(null),
+  }),
   command_start: delta('command_start', {}),
   command_end: delta('command_end', {}),
 };

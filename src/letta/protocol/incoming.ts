@@ -93,6 +93,7 @@ const conversation = z.looseObject({
   id: z.string(),
   agent_id: z.string().nullish(),
   summary: z.string().nullish(),
+  in_context_message_ids: z.array(z.string()).nullish(),
 });
 
 export const eventSchemas = {
@@ -107,6 +108,21 @@ export const eventSchemas = {
     device_status: z.looseObject({
       current_permission_mode: z.string().nullish(),
       current_working_directory: z.string().nullish(),
+      /** Filled only in some frames (docs/letta-protocol.md, Slash commands and skills). */
+      current_available_skills: z
+        .array(z.looseObject({ name: z.string(), description: z.string().nullish() }))
+        .nullish()
+        .catch(null),
+      /** Left out: there are none. */
+      mod_commands: z
+        .array(z.looseObject({ id: z.string(), description: z.string().nullish(), args: z.string().nullish() }))
+        .nullish()
+        .catch(null),
+      current_toolset_preference: z.string().nullish().catch(null),
+      available_toolsets: z
+        .array(z.looseObject({ id: z.string(), display_name: z.string().nullish() }))
+        .nullish()
+        .catch(null),
       pending_control_requests: z.array(z.looseObject({ request_id: z.string(), request: controlRequest })).nullish(),
       background_processes: z
         .array(
@@ -129,6 +145,7 @@ export const eventSchemas = {
         client_message_id: z.string().nullish(),
         kind: z.string().nullish(),
         content: textContent.nullish(),
+        paused: z.boolean().nullish(),
       }),
     ),
     removed: z.array(z.looseObject({ client_message_id: z.string().nullish(), disposition: z.string() })).nullish(),
@@ -183,7 +200,7 @@ export const responseSchemas = {
   monitor_stop_response: response('monitor_stop_response', { stopped: z.boolean().nullish() }),
   resume_queue_response: response('resume_queue_response', { resumed: z.number().nullish() }),
   remove_queue_item_response: response('remove_queue_item_response', {}),
-  execute_command_response: response('execute_command_response', {}),
+  execute_command_response: response('execute_command_response', { output: z.string().nullish() }),
   /** `messages` go through `runtime/history.ts`. */
   conversation_messages_list_response: response('conversation_messages_list_response', {
     messages: z.array(z.unknown()).nullish(),
@@ -193,6 +210,8 @@ export const responseSchemas = {
   conversation_create_response: response('conversation_create_response', { conversation: conversation.nullish() }),
   conversation_retrieve_response: response('conversation_retrieve_response', { conversation: conversation.nullish() }),
   conversation_update_response: response('conversation_update_response', { conversation: conversation.nullish() }),
+  /** The copy's id alone. */
+  conversation_fork_response: response('conversation_fork_response', { conversation: conversation.nullish() }),
   conversation_list_response: response('conversation_list_response', {
     conversations: z.array(conversation).nullish(),
   }),
@@ -227,6 +246,10 @@ export const responseSchemas = {
       )
       .nullish(),
     available_handles: z.array(z.string()).nullish(),
+  }),
+  update_toolset_response: response('update_toolset_response', {
+    current_toolset: z.string().nullish(),
+    current_toolset_preference: z.string().nullish(),
   }),
   update_model_response: response('update_model_response', {
     applied_to: z.string().nullish(),

@@ -229,6 +229,28 @@ export function ping(): OutgoingFrame {
   return { type: 'ping' };
 }
 
+/**
+ * Takes an input out of Letta's queue; answered by `remove_queue_item_response`, without success where it is not there.
+ * @param itemId the queue's own id of it, not the client's
+ */
+export function removeQueueItem(requestId: string, runtime: RuntimeRef, itemId: string): OutgoingFrame {
+  return { type: 'remove_queue_item', request_id: requestId, runtime: wireRuntime(runtime), item_id: itemId };
+}
+
+/**
+ * Runs a command of Letta's, such as `compact`, answered by `execute_command_response` when it is over; or one of the
+ * device's own, whose end only a `slash_command_end` tells.
+ */
+export function executeCommand(requestId: string, runtime: RuntimeRef, command: string, args = ''): OutgoingFrame {
+  return {
+    type: 'execute_command',
+    request_id: requestId,
+    runtime: wireRuntime(runtime),
+    command_id: command,
+    args,
+  };
+}
+
 /** Releases queued input that an abort has paused; answered by `resume_queue_response`. */
 export function resumeQueue(requestId: string, runtime: RuntimeRef): OutgoingFrame {
   return { type: 'resume_queue', request_id: requestId, runtime: wireRuntime(runtime) };
@@ -328,8 +350,25 @@ export function updateModel(requestId: string, runtime: RuntimeRef, modelId: str
   return { type: 'update_model', request_id: requestId, runtime: wireRuntime(runtime), payload: { model_id: modelId } };
 }
 
+/** @param preference of the list that the device tells: another one has no answer (docs/letta-protocol.md, Toolsets) */
+export function updateToolset(requestId: string, runtime: RuntimeRef, preference: string): OutgoingFrame {
+  const frame = { type: 'update_toolset', request_id: requestId, runtime: wireRuntime(runtime) };
+  return { ...frame, toolset_preference: preference };
+}
+
 export function conversationRetrieve(requestId: string, conversationId: string): OutgoingFrame {
   return { type: 'conversation_retrieve', request_id: requestId, conversation_id: conversationId };
+}
+
+/** @param upTo the last message that the copy has; `null`: it has all */
+export function conversationFork(requestId: string, runtime: RuntimeRef, upTo: string | null): OutgoingFrame {
+  const body = { agent_id: runtime.agentId, ...(upTo !== null && { message_id: upTo }) };
+  return { type: 'conversation_fork', request_id: requestId, conversation_id: runtime.conversationId, body };
+}
+
+/** @param summary the conversation's title in Letta's clients */
+export function conversationUpdate(requestId: string, conversationId: string, summary: string): OutgoingFrame {
+  return { type: 'conversation_update', request_id: requestId, conversation_id: conversationId, body: { summary } };
 }
 
 export function appServerInfo(requestId: string): OutgoingFrame {

@@ -15,6 +15,8 @@ export interface CloudRouteOptions {
   api: HostedApi;
   /** `LETTA_ENVIRONMENT`: a device id or a connection name. */
   environment: string | null;
+  /** `LETTA_WEB_URL`, without a slash at its end. */
+  webUrl?: string | null | undefined;
   agentId: string | null;
   choices: Choices;
   clock: Clock;
@@ -27,7 +29,7 @@ export const CHOSEN_DEVICE = 'device';
 
 /** A device behind the hosted relay. Throws `config_invalid` for an address that cannot be used. */
 export function createCloudRoute(options: CloudRouteOptions): Route {
-  const { address, api, environment, choices, clock, log } = options;
+  const { address, api, environment, webUrl, choices, clock, log } = options;
 
   const agent = createAgentChoice({
     configuredId: options.agentId,
@@ -93,8 +95,9 @@ export function createCloudRoute(options: CloudRouteOptions): Route {
         notice: NOTICES.deviceUnreachable,
         retry: true,
       }),
-    webPage: (runtime) => webPage(address.baseUrl, runtime),
+    webPage: (runtime) => webPage({ ...address, webUrl }, runtime),
     listMessages: api.listMessages,
+    retrieveConversation: api.getConversation,
     conversationExists: api.conversationExists,
   };
 }

@@ -112,7 +112,8 @@ export function createListenRoute(options: ListenRouteOptions): Route {
     async makePlan(runtime, binding) {
       const device = await awaitDevice(runtime?.deviceId ?? null, binding?.device ?? environment);
       const agentId = runtime?.agentId ?? binding?.agentId ?? (await agentOn(device.id).get());
-      placeOfAgent.set(agentId, device.id);
+      // Only the agent of a new conversation may be replaced.
+      if (runtime === null) placeOfAgent.set(agentId, device.id);
       return {
         endpoints: [deviceLane(device.id, runtime)],
         agentId,

@@ -1,6 +1,7 @@
 import type { Binding } from '../../bridge/access/policy.ts';
 import type { RuntimeRef, StoredRuntime } from '../../bridge/agent-event.ts';
 import type { BridgeError } from '../../errors.ts';
+import type { ConversationFacts } from '../hosted-api.ts';
 import type { LaneEndpoint, LaneLoss } from '../link/lane.ts';
 
 /** Everything needed to dial once. Made for each dialling, because leases rotate. */
@@ -49,6 +50,11 @@ export interface Route {
   readonly hasOnlyLocalAgents: boolean;
   /** The error to report when a link cannot be opened. */
   unreachable(loss: LaneLoss): BridgeError;
+  /**
+   * Which agent a conversation belongs to, where Letta tells that without a device; it resolves with `null` when there is
+   * no such conversation. Left out: its device is asked.
+   */
+  retrieveConversation?: (conversationId: string) => Promise<ConversationFacts | null>;
   /** The address of a conversation in Letta's web app; `null`: it has none. */
   webPage(runtime: RuntimeRef): string | null;
   /** Newest first, over REST; `null` where there is no REST API or no such conversation. */

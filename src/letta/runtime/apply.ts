@@ -1,13 +1,27 @@
-import type { ApprovalRequest } from '../../bridge/agent-event.ts';
+import type { ApprovalRequest, DeviceOffers, ToolsetsSeen } from '../../bridge/agent-event.ts';
 import { jsonText } from '../../bridge/text/json.ts';
 import type { EventFrame, FrameOf, StreamDelta } from '../protocol/incoming.ts';
 import { errorText, innermostMessage, saysGone } from './error-text.ts';
 import { isBefore, type Stamp, stampOf } from './order.ts';
-import { changeConnection, emitEvent, type OpenApproval, requestHistory, type Work } from './state.ts';
-import { approvalRequest, automaticKeys, backgroundTasks, loopStatus, translateDelta } from './translate.ts';
+import {
+  changeConnection,
+  emitEvent,
+  type OpenApproval,
+  type QueuedInput,
+  requestHistory,
+  type Work,
+} from './state.ts';
+import {
+  approvalRequest,
+  automaticKeys,
+  backgroundTasks,
+  clientKeys,
+  loopStatus,
+  translateDelta,
+} from './translate.ts';
 import * as memory from './turn-memory.ts';
 
-const AUTOMATIC_KEPT = 100;
+const KEYS_KEPT = 100;
 
 /** Applies a frame whose turn it is: changes the state and emits events, except those that were emitted before. */
 export function applyFrame(work: Work, frame: EventFrame): void {
@@ -58,8 +72,9 @@ function applyLoop(work: Work, frame: FrameOf<'update_loop_status'>): void {
   // Runs of the previous status are older than this turn; runs that only this status names may be the turn's own. The
   // first status is a replay: all of its runs are older.
   if (status !== 'idle') openTurn(work, before?.clientMessageIdsByRun ?? clientMessageIdsByRun);
+  const isUsingTool = status === 'busy' && frame.loop_status.status === 'EXECUTING_CLIENT_SIDE_TOOL';
   changeConnection(work, {
-    loop: { status, activeRunIds, clientMessageIdsByRun, stamp },
+    loop: { status, isUsingTool, activeRunIds, clientMessageIdsByRun, stamp },
     // A turn with an open request is not ending: "idle" then tells of the turn before it.
     isEnding:
       turn !== null &&
@@ -70,9 +85,17 @@ function applyLoop(work: Work, frame: FrameOf<'update_loop_status'>): void {
   const isNews =
     !before ||
     before.status !== status ||
+    before.isUsingTool !== isUsingTool ||
     !sameStrings(before.activeRunIds, activeRunIds) ||
     JSON.stringify(before.clientMessageIdsByRun) !== JSON.stringify(clientMessageIdsByRun);
-  if (isNews) emitEvent(work, { type: 'loop', status, activeRunIds, clientMessageIdsByRun });
+  if (!isNews) return;
+  emitEvent(work, {
+    type: 'loop',
+    status,
+    ...(isUsingTool && { isUsingTool }),
+    activeRunIds,
+    clientMessageIdsByRun,
+  });
 }
 
 function applyDevice(work: Work, frame: FrameOf<'update_device_status'>): void {
@@ -83,12 +106,55 @@ function applyDevice(work: Work, frame: FrameOf<'update_device_status'>): void {
   const mode = status.current_permission_mode ?? before?.mode ?? null;
   const workingDirectory = status.current_working_directory ?? before?.workingDirectory ?? null;
   changeConnection(work, { device: { mode, workingDirectory, processes: status.background_processes ?? [], stamp } });
-  if (mode !== null && (!before || before.mode !== mode || before.workingDirectory !== workingDirectory)) {
-    emitEvent(work, { type: 'device', mode, workingDirectory });
+  const known = work.state.connection.toolsets;
+  const toolsets = toolsetsOf(status) ?? known;
+  const offers = offersOf(status, work.state.connection.offers);
+  const hasNews = JSON.stringify([known, work.state.connection.offers]) !== JSON.stringify([toolsets, offers]);
+  changeConnection(work, { toolsets, offers });
+  const hasMoved = !before || before.mode !== mode || before.workingDirectory !== workingDirectory;
+  if (mode !== null && (hasMoved || hasNews)) {
+    emitEvent(work, {
+      type: 'device',
+      mode,
+      workingDirectory,
+      ...(toolsets && { toolsets }),
+      ...(offers && { offers }),
+    });
   }
   applyPending(work, status.pending_control_requests ?? [], stamp);
   emitBackground(work);
 }
+
+/** A status without skills tells nothing new; one without commands: there are none. `null`: there is nothing. */
+function offersOf(
+  { current_available_skills: skills, mod_commands: commands }: FrameOf<'update_device_status'>['device_status'],
+  known: DeviceOffers | null,
+): DeviceOffers | null {
+  const seen = {
+    skills: skills?.length
+      ? skills.slice(0, MOST_OFFERED).map(({ name, description }) => ({ name, description: description ?? '' }))
+      : (known?.skills ?? []),
+    commands: (commands ?? []).slice(0, MOST_OFFERED).map(({ id, description, args }) => {
+      return { name: id, description: description ?? '', args: args ?? '' };
+    }),
+  };
+  return seen.skills.length + seen.commands.length > 0 ? seen : null;
+}
+
+const MOST_OFFERED = 200;
+
+/** A status without them tells nothing new. */
+function toolsetsOf(status: FrameOf<'update_device_status'>['device_status']): ToolsetsSeen | null {
+  const { current_toolset_preference: chosen, available_toolsets: options } = status;
+  if (!chosen || !options || options.length === 0) return null;
+  return {
+    chosen,
+    options: options.slice(0, MOST_TOOLSETS).map(({ id, display_name: name }) => ({ id, name: name || id })),
+  };
+}
+
+/** Letta has five. */
+const MOST_TOOLSETS = 50;
 
 /**
  * The device's list is complete: requests older than it that it lacks are settled; requests that we missed are added.
@@ -135,17 +201,30 @@ function sameInput(a: ApprovalRequest, b: ApprovalRequest): boolean {
 }
 
 function applyQueue(work: Work, frame: FrameOf<'update_queue'>): void {
-  const { automaticInputs, queue } = work.state.connection;
-  const fresh = automaticKeys(frame.queue).filter((key) => !automaticInputs.includes(key));
-  if (fresh.length > 0)
-    changeConnection(work, { automaticInputs: [...automaticInputs, ...fresh].slice(-AUTOMATIC_KEPT) });
+  const { automaticInputs, clientInputs, queue } = work.state.connection;
+  changeConnection(work, {
+    automaticInputs: withKeys(automaticInputs, automaticKeys(frame.queue)),
+    clientInputs: withKeys(clientInputs, clientKeys(frame.queue)),
+  });
   const stamp = stampOf(frame);
   if (isBefore(stamp, queue.stamp)) return;
-  const clientMessageIds = frame.queue.flatMap(({ kind, client_message_id: id }) =>
-    kind === 'message' && id ? [id] : [],
+  const items = frame.queue.flatMap(({ id, kind, client_message_id: clientMessageId }) =>
+    kind === 'message' && clientMessageId ? [{ id, clientMessageId }] : [],
   );
-  changeConnection(work, { queue: { clientMessageIds, stamp } });
-  if (!sameStrings(queue.clientMessageIds, clientMessageIds)) emitEvent(work, { type: 'queue', clientMessageIds });
+  const paused = frame.queue.flatMap((item) => (item.paused ? [item.client_message_id ?? item.id] : []));
+  changeConnection(work, { queue: { items, paused, stamp } });
+  const clientMessageIds = idsOf(items);
+  if (sameStrings(idsOf(queue.items), clientMessageIds) && sameStrings(queue.paused, paused)) return;
+  emitEvent(work, { type: 'queue', clientMessageIds, ...(paused.length > 0 && { paused }) });
+}
+
+function idsOf(items: readonly QueuedInput[]): string[] {
+  return items.map(({ clientMessageId }) => clientMessageId);
+}
+
+function withKeys(known: readonly string[], keys: readonly string[]): readonly string[] {
+  const fresh = keys.filter((key) => !known.includes(key));
+  return fresh.length === 0 ? known : [...known, ...fresh].slice(-KEYS_KEPT);
 }
 
 function emitBackground(work: Work): void {
@@ -169,7 +248,7 @@ function applyDelta(work: Work, frame: StreamDelta): void {
   if (wasMadeBeforeLastEnd(work, frame)) return;
   const { delta } = frame;
   if (memory.belongsToTurn(delta)) openTurn(work);
-  const { turn, automaticInputs } = work.state.connection;
+  const { turn, automaticInputs, clientInputs } = work.state.connection;
   if (delta.message_type === 'loop_error' || delta.message_type === 'error_message') {
     applyError(work, delta);
     return;
@@ -180,6 +259,7 @@ function applyDelta(work: Work, frame: StreamDelta): void {
   for (const event of translateDelta(delta, {
     runId: now ? memory.currentRun(now) : null,
     automatic: automaticInputs,
+    queued: clientInputs,
   })) {
     emitEvent(work, event);
   }

@@ -13,7 +13,15 @@ const wireItem = z.looseObject({
   tool_call: toolCall.nullish(),
   tool_call_id: z.string().nullish(),
   name: z.string().nullish(),
+  tool_return: z.unknown().optional(),
 });
+
+/** What the server puts in the place of a result that it lost (docs/letta-protocol.md, Loss and restart). */
+const CLOSINGS = ['The agent harness automatically closed this stale', 'Interrupted by user'];
+
+function isClosing(result: unknown): boolean {
+  return typeof result === 'string' && CLOSINGS.some((words) => result.startsWith(words));
+}
 
 /** Matches only at the beginning: further down, a person may be writing about system reminders. */
 const REMINDERS = /^(?:\s*<system-reminder>[\s\S]*?<\/system-reminder>\s*)+/;
@@ -56,7 +64,15 @@ function readItem(item: z.infer<typeof wireItem>): HistoryItem | null {
         tool: item.tool_call?.name ?? null,
       };
     case 'tool_return_message':
-      return { kind: 'tool', id: item.id, callId: item.tool_call_id ?? null, tool: item.name ?? null };
+      return {
+        kind: 'tool',
+        id: item.id,
+        callId: item.tool_call_id ?? null,
+        tool: item.name ?? null,
+        result: isClosing(item.tool_return) ? 'closed' : 'real',
+      };
+    case 'summary_message':
+      return { kind: 'summary', id: item.id };
     default:
       return null;
   }

@@ -1,4 +1,12 @@
-import type { ApprovalRequest, BackgroundTask, HistoryItem, LoopStatus, RuntimeRef } from '../../bridge/agent-event.ts';
+import type {
+  ApprovalRequest,
+  BackgroundTask,
+  DeviceOffers,
+  HistoryItem,
+  LoopStatus,
+  RuntimeRef,
+  ToolsetsSeen,
+} from '../../bridge/agent-event.ts';
 import {
   type EventFrame,
   type Frame,
@@ -15,6 +23,7 @@ import {
   changeConnection,
   emitEvent,
   freshConnection,
+  type QueuedInput,
   type RuntimeEffect,
   type RuntimeState,
   requestHistory,
@@ -75,10 +84,18 @@ export interface RuntimeSnapshot {
   runtime: RuntimeRef | null;
   /** `null` until the replay told. */
   loop: LoopStatus | null;
+  /** A tool runs on the device. */
+  isUsingTool: boolean;
   activeRunIds: string[];
   clientMessageIdsByRun: Record<string, string[]>;
   /** Inputs of people that wait in Letta's queue. */
-  queued: string[];
+  queued: readonly QueuedInput[];
+  /** What an abort left there until more input comes, also of Letta's own, by client ids. */
+  paused: readonly string[];
+  /** `null`: not told. */
+  toolsets: ToolsetsSeen | null;
+  /** `null`: none, or not told. */
+  offers: DeviceOffers | null;
   mode: string | null;
   workingDirectory: string | null;
   approvals: ApprovalRequest[];
@@ -134,9 +151,13 @@ export function snapshot(state: RuntimeState): RuntimeSnapshot {
   return {
     runtime: state.runtime,
     loop: connection.loop?.status ?? null,
+    isUsingTool: connection.loop?.isUsingTool ?? false,
     activeRunIds: connection.loop?.activeRunIds ?? [],
     clientMessageIdsByRun: connection.loop?.clientMessageIdsByRun ?? {},
-    queued: [...connection.queue.clientMessageIds],
+    queued: connection.queue.items,
+    paused: connection.queue.paused,
+    toolsets: connection.toolsets,
+    offers: connection.offers,
     mode: connection.device?.mode ?? null,
     workingDirectory: connection.device?.workingDirectory ?? null,
     approvals: connection.approvals.map((approval) => approval.request),

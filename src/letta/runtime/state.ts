@@ -1,4 +1,12 @@
-import type { AgentEvent, ApprovalRequest, BackgroundTask, LoopStatus, RuntimeRef } from '../../bridge/agent-event.ts';
+import type {
+  AgentEvent,
+  ApprovalRequest,
+  BackgroundTask,
+  DeviceOffers,
+  LoopStatus,
+  RuntimeRef,
+  ToolsetsSeen,
+} from '../../bridge/agent-event.ts';
 import type { EventFrame, ResponseFrame } from '../protocol/incoming.ts';
 import type { Stamp } from './order.ts';
 import type { Seen } from './seen.ts';
@@ -24,6 +32,8 @@ export interface OpenApproval {
 
 export interface Loop {
   readonly status: LoopStatus;
+  /** A tool runs on the device. */
+  readonly isUsingTool: boolean;
   readonly activeRunIds: string[];
   readonly clientMessageIdsByRun: Record<string, string[]>;
   readonly stamp: Stamp | null;
@@ -39,6 +49,12 @@ export interface Device {
 type Processes = Parameters<typeof backgroundTasks>[0];
 type Subagents = Parameters<typeof backgroundTasks>[1];
 
+/** An input in Letta's queue. `id`: the queue's own name for it, which its removal needs. */
+export interface QueuedInput {
+  readonly id: string;
+  readonly clientMessageId: string;
+}
+
 export interface Barrier {
   readonly frame: EventFrame;
   readonly waitsFor: 'deltas' | 'history' | 'end';
@@ -49,15 +65,26 @@ export interface Connection {
   readonly isOrdered: boolean;
   readonly loop: Loop | null;
   readonly device: Device | null;
+  readonly toolsets: ToolsetsSeen | null;
+  readonly offers: DeviceOffers | null;
   readonly subagents: { readonly list: Subagents; readonly stamp: Stamp | null };
   readonly background: readonly BackgroundTask[];
   readonly approvals: readonly OpenApproval[];
   /** The last `approvals-open`, `null` before the first. */
   readonly lastOpenApprovals: readonly string[] | null;
-  /** Inputs of people that wait at Letta. */
-  readonly queue: { readonly clientMessageIds: readonly string[]; readonly stamp: Stamp | null };
+  /**
+   * Inputs of people that wait at Letta. `paused`: what an abort left there until more input comes, also of Letta's own,
+   * by client ids.
+   */
+  readonly queue: {
+    readonly items: readonly QueuedInput[];
+    readonly paused: readonly string[];
+    readonly stamp: Stamp | null;
+  };
   /** The last `automaticKeys`. */
   readonly automaticInputs: readonly string[];
+  /** The last `clientKeys`. */
+  readonly clientInputs: readonly string[];
   readonly turn: TurnMemory | null;
   /** The loop went idle in this turn: only its `turn_finished` is still missing. */
   readonly isEnding: boolean;
@@ -87,12 +114,15 @@ export function freshConnection(isOrdered: boolean): Connection {
     isOrdered,
     loop: null,
     device: null,
+    toolsets: null,
+    offers: null,
     subagents: { list: [], stamp: null },
     background: [],
     approvals: [],
     lastOpenApprovals: null,
-    queue: { clientMessageIds: [], stamp: null },
+    queue: { items: [], paused: [], stamp: null },
     automaticInputs: [],
+    clientInputs: [],
     turn: null,
     isEnding: false,
     lastEnded: null,

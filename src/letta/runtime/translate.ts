@@ -22,6 +22,8 @@ export interface DeltaContext {
   runId: string | null;
   /** Ids and {@link textKey}s of input that Letta queued itself (docs/letta-protocol.md, Activity nobody asked for). */
   automatic: readonly string[];
+  /** Ids and {@link textKey}s of input that clients queued. */
+  queued?: readonly string[];
 }
 
 const SNAPSHOT = 'synthetic-tool-return-stream-';
@@ -95,15 +97,29 @@ export function translateDelta(delta: Delta, context: DeltaContext): AgentEvent[
         text.trimStart().startsWith(NOTIFICATION) ||
         context.automatic.includes(textKey(text)) ||
         (clientMessageId !== null && context.automatic.includes(clientMessageId));
-      return [{ type: 'user-message', clientMessageId, automatic, ...(firing && { firing }) }];
+      // Letta also echoes what it adds to a turn itself, such as a skill: that was never queued.
+      const isOurs = clientMessageId !== null && isClientMessageId(clientMessageId);
+      const wasQueued = [clientMessageId ?? '', textKey(text)].some((key) => context.queued?.includes(key));
+      const asked = !automatic && !isOurs && wasQueued ? { asked: text } : {};
+      return [{ type: 'user-message', clientMessageId, automatic, ...(firing && { firing }), ...asked }];
     }
-    case 'usage_statistics':
-      return delta.context_tokens == null ? [] : [{ type: 'context-used', tokens: delta.context_tokens }];
+    case 'usage_statistics': {
+      const { context_tokens: context, prompt_tokens: input, completion_tokens: output } = delta;
+      const cached = delta.cached_input_tokens ?? 0;
+      const isTold = input != null && output != null && runId !== null;
+      return [
+        ...(isTold ? [{ type: 'tokens-used' as const, runId, input, output, cached: Math.min(cached, input) }] : []),
+        ...(context == null ? [] : [{ type: 'context-used' as const, tokens: context }]),
+      ];
+    }
     case 'summary_message':
       return [{ type: 'compacted', tokens: delta.compaction_stats?.context_tokens_after ?? null }];
+    case 'slash_command_end': {
+      const { command_id: command, output, success } = delta;
+      return command ? [{ type: 'command-ended', command, ok: success === true, output: output ?? '' }] : [];
+    }
     case 'approval_classification_end':
     case 'slash_command_start':
-    case 'slash_command_end':
     case 'command_start':
     case 'command_end':
     case null:
@@ -122,11 +138,19 @@ export function isToolSnapshot(delta: { id?: string | null | undefined }): boole
  * Keys of queued input that no person sent. Its text is a key, too: Letta echoes it under another id (seen: 31, 32).
  */
 export function automaticKeys(queue: FrameOf<'update_queue'>['queue']): string[] {
-  return queue.flatMap(({ kind, client_message_id: id, content }) =>
-    kind === 'task_notification' || kind === 'cron_prompt'
-      ? [...(id ? [id] : []), ...(content ? [textKey(contentText(content))] : [])]
-      : [],
-  );
+  return keysOf(queue.filter(({ kind }) => kind === 'task_notification' || kind === 'cron_prompt'));
+}
+
+/** Keys of input that clients queued; of an input without an id, Letta echoes another one than it queued. */
+export function clientKeys(queue: FrameOf<'update_queue'>['queue']): string[] {
+  return keysOf(queue.filter(({ kind }) => kind === 'message'));
+}
+
+function keysOf(queue: FrameOf<'update_queue'>['queue']): string[] {
+  return queue.flatMap(({ client_message_id: id, content }) => [
+    ...(id ? [id] : []),
+    ...(content ? [textKey(contentText(content))] : []),
+  ]);
 }
 
 /** A short stand-in for a text, so that whole texts need not be kept. */

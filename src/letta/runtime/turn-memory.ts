@@ -209,7 +209,9 @@ export function noteInputs(turn: TurnMemory, clientMessageIdsByRun: Record<strin
  * Text of this turn that the history has and that did not arrive, in the history's order. Messages of which nothing
  * arrived are looked for between the turn's input and the next turn's.
  */
-export function findRepairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentEvent[] {
+export function findRepairs(turn: TurnMemory, history: readonly HistoryItem[]): AgentEvent[] {
+  const items = history.filter(({ kind }) => kind !== 'summary');
+  const isCut = maySummaryHold(turn, history);
   const retried = new Set(turn.runs.filter((run) => run.wasRetried).map((run) => run.runId));
   const known = new Map(turn.messages.map((message) => [message.messageId, message]));
   const inputs = new Set(turn.clientMessageIds);
@@ -221,7 +223,7 @@ export function findRepairs(turn: TurnMemory, items: readonly HistoryItem[]): Ag
 
   const inputBefore = (place: number) => {
     const input = items.slice(0, Math.max(0, place)).findLastIndex(isInput);
-    return input < 0 ? place : input;
+    return input < 0 ? (isCut ? Math.min(0, place) : place) : input;
   };
   const starts = [
     ...turn.clientMessageIds.map((id) =>
@@ -244,7 +246,12 @@ export function findRepairs(turn: TurnMemory, items: readonly HistoryItem[]): Ag
   // A message that the history lacks is still being written, or was aborted (docs/letta-protocol.md, Deltas):
   // everything from the history goes above it.
   const ids = new Set(items.map((item) => item.id));
-  const unwritten = turn.messages.find(({ messageId, runId }) => !ids.has(messageId) && !retried.has(runId));
+  const isUnwritten = ({ messageId, runId }: (typeof turn.messages)[number]) =>
+    !ids.has(messageId) && !retried.has(runId);
+  // Behind a summary earlier messages are gone, so only the last one may still be being written.
+  const last = turn.messages.at(-1);
+  const isWriting = last && !turn.runs.find(({ runId }) => runId === last.runId)?.hasStopped;
+  const unwritten = isCut ? (isWriting && isUnwritten(last) ? last : undefined) : turn.messages.find(isUnwritten);
 
   const found: AgentEvent[] = [];
   const fallback = turn.runs.findLast((run) => !run.wasRetried)?.runId ?? '';
@@ -274,12 +281,20 @@ export function findRepairs(turn: TurnMemory, items: readonly HistoryItem[]): Ag
   return found.reverse();
 }
 
+/** Whether a summary may have taken the place of the turn's beginning: no input is there before what is left of it. */
+function maySummaryHold({ messages }: TurnMemory, items: readonly HistoryItem[]): boolean {
+  if (!items.some(({ kind }) => kind === 'summary')) return false;
+  const first = items.findIndex(({ id }) => messages.some(({ messageId }) => messageId === id));
+  const before = first < 0 ? items : items.slice(0, first);
+  return !before.some((item) => item.kind === 'user' && item.clientMessageId !== null);
+}
+
 /**
  * Runs that Letta retried while we were disconnected: the turn succeeded and the history has later text, but none of
  * theirs.
  */
 export function retriedWhileDisconnected(turn: TurnMemory, items: readonly HistoryItem[]): string[] {
-  if (!turn.hasEndedWell) return [];
+  if (!turn.hasEndedWell || maySummaryHold(turn, items)) return [];
   const ids = new Set(items.map((item) => item.id));
   const last = turn.messages.findLastIndex(({ messageId }) => ids.has(messageId));
   return turn.runs.flatMap(({ runId, mayMissText, wasRetried }) => {

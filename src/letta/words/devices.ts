@@ -10,6 +10,7 @@ export const REFUSALS = {
   notFound: 'The bridge has nothing at this address. Set LETTA_BASE_URL to the value of its LETTA_LISTEN_URL.',
   noLease: 'The bridge does not know this connection. Start Letta Code again.',
   stopping: 'The bridge is stopping.',
+  elsewhere: 'Another process of this bridge takes the devices now. Letta Code tries again by itself.',
   noRegistration:
     'This is not how Letta Code registers a device. Start it with: letta server --backend local --computer-name NAME',
 } as const;

@@ -1,9 +1,11 @@
 /** What people hear when Letta does not do what the bridge asks. */
 export const NOTICES = {
+  noDevices: 'This bridge uses one Letta server, so there is no device to name. Leave `on …` out.',
   wrongDirectory: 'The directory set for this channel does not exist on the Letta device, so I sent it nothing.',
   conversationGone: 'This thread’s conversation no longer exists at Letta. Write `!new` here to start a new one.',
   startRefused: 'Letta refused to start the conversation.',
   silent: 'Letta is not answering right now.',
+  modelsUnknown: 'Letta can’t tell right now which models are available. Try again in a moment.',
   machineSilent: 'The agent’s machine is not answering right now.',
   linkLost: 'I lost the connection to Letta.',
   keyRejected: 'Letta rejects the API key of this bridge.',
@@ -18,6 +20,13 @@ export const NOTICES = {
   notLocal:
     'Letta Code runs on the machine without `--backend local`, so it has no agent for me. Start it again with that option.',
 } as const;
+
+/** @param isOfCloud its id is of Letta's cloud, and here are only machines with agents of their own */
+export function conversationUnknownText(conversationId: string, isOfCloud: boolean): string {
+  if (isOfCloud)
+    return `Conversation ${conversationId} looks like one of Letta’s cloud, and machines that dial this bridge have only conversations of their own. Write the id of one of those: it begins with local-conv-.`;
+  return `Letta has no conversation ${conversationId} there. Check the id, and that it is on the machine that this channel uses.`;
+}
 
 export function deviceUnknownText(device: string): string {
   return `Letta no longer knows the device ${device}.`;
@@ -38,6 +47,34 @@ export function requestRefusedText(status: number): string {
 /** @param error Letta's word for it */
 export function modelRefusedText(error: string): string {
   return `Letta refused the model, so nothing changed: ${error.replace(/[`*_]/g, ' ').slice(0, 200)}`;
+}
+
+/** @param error Letta's word for it */
+export function toolsetRefusedText(error: string): string {
+  return `Letta refused the toolset, so nothing changed: ${error.replace(/[`*_]/g, ' ').slice(0, 200)}`;
+}
+
+/** @param model as an admin chose it for the channel: foreign text */
+export function modelGoneText({ handle, effort }: { handle: string; effort: string | null }): string {
+  const name = [handle, ...(effort === null ? [] : [effort])]
+    .join(' ')
+    .replace(/[`*_\n]/g, ' ')
+    .slice(0, 120);
+  return `The model chosen for this channel (${name}) can’t be used now, so this conversation uses the agent’s own. An admin can choose another one with \`!model\`.`;
+}
+
+/** @param toolset as an admin chose it for the channel: foreign text */
+export function toolsetUntakenText(toolset: string): string {
+  return `This conversation has the agent’s usual tools: Letta did not take the toolset chosen for this channel (${toolset.replace(/[`*_\n]/g, ' ').slice(0, 40)}).`;
+}
+
+/** @param error Letta's word for it */
+export function compactRefusedText(error: string): string {
+  return `Letta did not summarise the earlier messages: ${error.replace(/[`*_]/g, ' ').slice(0, 200)}`;
+}
+
+export function forkRefusedText(error: string): string {
+  return `Letta did not copy the conversation: ${error.replace(/[`*_]/g, ' ').slice(0, 200)}`;
 }
 
 export const NO_DEVICE = 'No Letta device is online.';

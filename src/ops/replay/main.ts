@@ -1,7 +1,14 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { decodeLine, encodeLine, type Replay, replayLine, withoutTexts } from '../../bridge/thread/core/recording.ts';
+import {
+  decodeLine,
+  encodeLine,
+  isSameLine,
+  type Replay,
+  replayLine,
+  withoutTexts,
+} from '../../bridge/thread/core/recording.ts';
 
 /*
  * Takes the steps of a recorded thread again (`RECORD_THREADS`), and prints each event, where the turn is then, and what
@@ -19,6 +26,7 @@ async function main(file: string): Promise<void> {
   let replay: Replay | null = null;
   let steps = 0;
   let differ = 0;
+  let isRedacted = false;
   for await (const text of createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })) {
     if (text.trim() === '') continue;
     const line = decodeLine(text);
@@ -26,6 +34,7 @@ async function main(file: string): Promise<void> {
       say(encodeLine(withoutTexts(line)));
       continue;
     }
+    if ('begins' in line) isRedacted = line.isRedacted === true;
     const replayed = replayLine(replay, line);
     replay = replayed.replay;
     if (!('event' in line) || !replayed.effects) {
@@ -40,7 +49,7 @@ async function main(file: string): Promise<void> {
       `${new Date(context.now).toISOString()} ${event.type}${inner} → ${live ? `${live.id} ${live.phase}` : 'no turn'}`,
     );
     for (const effect of replayed.effects) say(`    ${effect.do} ${JSON.stringify({ ...effect, do: undefined })}`);
-    if (encodeLine({ ...line, effects: replayed.effects }) === encodeLine(line)) continue;
+    if (isSameLine({ ...line, effects: replayed.effects }, line, isRedacted)) continue;
     differ += 1;
     say(`    differs from what was recorded: ${line.effects.map((effect) => effect.do).join(', ') || 'nothing'}`);
   }
@@ -51,5 +60,11 @@ if (path === undefined) {
   process.stderr.write('Usage: npm run replay -- FILE [--redact]\nFILE is a recording of RECORD_THREADS.\n');
   process.exitCode = 2;
 } else {
-  await main(path);
+  try {
+    await main(path);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`Cannot replay ${path}: ${why}\n`);
+    process.exitCode = 1;
+  }
 }

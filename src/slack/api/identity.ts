@@ -14,6 +14,8 @@ export interface Identity {
   appId?: string | null;
   /** The organisation on Enterprise Grid. */
   enterpriseId: string | null;
+  /** Whether the app is installed for the whole organisation: then `teamId` is the organisation's. */
+  isEnterpriseInstall?: boolean;
   /** The workspace's address. */
   url: string | null;
   /** Whether the token has the scope `assistant:write`, which only agent apps ask for (docs/slack.md, Agent apps). */
@@ -25,6 +27,7 @@ const authTest = z.looseObject({
   user_id: z.string(),
   bot_id: z.string().nullish(),
   enterprise_id: z.string().nullish(),
+  is_enterprise_install: z.boolean().nullish(),
   url: z.string().nullish(),
   /** The SDK puts the header `x-oauth-scopes` here. */
   response_metadata: z.looseObject({ scopes: z.array(z.string()).nullish() }).nullish(),
@@ -37,6 +40,8 @@ export interface IdentifyOptions {
   log: Log;
   /** When it aborts, the waiting ends and the promise rejects. */
   signal: AbortSignal;
+  /** What the token is called for whoever must replace it; left out: `SLACK_BOT_TOKEN`. */
+  tokenName?: string;
   /** Called after each try that failed. */
   onFailed?: () => void;
 }
@@ -53,19 +58,27 @@ function configInvalid(message: string, cause?: unknown): BridgeError {
  * Asks Slack whose token we have. While Slack cannot be reached or answers nonsense, it tries again and logs each try.
  * Rejects with `config_invalid` when Slack refuses the token three times in a row, because trying again would not help.
  */
-export async function identify({ api, clock, random, log, signal, onFailed }: IdentifyOptions): Promise<Identity> {
+export async function identify({
+  api,
+  clock,
+  random,
+  log,
+  signal,
+  tokenName = 'SLACK_BOT_TOKEN',
+  onFailed,
+}: IdentifyOptions): Promise<Identity> {
   let refusals = 0;
   for (let failures = 1; ; failures += 1) {
     try {
       // A `live` call makes one try, so the retries, and their log lines, are ours.
-      const identity = parseIdentity(await api.call('auth.test', {}, { client: 'live' }));
+      const identity = parseIdentity(await api.call('auth.test', {}, { client: 'live' }), tokenName);
       return { ...identity, appId: await fetchAppId(api, identity.botId, log) };
     } catch (error) {
       if (error instanceof BridgeError && error.code === 'config_invalid') throw error;
       const isRefusal = error instanceof SlackError && error.failure === 'refused' && !isPassing(error.error);
       refusals = isRefusal ? refusals + 1 : 0;
       if (isRefusal && refusals >= LASTING_REFUSALS) {
-        throw configInvalid(`SLACK_BOT_TOKEN was refused by Slack: ${error.error}`, error);
+        throw configInvalid(`${tokenName} was refused by Slack: ${error.error}`, error);
       }
       const slackWaitMs = error instanceof SlackError ? (error.retryAfterMs ?? 0) : 0;
       const waitMs = isRefusal
@@ -93,16 +106,17 @@ async function fetchAppId(api: SlackApi, botId: string, log: Log): Promise<strin
   }
 }
 
-function parseIdentity(answer: unknown): Identity {
+function parseIdentity(answer: unknown, tokenName: string): Identity {
   const parsed = authTest.safeParse(answer);
   if (!parsed.success) throw new BridgeError('slack_failed', 'auth.test answered something unexpected');
-  const { team_id, user_id, bot_id, enterprise_id, url, response_metadata } = parsed.data;
-  if (!bot_id) throw configInvalid('SLACK_BOT_TOKEN is not a bot token: Slack names no bot for it');
+  const { team_id, user_id, bot_id, enterprise_id, is_enterprise_install, url, response_metadata } = parsed.data;
+  if (!bot_id) throw configInvalid(`${tokenName} is not a bot token: Slack names no bot for it`);
   return {
     teamId: team_id,
     botUserId: user_id,
     botId: bot_id,
-    enterpriseId: enterprise_id ?? null,
+    enterpriseId: enterprise_id ?? (is_enterprise_install ? team_id : null),
+    ...(is_enterprise_install && { isEnterpriseInstall: true }),
     url: url ?? null,
     ...(response_metadata?.scopes?.includes('assistant:write') && { mayBeAgent: true }),
   };

@@ -14,9 +14,12 @@ const SCOPE_OF: Readonly<Record<string, string>> = {
   'users.info': 'users:read',
 };
 
-/** Tracks the bot token's scopes: Slack lists them with every answer, and refuses calls whose scope is missing. */
-export function watchScopes(inner: SlackApi): ScopeWatch {
-  let lastScopes: readonly string[] | null = null;
+/**
+ * Tracks the bot token's scopes: Slack lists them with every answer, and refuses calls whose scope is missing.
+ * @param known what Slack has listed earlier
+ */
+export function watchScopes(inner: SlackApi, known: readonly string[] | null = null): ScopeWatch {
+  let lastScopes = known;
   const refusedScopes = new Set<string>();
   return {
     api: {

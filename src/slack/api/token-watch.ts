@@ -25,8 +25,11 @@ export interface TokenWatchOptions {
   api: SlackApi;
   clock: Clock;
   log: Log;
-  /** Called once, when Slack has refused the bot token several times in a row: retries would not help. */
-  onRefused(error: BridgeError): void;
+  /**
+   * Called once, when Slack has refused the bot token several times in a row: retries would not help. Left out: there may
+   * be another token later, so Slack is asked again.
+   */
+  onRefused?: ((error: BridgeError) => void) | undefined;
   /** Called when Slack accepts the token after it had refused it. */
   onAccepted?: () => void;
 }
@@ -56,7 +59,7 @@ export function watchToken({ api, clock, log, onRefused, onAccepted }: TokenWatc
     } catch (error) {
       refusals = isRefusedForGood(error) ? refusals + 1 : 0;
       wasRefused ||= refusals > 0;
-      if (refusals >= LASTING_REFUSALS && isRunning && error instanceof SlackError) {
+      if (onRefused && refusals >= LASTING_REFUSALS && isRunning && error instanceof SlackError) {
         isRunning = false;
         const message = `SLACK_BOT_TOKEN was refused by Slack: ${error.error}`;
         onRefused(new BridgeError('config_invalid', message, { notice: message }));
@@ -64,7 +67,7 @@ export function watchToken({ api, clock, log, onRefused, onAccepted }: TokenWatc
     } finally {
       isAsking = false;
     }
-    scheduleCheck(refusals > 0 ? BACKGROUND_RETRY_MS : ASK_EVERY_MS);
+    scheduleCheck(refusals > 0 && refusals < LASTING_REFUSALS ? BACKGROUND_RETRY_MS : ASK_EVERY_MS);
   }
 
   return {

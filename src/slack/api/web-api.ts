@@ -11,12 +11,18 @@ import type { Clock, Log, Metrics, Random } from '../../bridge/ports.ts';
 import { pause } from './pause.ts';
 import { isSlackWord } from './refusals.ts';
 import { type SlackAnswer, type SlackApi, type SlackClient, SlackError } from './slack-api.ts';
+import { fixedToken, type TokenSource, tokenError } from './token-source.ts';
 
 export interface SlackApiOptions {
-  /** Bot (`xoxb-`) or app-level (`xapp-`) token; leaves in the `Authorization` header only. */
-  token: string;
+  /**
+   * Bot (`xoxb-`) or app-level (`xapp-`) token; leaves in the `Authorization` header only. A source is asked before each
+   * try, so that a rotated token is used at once. `null`: for methods that need none.
+   */
+  token: string | TokenSource | null;
   /** Default `https://slack.com/api/`; a missing trailing slash is added (docs/slack.md, Bolt options). */
   slackApiUrl?: string;
+  /** Makes the requests; left out: the global one. */
+  fetch?: typeof globalThis.fetch;
   log: Log;
   clock: Clock;
   random: Random;
@@ -51,6 +57,9 @@ const PACED = new Set([
   'chat.postMessage',
   'chat.update',
   'chat.delete',
+  'chat.startStream',
+  'chat.appendStream',
+  'chat.stopStream',
   'assistant.threads.setStatus',
   'agents.sessions.setStatus',
   'conversations.replies',
@@ -83,23 +92,61 @@ const IDEMPOTENT = new Set([
 
 /** Slack sends these with status 200 although the call may have had its effect. */
 const UNCERTAIN = new Set(['internal_error', 'fatal_error', 'service_unavailable']);
+const NO_TOKEN = '';
 /** The word of calls that are given up because the bridge closes. */
 const CLOSED = 'closed';
 const LIMITED = new Set(['ratelimited', 'rate_limited']);
+/** Refusals that another token of the same installation would not get. */
+const TOKEN_WORDS = new Set(['token_expired', 'token_revoked', 'invalid_auth']);
 
 /** Every Web API call of one token. Rejects with a SlackError that holds no secret and no message text. */
 export function createSlackApi(options: SlackApiOptions): SlackApi {
   const { clock, random, log, metrics, signal } = options;
-  const clients: Record<SlackClient, WebClient> = {
-    live: createClient(options, 'live'),
-    control: createClient(options, 'control'),
-  };
+  const { token: given } = options;
+  const source = typeof given === 'string' || given === null ? fixedToken(given ?? NO_TOKEN) : given;
+  let current: { token: string; clients: Record<SlackClient, WebClient> } | null = null;
 
+  function clientsFor(token: string): Record<SlackClient, WebClient> {
+    if (current?.token !== token) {
+      const clients = { live: createClient(options, token, 'live'), control: createClient(options, token, 'control') };
+      current = { token, clients };
+    }
+    return current.clients;
+  }
+
+  /** With the present token, and once more when Slack refused it and there is a newer one: a refused call did nothing. */
   async function callOnce(method: string, args: Record<string, unknown>, client: SlackClient): Promise<SlackAnswer> {
+    const token = await getToken(method);
+    try {
+      return await callWith(token, method, args, client);
+    } catch (error) {
+      const isTokenRefused = error instanceof SlackError && error.failure === 'refused' && TOKEN_WORDS.has(error.error);
+      if (!isTokenRefused || !source.replace || signal?.aborted) throw error;
+      const newer = await source.replace(token);
+      if (newer === null) throw error;
+      return await callWith(newer, method, args, client);
+    }
+  }
+
+  async function getToken(method: string): Promise<string> {
+    if (signal?.aborted) throw new SlackError(method, 'unknown', CLOSED);
+    try {
+      return await source.get();
+    } catch (error) {
+      throw tokenError(method, error);
+    }
+  }
+
+  async function callWith(
+    token: string,
+    method: string,
+    args: Record<string, unknown>,
+    client: SlackClient,
+  ): Promise<SlackAnswer> {
     if (signal?.aborted) throw new SlackError(method, 'unknown', CLOSED);
     try {
       // A copy, because the SDK changes its argument.
-      const answer = await clients[client].apiCall(method, { ...args });
+      const answer = await clientsFor(token)[client].apiCall(method, { ...args });
       metrics?.count('api_calls', { method, result: 'ok' });
       return answer as unknown as SlackAnswer;
     } catch (error) {
@@ -133,8 +180,8 @@ export function createSlackApi(options: SlackApiOptions): SlackApi {
  * Each client gets its own options object, without `headers`, because the SDK writes into both (docs/slack.md, Hazards:
  * Shared headers, Shared retry settings).
  */
-function createClient(options: SlackApiOptions, client: SlackClient): WebClient {
-  return new WebClient(options.token, {
+function createClient(options: SlackApiOptions, token: string, client: SlackClient): WebClient {
+  return new WebClient(token === NO_TOKEN ? undefined : token, {
     slackApiUrl: options.slackApiUrl ?? SLACK_API_URL,
     retryConfig: { retries: 0 },
     rejectRateLimitedCalls: true,
@@ -150,6 +197,7 @@ async function fetchUntil(
   signal: AbortSignal | undefined,
   input: string | URL | Request,
   init: RequestInit | undefined,
+  fetch: typeof globalThis.fetch,
 ): Promise<Response> {
   if (!signal) return fetch(input, init);
   // `AbortSignal.any` would keep something of each request for as long as the bridge runs (Node 24).
@@ -172,9 +220,9 @@ async function fetchUntil(
 async function fetchForSlack(
   input: string | URL | Request,
   init: RequestInit | undefined,
-  { onTime, signal }: Pick<SlackApiOptions, 'onTime' | 'signal'>,
+  { onTime, signal, fetch = globalThis.fetch }: Pick<SlackApiOptions, 'onTime' | 'signal' | 'fetch'>,
 ): Promise<Response> {
-  const response = await fetchUntil(signal, input, init);
+  const response = await fetchUntil(signal, input, init, fetch);
   const at = Date.parse(response.headers.get('date') ?? '');
   if (!Number.isNaN(at)) onTime?.(at);
   if (response.status !== 429) return response;

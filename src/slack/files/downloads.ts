@@ -4,13 +4,14 @@ import type { SlackFiles } from '../../bridge/ports.ts';
 import { FILE_LIMITS, FileRefused } from '../../bridge/turn/file-notes.ts';
 import type { FileTrouble } from '../../bridge/words/files.ts';
 import { type SlackApi, SlackError } from '../api/slack-api.ts';
+import type { TokenSource } from '../api/token-source.ts';
 import { readFile } from '../inbound/files.ts';
 import { isFileAddress } from './hosts.ts';
 
 export interface DownloadOptions {
   api: SlackApi;
   /** Goes to Slack's file hosts only. */
-  botToken: string;
+  token: TokenSource;
   /** Base of the Web API. */
   slackApiUrl: string;
   fetch: typeof globalThis.fetch;
@@ -47,7 +48,7 @@ const REFUSALS: Readonly<Record<string, FileTrouble>> = {
 const IS_HTML = /^(?:text\/html|application\/xhtml\+xml|application\/vnd\.slack-docs)$/;
 
 /** Fetches files with the bot's token: asks Slack where a file is now, then downloads it as it is read. */
-export function createDownloads({ api, botToken, slackApiUrl, fetch }: DownloadOptions): SlackFiles {
+export function createDownloads({ api, token, slackApiUrl, fetch }: DownloadOptions): SlackFiles {
   async function fetchInfo(id: string, signal: AbortSignal): Promise<Record<string, unknown>> {
     signal.throwIfAborted();
     try {
@@ -68,7 +69,7 @@ export function createDownloads({ api, botToken, slackApiUrl, fetch }: DownloadO
     let response: Response;
     try {
       response = await fetch(address, {
-        headers: { authorization: `Bearer ${botToken}` },
+        headers: { authorization: `Bearer ${await token.get()}` },
         // A redirect leads to the login page, or to a host that must not get the token.
         redirect: 'manual',
         signal,

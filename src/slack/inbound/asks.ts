@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { InboundAsk, InboundQuestion } from '../../bridge/inbound.ts';
 import { submittedTexts } from '../modals/modals.ts';
-import { ASK_DIALOG, ASK_SHORTCUT } from '../render/action-ids.ts';
+import { ASK_DIALOG, ASK_SHORTCUT, FORK_SHORTCUT } from '../render/action-ids.ts';
 import { channelKindOf, normalizeEvent, type SlackIdentity } from './normalize.ts';
 
 const person = z.looseObject({ id: z.string().min(1), team_id: z.string().nullish() });
@@ -10,7 +10,7 @@ const ts = z.string().regex(/^\d+\.\d+$/);
 
 const shortcut = z.looseObject({
   type: z.literal('message_action'),
-  callback_id: z.literal(ASK_SHORTCUT),
+  callback_id: z.enum([ASK_SHORTCUT, FORK_SHORTCUT]),
   trigger_id: z.string(),
   user: person,
   channel: z.looseObject({ id, name: z.string().nullish() }),
@@ -18,13 +18,14 @@ const shortcut = z.looseObject({
   message: z.looseObject({ ts: ts.nullish(), thread_ts: ts.nullish() }),
 });
 
-/** The message shortcut, and the trigger that may open its dialog. */
+/** A message shortcut, and the trigger that may open its dialog. */
 export interface ReadAsk {
+  shortcut: typeof ASK_SHORTCUT | typeof FORK_SHORTCUT;
   ask: InboundAsk;
   triggerId: string;
 }
 
-/** Reads our message shortcut; `null`: it is another one. */
+/** Reads our message shortcuts; `null`: it is another one. */
 export function readAsk(body: unknown, identity: SlackIdentity): ReadAsk | null {
   const parsed = shortcut.safeParse(body);
   if (!parsed.success) return null;
@@ -36,6 +37,7 @@ export function readAsk(body: unknown, identity: SlackIdentity): ReadAsk | null 
   const event = { ...message, type: 'message', channel: channel.id, ts: messageTs };
   const read = normalizeEvent({ event, team_id: identity.teamId }, identity);
   return {
+    shortcut: parsed.data.callback_id,
     triggerId,
     ask: {
       team: identity.teamId,

@@ -8,7 +8,7 @@ import type { ListenerContext } from '../listeners/context.ts';
 import { noteForeign } from '../listeners/foreign.ts';
 import { createMessageListener } from '../listeners/message.ts';
 import { createHomeTabs } from '../outbox/home-tabs.ts';
-import { createHttpTransport, type HttpRoute, type HttpTransport } from '../receiver/http.ts';
+import { createHttpTransport, type HttpRoute } from '../receiver/http.ts';
 import { createReceiver } from '../receiver/receiver.ts';
 import { createSocketTransport } from '../receiver/socket.ts';
 import type { Envelope, Transport, TransportState } from '../receiver/transport.ts';
@@ -26,11 +26,10 @@ export type SlackMode =
         routes?: Readonly<Record<string, HttpRoute>>;
       };
     }
-  /** An HTTP transport that the caller made, so that it can listen early. */
-  | { transport: HttpTransport };
+  /** A transport that the caller made, and whose state it watches itself. */
+  | { transport: Transport };
 
 export interface SlackInboundOptions {
-  botToken: string;
   mode: SlackMode;
   /** Default: Slack's own. */
   slackApiUrl?: string | undefined;
@@ -68,8 +67,7 @@ export interface SlackInbound {
 
 /** Receives everything from Slack: messages, clicks, modals, commands, Home tab openings. */
 export function createSlackInbound(options: SlackInboundOptions): SlackInbound {
-  const { botToken, mode, slackApiUrl, intake, api, clock, random, log, metrics, onDelivery, onState, onRefused } =
-    options;
+  const { mode, slackApiUrl, intake, api, clock, random, log, metrics, onDelivery, onState, onRefused } = options;
   const stopping = new AbortController();
   let identity: Identity | null = options.identity ?? null;
 
@@ -113,7 +111,7 @@ export function createSlackInbound(options: SlackInboundOptions): SlackInbound {
     async start() {
       identity ??= await identify({ api, clock, random, log, signal: stopping.signal });
       stopping.signal.throwIfAborted();
-      const app = await createBoltApp({ botToken, slackApiUrl, receiver, listeners, log });
+      const app = await createBoltApp({ slackApiUrl, receiver, listeners, log });
       await app.start();
       return identity;
     },

@@ -1,10 +1,13 @@
 import { z } from 'zod';
+import type { InstallationQuery } from '../installations/installations.ts';
 
 /** Our app and workspace; `null` or left out: not known. */
 export interface OurIds {
   teamId: string;
   /** The organisation on Enterprise Grid. */
   enterpriseId?: string | null | undefined;
+  /** Whether the app is installed for the whole organisation; left out: not known. */
+  isEnterpriseInstall?: boolean | undefined;
   appId?: string | null | undefined;
 }
 
@@ -30,40 +33,71 @@ const delivery = z.looseObject({
 type Delivery = z.infer<typeof delivery>;
 
 /**
- * Why a delivery is not for our app in our workspace; `null`: it is for us. Never throws.
+ * Which installations of the app a delivery may be for, the likeliest first; none: it names no workspace. Never throws.
  *
- * An event in a shared channel may come from another workspace: it is for us when `authorizations`, `context_team_id`
- * or `team_id` names us (docs/slack.md, HTTP delivery). For a click or a modal `team` decides: it is the app's
- * workspace even when somebody of another organisation clicks. It is missing when the app is installed for a whole
- * organisation; then the organisation or the person's team decides.
+ * An event in a shared channel may come from another workspace: it is for those that `authorizations`,
+ * `context_team_id` or `team_id` name (docs/slack.md, HTTP delivery). For a click or a modal `team` decides: it is the
+ * app's workspace even when somebody of another organisation clicks. It is missing when the app is installed for a whole
+ * organisation; then the organisation or the person's team decides. A command names the team in which it was given, and
+ * the organisation when the app is installed for all of it.
  */
-export function whyForeign(body: unknown, us: OurIds): Foreign | null {
+export function installationQueries(body: unknown): InstallationQuery[] {
   const parsed = delivery.safeParse(body);
-  if (!parsed.success) return 'no_workspace';
-  const app = parsed.data.api_app_id || parsed.data.view?.app_id;
+  if (!parsed.success) return [];
+  return parsed.data.event ? queriesOfEvent(parsed.data) : queriesOfInteraction(parsed.data);
+}
+
+/** The app that a delivery names; `null`: none. */
+export function appOf(body: unknown): string | null {
+  const { api_app_id, view } = delivery.safeParse(body).data ?? {};
+  return api_app_id || view?.app_id || null;
+}
+
+/** Whether an installation is the one that is asked for. */
+export function isAskedFor(us: OurIds, { teamId, enterpriseId, isEnterpriseInstall }: InstallationQuery): boolean {
+  if (!isEnterpriseInstall) return teamId === us.teamId;
+  return us.isEnterpriseInstall !== false && enterpriseId === us.enterpriseId;
+}
+
+/** Why a delivery is not for our app in our workspace; `null`: it is for us. Never throws. */
+export function whyForeign(body: unknown, us: OurIds): Foreign | null {
+  const app = appOf(body);
   if (us.appId && app && app !== us.appId) return 'other_app';
-  return parsed.data.event ? whyForeignEvent(parsed.data, us) : whyForeignInteraction(parsed.data, us);
+  const queries = installationQueries(body);
+  if (queries.some((query) => isAskedFor(us, query))) return null;
+  return queries.length > 0 ? 'other_workspace' : 'no_workspace';
 }
 
-function whyForeignEvent({ authorizations, context_team_id, team_id }: Delivery, { teamId, enterpriseId }: OurIds) {
+const teamQuery = (teamId: string): InstallationQuery => ({ teamId, enterpriseId: null, isEnterpriseInstall: false });
+const organisationQuery = (enterpriseId: string): InstallationQuery => ({
+  teamId: null,
+  enterpriseId,
+  isEnterpriseInstall: true,
+});
+
+function queriesOfEvent({ authorizations, context_team_id, team_id }: Delivery): InstallationQuery[] {
   const installed = authorizations ?? [];
-  const named = [...installed.map((each) => each.team_id), context_team_id, team_id].filter(Boolean);
-  const forAll = installed.filter((each) => each.is_enterprise_install === true && each.enterprise_id);
-  if (named.includes(teamId) || forAll.some((each) => each.enterprise_id === enterpriseId)) return null;
-  return named.length + forAll.length > 0 ? 'other_workspace' : 'no_workspace';
+  return [
+    ...installed.flatMap(({ is_enterprise_install, enterprise_id }) =>
+      is_enterprise_install === true && enterprise_id ? organisationQuery(enterprise_id) : [],
+    ),
+    ...[...installed.map((each) => each.team_id), context_team_id, team_id].flatMap((id) => (id ? teamQuery(id) : [])),
+  ];
 }
 
-function whyForeignInteraction(body: Delivery, { teamId, enterpriseId }: OurIds): Foreign | null {
+function queriesOfInteraction(body: Delivery): InstallationQuery[] {
   const { team, team_id, view, enterprise, enterprise_id, is_enterprise_install } = body;
   const organisation = enterprise?.id || enterprise_id;
   const named = view?.app_installed_team_id || team?.id || team_id;
-  if (named) return named === teamId ? null : 'other_workspace';
-  if (organisation) return is_enterprise_install && organisation === enterpriseId ? null : 'other_workspace';
+  const forAll = is_enterprise_install && organisation ? [organisationQuery(organisation)] : [];
+  if (named) return [...forAll, teamQuery(named)];
+  // An organisation that is not said to have the app as a whole is nobody's workspace.
+  if (organisation) return is_enterprise_install ? forAll : [teamQuery(organisation)];
   const home = teamOf(body.user);
-  if (home === null) return 'no_workspace';
-  return home === teamId ? null : 'other_workspace';
+  return home ? [teamQuery(home)] : [];
 }
 
-function teamOf(user: unknown): unknown {
-  return typeof user === 'object' && user !== null && 'team_id' in user ? (user.team_id ?? null) : null;
+function teamOf(user: unknown): string | null {
+  if (typeof user !== 'object' || user === null || !('team_id' in user)) return null;
+  return typeof user.team_id === 'string' ? user.team_id : null;
 }

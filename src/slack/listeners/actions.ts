@@ -3,11 +3,13 @@ import type { InboundClick, ModalRequest } from '../../bridge/inbound.ts';
 import { asBridgeError } from '../../errors.ts';
 import { readHomeAction } from '../inbound/home-actions.ts';
 import { isLinkClick, readAction } from '../inbound/interactions.ts';
+import { readModels } from '../inbound/models.ts';
 import { modalView } from '../modals/modals.ts';
 import { notOpenedText } from '../words/dialogs.ts';
 import { countIgnored, type ListenerContext, whisper } from './context.ts';
 import { showDetails } from './details.ts';
 import { handleHomeAction } from './home.ts';
+import { showModels } from './models.ts';
 
 /**
  * Handles every button, ours or not. Bolt runs all listeners that match (docs/slack.md, Hazards: Order of listeners),
@@ -17,6 +19,8 @@ export function listenToActions(app: App, context: ListenerContext): void {
   const { intake, identity } = context;
   app.action({}, async ({ ack, body }) => {
     if (isLinkClick(body)) return ack();
+    const models = readModels(body, identity().teamId);
+    if (models) return showModels(context, models, ack);
     const home = readHomeAction(body, identity().teamId);
     if (home) return handleHomeAction(context, home, ack);
     const read = readAction(body, identity().teamId);

@@ -27,4 +27,12 @@ export async function openAskDialog(
   }
 }
 
+/** Stores that somebody goes on from a message in a new thread, then acknowledges the click; what comes of it is told later. */
+export async function beginFork(context: ListenerContext, { ask }: ReadAsk, ack: () => Promise<void>): Promise<void> {
+  const text = await context.intake.handleFork(ask);
+  await ack();
+  const { channel, actor, threadTs } = ask;
+  await whisper(context, { channel, user: actor.user, threadTs, text });
+}
+
 const noticeOf = (outcome: { result: string; notice?: string }) => outcome.notice ?? NOTHING_ASKED;

@@ -11,7 +11,6 @@ import { listenToTheRest, listenToViews } from './views.ts';
 const TIMEOUT_MS = 10_000;
 
 export interface BoltOptions {
-  botToken: string;
   slackApiUrl?: string | undefined;
   receiver: Receiver;
   listeners: ListenerContext;
@@ -19,14 +18,15 @@ export interface BoltOptions {
 }
 
 /** The Bolt app: it routes everything that is not a message. Its options avoid what docs/slack.md, Hazards lists. */
-export async function createBoltApp({ botToken, slackApiUrl, receiver, listeners, log }: BoltOptions): Promise<App> {
+export async function createBoltApp({ slackApiUrl, receiver, listeners, log }: BoltOptions): Promise<App> {
   const app = new App({
     // With `socketMode` Bolt would use its own receiver, which acknowledges before anything is stored.
     receiver,
     // With a `token` the constructor would call auth.test, and nobody could catch its failure.
     deferInitialization: true,
-    // Both ids are known, so Bolt does not ask Slack for them at each event, and this cannot fail.
-    authorize: async () => authorization(botToken, listeners.identity()),
+    // Both ids are known, so Bolt does not ask Slack for them at each event, and this cannot fail. It gets no token: the
+    // listeners use the bridge's own clients, which know when a token was rotated.
+    authorize: async () => authorization(listeners.identity()),
     convoStore: false,
     ignoreSelf: true,
     logger: boltLogger(log),
@@ -51,6 +51,6 @@ export async function createBoltApp({ botToken, slackApiUrl, receiver, listeners
   return app;
 }
 
-function authorization(botToken: string, { teamId, botId, botUserId }: Identity) {
-  return { botToken, teamId, botId, botUserId };
+function authorization({ teamId, botId, botUserId }: Identity) {
+  return { teamId, botId, botUserId };
 }

@@ -30,7 +30,7 @@ export interface Ignored {
 
 /** Logs and counts a delivery that the bridge ignores, with the same line and metric as one that it handles. */
 export function countIgnored(
-  { log, metrics }: ListenerContext,
+  { log, metrics }: Pick<ListenerContext, 'log' | 'metrics'>,
   ignored: Ignored,
   level: 'info' | 'debug' = 'info',
 ): void {

@@ -4,14 +4,9 @@ import { asBridgeError } from '../../errors.ts';
 import type { ReadAction } from '../inbound/interactions.ts';
 import { noDetailsView, waitingView } from '../modals/details-view.ts';
 import { modalView } from '../modals/modals.ts';
-import { NO_DETAILS, notOpenedText } from '../words/dialogs.ts';
+import { NO_DETAILS } from '../words/dialogs.ts';
 import { type ListenerContext, whisper } from './context.ts';
-
-/**
- * A trigger expires after 3 s (docs/slack.md, Interactivity): if loading the details takes longer than this, the window
- * opens without them.
- */
-const OPEN_WITHIN_MS = 1_000;
+import { callViews, openLateView, within } from './late-view.ts';
 
 /**
  * Handles a click on Details, or on one of its pages. It decides nothing, so it is acknowledged at once. Access is
@@ -26,32 +21,15 @@ export async function showDetails(context: ListenerContext, read: ReadAction, ac
     return { result: 'refused', why: 'unreachable', notice };
   });
   await ack();
-  const call = async (method: string, args: Record<string, unknown>) => {
-    try {
-      return await context.api.call(method, args, { client: 'live' });
-    } catch (error) {
-      log.warn({ error: asBridgeError(error).message, method }, 'could not show details');
-      return null;
-    }
-  };
   if (view) {
     // With the hash Slack refuses the update if another click has changed the view since.
-    await call('views.update', { view_id: view.id, hash: view.hash, view: detailsContent(await answer) });
+    await callViews(context, 'views.update', { view_id: view.id, hash: view.hash, view: detailsContent(await answer) });
     return;
   }
-  const quickOutcome = await answerWithin(context, answer);
-  if (quickOutcome?.result === 'refused') return whisper(context, { ...placeOf(read), text: quickOutcome.notice });
-  const opened = await call('views.open', {
-    trigger_id: triggerId,
-    view: quickOutcome ? detailsContent(quickOutcome) : waitingView(),
-  });
-  if (!opened) {
-    const text = notOpenedText('click');
-    return whisper(context, { ...placeOf(read), text });
-  }
-  if (quickOutcome) return;
-  const { id } = (opened.view ?? {}) as { id?: unknown };
-  await call('views.update', { view_id: id, view: detailsContent(await answer) });
+  const quick = await within(context, answer);
+  if (quick?.outcome.result === 'refused') return whisper(context, { ...placeOf(read), text: quick.outcome.notice });
+  const at = placeOf(read);
+  await openLateView(context, { triggerId, answer, quick, waiting: waitingView, contentOf: detailsContent, at });
 }
 
 function detailsContent(outcome: ActionOutcome): ModalView {
@@ -61,14 +39,4 @@ function detailsContent(outcome: ActionOutcome): ModalView {
 
 function placeOf({ action }: ReadAction) {
   return { channel: action.channel, user: action.actor.user, threadTs: action.threadTs };
-}
-
-function answerWithin({ clock }: ListenerContext, answer: Promise<ActionOutcome>): Promise<ActionOutcome | null> {
-  return new Promise((resolve) => {
-    const timer = clock.after(OPEN_WITHIN_MS, () => resolve(null));
-    void answer.then((outcome) => {
-      timer.cancel();
-      resolve(outcome);
-    });
-  });
 }

@@ -2,9 +2,20 @@ import type { KnownBlock, ModalView } from '@slack/types';
 import type { Token } from '../../bridge/ids.ts';
 import type { DetailsStep, TodoItem, TurnDetails } from '../../bridge/turn/steps.ts';
 import { CALLBACK_IDS, makeDetailsPageId } from '../render/action-ids.ts';
-import { actions, button, clip, context, plain, preformatted, richLine, richText, section } from '../render/blocks.ts';
+import {
+  actions,
+  button,
+  clip,
+  context,
+  mrkdwn,
+  plain,
+  preformatted,
+  richLine,
+  richText,
+  section,
+} from '../render/blocks.ts';
 import { neutralizePlain } from '../render/neutralize.ts';
-import { DETAILS, listHeadText, pageText, stepsNotKeptText } from '../words/dialogs.ts';
+import { DETAILS, listHeadText, pageText, stepsNotKeptText, usedText } from '../words/dialogs.ts';
 import { piecesOf } from './pieces.ts';
 
 /**
@@ -28,6 +39,9 @@ export function detailsView({ token, details, page }: { token: Token; details: T
   const first = at * STEPS;
   const blocks: KnownBlock[] = [];
   if (todo && at === 0) blocks.push(todoBlock(todo));
+  if (details.used && at === 0) blocks.push(context(plain(usedText(details.used))));
+  // Not foreign text: the bridge makes the address, and encodes the ids in it.
+  if (details.page && at === 0) blocks.push(context(mrkdwn(`<${details.page}|${DETAILS.inLetta}>`)));
   if (earlier > 0 && at === 0) blocks.push(context(plain(stepsNotKeptText(earlier))));
   steps.slice(first, first + STEPS).forEach((step, index) => {
     blocks.push(stepBlock(step, earlier + first + index + 1));
@@ -78,6 +92,7 @@ function stepBlock(step: DetailsStep, number: number): KnownBlock {
       preformatted(step.text === '' ? DETAILS.notKept : makeVisible(step.text, TEXT_MAX)),
     );
   }
+  if (step.kind === 'summary') return context(plain(`${number}. ${DETAILS.summary}`));
   if (step.kind === 'thought') {
     const words = step.text === '' ? DETAILS.notKept : makeVisible(step.text, TEXT_MAX);
     return richText(richLine(`${number}. ${DETAILS.thought}`, { bold: true }), {

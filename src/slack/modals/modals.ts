@@ -9,6 +9,7 @@ import { askView } from './ask-view.ts';
 import { detailsView } from './details-view.ts';
 import { fullView } from './full-view.ts';
 import { modalText, modalTitle } from './modal-text.ts';
+import { modelsView } from './models-view.ts';
 import { INPUT_ACTION, INPUT_BLOCK, inputBlockId, textInput } from './text-input.ts';
 
 /** docs/slack.md, Size limits, in UTF-16 units. */
@@ -68,6 +69,7 @@ export function modalView(request: ModalRequest): ModalView {
   if (request.kind === 'view_full') return fullView(request);
   if (request.kind === 'details') return detailsView(request);
   if (request.kind === 'ask') return askView(request);
+  if (request.kind === 'models') return modelsView(request.dialog);
   const shared = {
     type: 'modal' as const,
     callback_id: CALLBACK_IDS[request.kind],

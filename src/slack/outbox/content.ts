@@ -1,4 +1,4 @@
-import type { Seams, SlackPost } from '../render/post.ts';
+import type { AppendableText, Seams, SlackPost } from '../render/post.ts';
 import type { Substance } from '../render/readable.ts';
 import type { Letters } from './loop-turns.ts';
 
@@ -11,6 +11,8 @@ export interface Content {
    * @param seams where the text goes on in a new message although there is room
    */
   render(mayUseFiles: boolean, seams: Seams): SlackPost[];
+  /** What a native stream can show of it, once it was rendered; `null`, or left out: nothing. */
+  appendable?(): AppendableText | null;
   /** Used when `render` throws and the content must arrive. */
   lastResort(): SlackPost[];
   /** Changes when a card appears or changes. Such content goes first, because people wait for cards. */

@@ -2,6 +2,7 @@ import { compareTs, type SlackTs } from '../../bridge/ids.ts';
 import type { Clock, Log } from '../../bridge/ports.ts';
 import type { PostRecord } from '../../bridge/record/thread-record.ts';
 import type { Seams } from '../render/post.ts';
+import type { BegunStream } from './calls.ts';
 import { applyCall, type PlannedCall, UNKNOWN, withUnknownContent } from './plan.ts';
 
 /** The messages that Slack has, in reading order. A change is stored before its promise resolves. */
@@ -18,6 +19,16 @@ export interface Ledger {
   saveSeam(record: PostRecord, seam: number): Promise<void>;
   /** Where texts go on in a new message. */
   readonly seams: Seams;
+  /** The native stream that may have been begun, if its answer has not come; `null`: there is none. */
+  readonly begun: BegunStream | null;
+  /** Notes that a native stream is about to be begun, so that it is found again when its answer is lost. */
+  saveBegun(begun: BegunStream): Promise<void>;
+  /** Notes that no stream was begun. Stored with the next change. */
+  dropBegun(): void;
+  /** Notes that the message is no native stream any more: nobody knows what it shows. `isLast`: it must stay as it is. */
+  saveStopped(record: PostRecord, isLast: boolean): Promise<void>;
+  /** Notes that Slack still takes the message for a native stream. */
+  markStream(record: PostRecord): Promise<void>;
   /** Marks a message as one that must not be changed any more, whatever it says. */
   keepAsIs(record: PostRecord): Promise<void>;
   /** Whether the thread is gone: its root was deleted before it had a reply. */
@@ -46,6 +57,8 @@ export const SHARED = 'shared';
  * we.
  */
 const FILE = 'file-';
+/** A native stream that is being begun is stored among the posts with this prefix before what it is known by. */
+const BEGUN = 'stream-';
 /** Stored among the posts when the thread is gone. */
 const GONE: PostRecord = { part: 'thread', ts: '', hash: 'gone' };
 
@@ -56,9 +69,10 @@ const SAVE_ATTEMPTS = 5;
 const SAVE_AGAIN_MS = 1_000;
 
 export function createLedger({ posts: stored, savePosts, onFirstPost, clock, log }: LedgerOptions): Ledger {
-  let posts = sorted(stored.filter((record) => !isFile(record) && !isGone(record)));
+  let posts = sorted(stored.filter((record) => !isFile(record) && !isGone(record) && !isBegun(record)));
   let gone = stored.some(isGone);
   let files = stored.filter(isFile);
+  let begun = begunOf(stored.find(isBegun));
 
   /**
    * Changes the ledger even if storing fails, because Slack shows the change already. The next call stores all of it.
@@ -77,7 +91,9 @@ export function createLedger({ posts: stored, savePosts, onFirstPost, clock, log
   async function saveAll(): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await savePosts([...posts, ...files, ...(gone ? [GONE] : [])]);
+        const open =
+          begun === null ? [] : [{ part: begun.part, ts: '', hash: `${BEGUN}${begun.since} ${begun.words}` }];
+        await savePosts([...posts, ...files, ...open, ...(gone ? [GONE] : [])]);
         return;
       } catch (error) {
         log.error({ err: error, attempt }, 'could not store the posts of a turn');
@@ -97,7 +113,10 @@ export function createLedger({ posts: stored, savePosts, onFirstPost, clock, log
       files = state === null ? others : [...others, { part, ts: '', hash: FILE + state }];
       return saveAll();
     },
-    saveCall: (call, ts) => replacePosts(applyCall(posts, call, ts)),
+    saveCall(call, ts) {
+      if (call.kind === 'post') begun = null;
+      return replacePosts(applyCall(posts, call, ts));
+    },
     forgetPost: (record) => replacePosts(posts.filter(({ ts }) => ts !== record.ts)),
     saveRefusal: (record, what) => replacePost(record, { ...record, refuses: what }),
     saveSeam: (record, seam) => replacePost(record, { ...record, seam }),
@@ -108,7 +127,21 @@ export function createLedger({ posts: stored, savePosts, onFirstPost, clock, log
         [...byItem].map(([item, records]) => [item, records.map(({ seam = 0 }) => seam).sort((a, b) => a - b)]),
       );
     },
-    keepAsIs: ({ live: _, ...record }) => replacePost(record, { ...record, hash: KEPT_AS_IS }),
+    get begun() {
+      return begun;
+    },
+    saveBegun(next) {
+      begun = next;
+      return saveAll();
+    },
+    dropBegun() {
+      begun = null;
+    },
+    saveStopped({ stream: _, ...record }, isLast) {
+      return replacePost(record, { ...record, hash: isLast ? KEPT_AS_IS : UNKNOWN });
+    },
+    markStream: (record) => replacePost(record, { ...record, stream: true }),
+    keepAsIs: ({ live: _, stream: __, ...record }) => replacePost(record, { ...record, hash: KEPT_AS_IS }),
     get isThreadGone() {
       return gone;
     },
@@ -119,7 +152,12 @@ export function createLedger({ posts: stored, savePosts, onFirstPost, clock, log
     },
     async adoptPosts(found) {
       const unknown = found.filter((record) => !posts.some(({ ts }) => ts === record.ts));
-      if (unknown.length > 0) await replacePosts(sorted([...posts, ...unknown]), true);
+      if (unknown.some(({ stream }) => stream)) begun = null;
+      // What was posted again before the look stands below the first one: that stays, and this one goes.
+      const isAgain = ({ part, ts }: PostRecord) =>
+        unknown.some((own) => own.part === part && compareTs(own.ts, ts) < 0);
+      const known = posts.map((record) => (isAgain(record) ? withUnknownContent(record) : record));
+      if (unknown.length > 0) await replacePosts(sorted([...known, ...unknown]), true);
     },
     markDoubtful(record) {
       posts = posts.map((known) => (known.ts === record.ts ? withUnknownContent(known) : known));
@@ -130,7 +168,14 @@ export function createLedger({ posts: stored, savePosts, onFirstPost, clock, log
 /** Whether a message shows a card; one that a look found is known by its part. */
 export const isCard = ({ hash, part }: PostRecord) => hash.startsWith('card-') || part.startsWith('card-');
 const isFile = ({ hash }: PostRecord) => hash.startsWith(FILE);
+const isBegun = ({ ts, hash }: PostRecord) => ts === '' && hash.startsWith(BEGUN);
 const isGone = ({ ts, hash }: PostRecord) => ts === GONE.ts && hash === GONE.hash;
+
+function begunOf(record: PostRecord | undefined): BegunStream | null {
+  if (!record) return null;
+  const [since = '', ...words] = record.hash.slice(BEGUN.length).split(' ');
+  return { part: record.part, words: words.join(' '), since };
+}
 
 function sorted(posts: readonly PostRecord[]): PostRecord[] {
   return [...posts].sort((a, b) => compareTs(a.ts, b.ts));

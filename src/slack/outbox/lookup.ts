@@ -3,7 +3,7 @@ import type { ThreadAddress } from '../../bridge/inbound.ts';
 import type { Clock, Log } from '../../bridge/ports.ts';
 import type { PostRecord } from '../../bridge/record/thread-record.ts';
 import type { SlackAnswer, SlackError } from '../api/slack-api.ts';
-import { type Call, lookCall, readLook } from './calls.ts';
+import { type BegunStream, type Call, lookCall, readLook } from './calls.ts';
 import { isCard, type Ledger } from './ledger.ts';
 import { closedBy } from './refusal.ts';
 
@@ -13,6 +13,8 @@ export interface LookupOptions {
   /** Where to look. It may change: a direct message is a person until Slack tells its channel. */
   address(): ThreadAddress;
   ledger: Ledger;
+  /** Our bot's user id, by which a native stream is known; left out: none is looked for. */
+  bot?: string | undefined;
   /** Whether an earlier process may have posted messages that the ledger lacks. */
   mayHaveUnknownPosts: boolean;
   clock: Clock;
@@ -107,13 +109,14 @@ export function createLookup(options: LookupOptions): Lookup {
     },
     async savePage(answer) {
       const asked = needDoubt();
-      const { found, all, cursor } = readLook(answer, owner);
+      const { found, all, cursor } = readLook(answer, owner, begunBy(ledger, options.bot));
       const hasMore = cursor !== null && asked.pages + 1 < LOOK_PAGES;
       const cards = asked.cards.filter(({ ts }) => !all.includes(ts));
       doubt = hasMore ? { ...asked, cursor, pages: asked.pages + 1, cards } : null;
       if (cursor === null) for (const record of cards) await ledger.forgetPost(record);
       if (asked.isAstray) for (const { part, ts } of found) await ledger.saveStray(part, ts);
       else await ledger.adoptPosts(found);
+      if (!hasMore) ledger.dropBegun();
     },
     noteRefusal(error) {
       const asked = needDoubt();
@@ -129,6 +132,11 @@ export function createLookup(options: LookupOptions): Lookup {
       return 'noted';
     },
   };
+}
+
+/** The native stream to look for. */
+export function begunBy({ begun }: Ledger, bot: string | undefined): (BegunStream & { bot: string }) | null {
+  return begun && bot !== undefined ? { ...begun, bot } : null;
 }
 
 function justBefore(ts: SlackTs): SlackTs {

@@ -4,6 +4,7 @@ import type { Clock, Log, Timer } from '../../bridge/ports.ts';
 import { type SlackAnswer, SlackError } from '../api/slack-api.ts';
 import { lookCall, readLook } from './calls.ts';
 import type { Ledger } from './ledger.ts';
+import { begunBy } from './lookup.ts';
 import type { Scheduler } from './scheduler.ts';
 
 export interface AwaitedPost {
@@ -55,11 +56,13 @@ export interface PostFinder {
   owner: string;
   /** The messages that are known. */
   ledger: Ledger;
+  /** Our bot's user id, by which a native stream is known; left out: none is looked for. */
+  bot?: string | undefined;
 }
 
 /** Looks in the thread for a message that is being posted; `null`: it is not there, or nobody can tell now. */
 export async function findPost(finder: PostFinder, address: ThreadAddress, part: string): Promise<SlackTs | null> {
-  const { scheduler, clock, log, owner, ledger } = finder;
+  const { scheduler, clock, log, owner, ledger, bot } = finder;
   const after = ledger.posts.at(-1)?.ts ?? address.threadTs;
   // A person's id is no channel that has a history.
   if (after === null || /^[UW]/.test(address.channel)) return null;
@@ -67,7 +70,7 @@ export async function findPost(finder: PostFinder, address: ThreadAddress, part:
   const ask = { method: look.method, channel: address.channel, urgency: 'must' } as const;
   if (scheduler.whenAllowed(ask) > clock.monotonic()) return null;
   try {
-    const { found } = readLook(await scheduler.call(ask, look, 'live'), owner);
+    const { found } = readLook(await scheduler.call(ask, look, 'live'), owner, begunBy(ledger, bot));
     const isKnown = (ts: SlackTs) => ledger.posts.some((post) => post.ts === ts);
     return found.find((post) => post.part === part && !isKnown(post.ts))?.ts ?? null;
   } catch (error) {

@@ -1,5 +1,6 @@
 import type { TurnView } from '../../bridge/view/turn.ts';
 import type { SlackPost } from '../render/post.ts';
+import { joinedText } from '../words/answer.ts';
 
 /** Under the 4,000 of an edit's `text` (docs/slack.md, Size limits), with room for entities. */
 const PIECE_MAX = 3_800;
@@ -20,7 +21,10 @@ export function plainPosts(post: SlackPost): SlackPost[] {
 
 /** The last resort when rendering a view throws. The agent's text is made harmless here. */
 export function plainView(view: TurnView): SlackPost[] {
-  const texts = view.items.map((item) => (item.kind === 'text' ? item.markdown : item.card.title));
+  const texts = view.items.map((item) => {
+    if (item.kind === 'joined') return joinedText(item.messages);
+    return item.kind === 'text' ? item.markdown : item.card.title;
+  });
   if (view.ending?.line) texts.push(view.ending.line);
   return plainPieces('0.0', 'text', view.live !== null, escapeAll(texts.join('\n\n')));
 }

@@ -183,10 +183,11 @@ function findWritable(post: SlackPost, candidates: readonly PostRecord[]): PostR
 export function applyCall(posted: readonly PostRecord[], call: PlannedCall, ts: string): PostRecord[] {
   const rest = call.kind === 'post' ? [...posted] : posted.filter((record) => record.ts !== call.record.ts);
   if (call.kind === 'delete') return rest;
-  const { part, live, ends } = call.post;
+  const { part, live, ends, isStream } = call.post;
   const { refuses, seam } = call.kind === 'update' ? call.record : {};
   const marks = {
-    ...(live && { live }),
+    // A stream has no Stop button of ours, and does not say what the agent does.
+    ...(isStream ? { stream: true as const } : live && { live }),
     ...(ends && { ends }),
     ...(refuses && { refuses }),
     ...(seam !== undefined && { seam }),

@@ -5,9 +5,9 @@ import type { Clock, Delivery, HeldUp, Log, Metrics, Random } from '../../bridge
 import type { PostRecord } from '../../bridge/record/thread-record.ts';
 import { SlackError } from '../api/slack-api.ts';
 import type { Uploader } from '../api/uploader.ts';
-import type { PostFile, Seams, SlackPost } from '../render/post.ts';
+import type { AppendableText, PostFile, Seams, SlackPost } from '../render/post.ts';
 import type { Ask, Urgency } from './budget.ts';
-import { slackCall } from './calls.ts';
+import { APPEND_STREAM, begunStream, STOP_STREAM, slackCall } from './calls.ts';
 import type { Content } from './content.ts';
 import { firstPostAt, type SignOfLife } from './first-post.ts';
 import { createForms, type Fallback, type PlanLatch } from './forms.ts';
@@ -17,6 +17,7 @@ import { createLedger, isCard } from './ledger.ts';
 import { createLookup } from './lookup.ts';
 import type { LoopTurns } from './loop-turns.ts';
 import { awaitPost, findPost } from './lost-answer.ts';
+import { createNativeStream, type StreamLatch, type StreamStep } from './native-stream.ts';
 import { contentHash, deletionsOfUneditable, type PlannedCall, planCalls } from './plan.ts';
 import { type Closed, closedBy, refusalOf } from './refusal.ts';
 import type { Job, Rank, Scheduler, Wish } from './scheduler.ts';
@@ -38,6 +39,8 @@ export interface PublicationOptions {
   onPosting?(isPosting: boolean): void;
   /** Called when the first message exists; `wasFound`: an earlier process posted it. */
   onFirstPost(wasFound: boolean): void;
+  /** The state of the thread's session while the turn runs; `null`: the app has none. Left out: the same. */
+  session?(): string | null;
   /** How people see that the agent works before there is a message. */
   sign: Exclude<SignOfLife, 'messages'>;
   /** After failing for so many ms, final content, or a card, is given up. */
@@ -63,6 +66,10 @@ export interface PublicationParts {
   metrics?: Metrics | undefined;
   fallback: Fallback;
   plans: PlanLatch;
+  /** What we learned about native streams; `null`: they are not used. */
+  streams: StreamLatch | null;
+  /** Our bot's user id, by which a native stream is found whose answer was lost. */
+  bot?: string | undefined;
   /** Shared by all publications: limits what they render in one turn of the event loop. */
   loopTurns: LoopTurns;
   /** `null`: files cannot be uploaded. */
@@ -74,6 +81,10 @@ export interface PublicationParts {
 export interface Publication {
   /** Sets the content to show. The latest replaces earlier ones; after final content, calls are ignored. */
   showContent(content: Content): void;
+  /**
+   * The wanted content has more text. True: `look` is called when something is shown next; false: show the content now.
+   */
+  noteGrown(look: () => Content | null): boolean;
   /**
    * Sets the last content of this process. Resolves when it is shown, or refused, or there is no message to show it in.
    */
@@ -119,6 +130,7 @@ interface Rendered {
   /** As the renderer made them, before any simpler form. */
   raw: SlackPost[];
   posts: SlackPost[];
+  appendable(): AppendableText | null;
 }
 
 const NO_SEAMS: Seams = new Map();
@@ -131,11 +143,23 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   const ledger = createLedger({ ...options, clock, log });
   const forms = createForms(parts.fallback, parts.plans, log, parts.metrics);
   const uploads = createUploads({ ...parts, latch: parts.uploadLatch, log, ledger, address });
-  const finder = { scheduler, clock, log, owner, ledger };
-  const lookup = createLookup({ ...options, address: () => address, ledger, clock, log });
+  const { bot } = parts;
+  const finder = { scheduler, clock, log, owner, ledger, bot };
+  const lookup = createLookup({ ...options, address: () => address, ledger, bot, clock, log });
+  const stream = createNativeStream(
+    { scheduler, clock, log, metrics: parts.metrics, latch: parts.streams },
+    {
+      owner,
+      address: () => address,
+      isBroadcast: options.inChannel === true,
+      session: () => options.session?.() ?? null,
+    },
+  );
   const outcome = Promise.withResolvers<Delivery>();
 
   let wanted: Content | null = null;
+  /** Makes newer content than `wanted` that has only more text. */
+  let grown: (() => Content | null) | null = null;
   let rendered: Rendered | null = null;
   /** Since when a part of `wanted` waits to be shown; `null`: all of it is shown. */
   let waitingSince: number | null = null;
@@ -198,22 +222,25 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   }
 
   function wish(): Wish | null {
-    if (isBusy || isOver || waitingSince === null || wanted === null) return null;
+    if (isBusy || isOver || wanted === null) return null;
+    const since = waitingSince ?? stream.endsAt();
+    if (since === null) return null;
     if (seenOpenings !== scheduler.openings) blockedUntil = 0;
     seenOpenings = scheduler.openings;
     const last = ledger.posts.at(-1);
     const now = rankOf(wanted);
     if (hasStoppedEditing && now > 0 && last) return null;
-    let notBefore = Math.max(retryAt, blockedUntil);
+    let notBefore = Math.max(retryAt, blockedUntil, waitingSince === null ? since : 0);
     // A card is posted at once, and so is the text above it.
     if ((!last && wanted.cards === '') || now === 1) notBefore = Math.max(notBefore, heldUntil(wanted));
     // The call that live content will need is known before it is rendered, so no time is wasted on rendering it early.
     if (now > 0 && !lookup.isDue && !wanted.isParting) {
       const edited = isPostNext ? undefined : last;
-      const wants = makeAsk(edited ? 'chat.update' : 'chat.postMessage', now === 1 ? 'first' : 'live');
+      const edit = edited && stream.isOpen(edited) ? APPEND_STREAM : 'chat.update';
+      const wants = makeAsk(edited ? edit : 'chat.postMessage', now === 1 ? 'first' : 'live');
       notBefore = Math.max(notBefore, scheduler.whenAllowed(wants), edited ? quietUntil(edited, now) : 0);
     }
-    return { rank: now, since: waitingSince, notBefore };
+    return { rank: now, since, notBefore };
   }
 
   /** Until when a new live message, or the first text in one, is held back, so that there is something to read. */
@@ -225,6 +252,8 @@ export function createPublication(parts: PublicationParts, options: PublicationO
 
   function run(): void {
     if (isBusy || isOver || wanted === null) return;
+    wanted = grown?.() ?? wanted;
+    grown = null;
     if (lookup.isDue && isPerson(address.channel)) lookup.postpone();
     if (lookup.isDue) lookForPosts();
     else if (rendered?.content === wanted) makeNextCall();
@@ -234,13 +263,13 @@ export function createPublication(parts: PublicationParts, options: PublicationO
 
   /** Makes the first planned call that is allowed now. */
   function makeNextCall(): void {
-    if (rendered === null) return;
-    const { content, posts } = rendered;
+    if (rendered === null || tendStream(rendered)) return;
+    const shown = rendered;
+    const { content, posts } = shown;
     const { isThreadGone } = ledger;
-    const calls = isThreadGone
-      ? deletionsOfUneditable(ledger.posts)
-      : planCalls(ledger.posts, posts, content.isTextUnknown, lastWords.isBelow);
-    const times = calls.map((call) => allowedAt(call, content));
+    const calls = isThreadGone ? deletionsOfUneditable(ledger.posts) : planShown(shown);
+    const steps = calls.map((call) => stepFor(call, shown));
+    const times = calls.map((call, index) => allowedAt(call, content, steps[index] ?? null));
     // Where Slack takes no edit at all, it takes no post either: the edit is made once the channel is open again.
     const isClosed = scheduler.whyClosed('chat.update', address.channel) !== null;
     const below = isThreadGone || isClosed ? null : lastWords.nextStep(rendered, calls, times);
@@ -248,9 +277,10 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       startWork(() => goBelow(below));
       return;
     }
-    const call = calls.find((_, index) => (times[index] ?? 0) <= clock.monotonic());
+    const next = calls.findIndex((_, index) => (times[index] ?? 0) <= clock.monotonic());
+    const call = calls[next];
     if (!isThreadGone && unseenCards().length === 0 && !calls.some(isOfCard)) shownCards = content.cards;
-    if (call) startWork(() => performCall(call, content));
+    if (call) startWork(() => performCall(call, content, steps[next] ?? null));
     else if (calls.length > 0) blockedUntil = Math.min(...times);
     else if (isThreadGone) endGoneThread(content);
     else {
@@ -258,6 +288,39 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       if (file) uploadFile(file);
       else noteAllShown();
     }
+  }
+
+  /** The calls that are left, with the open stream as it can be shown. */
+  function planShown(shown: Rendered): PlannedCall[] {
+    const posts = stream.shapePosts(shown, ledger.posts);
+    return planCalls(ledger.posts, posts, shown.content.isTextUnknown, lastWords.isBelow);
+  }
+
+  /** How a native stream makes the call; `null`: not by one. */
+  function stepFor(call: PlannedCall, shown: Rendered): StreamStep | null {
+    const step = stream.stepFor(call, shown);
+    const now = clock.monotonic();
+    if (allowedAt(call, shown.content, step) <= now) return step;
+    const before = stream.showBeforeStop(step, call);
+    return before && allowedAt(call, shown.content, before) <= now ? before : step;
+  }
+
+  /**
+   * Does what must be done about native streams before anything else. False: nothing. One that an earlier process left open
+   * is ended, because Slack takes no edit of it; one that becomes too old ends, and its text goes on in a new message.
+   */
+  function tendStream(shown: Rendered): boolean {
+    const orphan = ledger.isThreadGone ? undefined : stream.findOrphan(ledger.posts);
+    const seam = orphan ? null : stream.findSeam(shown, ledger.posts);
+    if (seam) startWork(() => goBelow({ kind: 'seam', ...seam }));
+    if (!orphan) return seam !== null;
+    const step: StreamStep = { kind: 'halt' };
+    const post: SlackPost = { part: orphan.part, kind: 'text', blocks: [], text: '', live: false };
+    const call: PlannedCall = { kind: 'update', record: orphan, post };
+    const at = allowedAt(call, shown.content, step);
+    if (at > clock.monotonic()) blockedUntil = at;
+    else startWork(() => performCall(call, shown.content, step));
+    return true;
   }
 
   /** Lets the end of the turn be posted below a message that cannot be edited for now. */
@@ -290,14 +353,19 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     newerSince = null;
     try {
       const raw = content.render(uploads.isPossible, seamsFor(content));
-      rendered = { content, raw, posts: forms.applyForms(raw) };
+      let found: AppendableText | null | undefined;
+      const appendable = () => {
+        if (found === undefined) found = content.appendable?.() ?? null;
+        return found;
+      };
+      rendered = { content, raw, posts: forms.applyForms(raw), appendable };
       return true;
     } catch (error) {
       log.error({ err: error }, 'could not render a view');
     }
     if (content.isFinal) {
       const raw = content.lastResort();
-      rendered = { content, raw, posts: raw };
+      rendered = { content, raw, posts: raw, appendable: () => null };
       return true;
     }
     waitingSince = null;
@@ -308,18 +376,19 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     return { method, channel: address.channel, urgency };
   }
 
-  function askFor(call: PlannedCall, content: Content): Ask {
+  function askFor(call: PlannedCall, content: Content, step: StreamStep | null): Ask {
     if (call.kind === 'delete') return makeAsk('chat.delete', 'must');
     const must = content.isFinal || content.isParting || call.post.kind === 'card' || !call.post.live;
-    const urgency = rankOf(content) === 1 ? 'first' : 'live';
-    return makeAsk(call.kind === 'post' ? 'chat.postMessage' : 'chat.update', must ? 'must' : urgency);
+    const urgency = must ? 'must' : rankOf(content) === 1 ? 'first' : 'live';
+    if (step) return stream.askFor(step, call, content, urgency);
+    return makeAsk(call.kind === 'post' ? 'chat.postMessage' : 'chat.update', urgency);
   }
 
-  function allowedAt(call: PlannedCall, content: Content): number {
-    const wants = askFor(call, content);
-    const at = scheduler.whenAllowed(wants);
+  function allowedAt(call: PlannedCall, content: Content, step: StreamStep | null): number {
+    const wants = askFor(call, content, step);
+    const at = Math.max(scheduler.whenAllowed(wants), step?.kind === 'wait' ? step.until : 0);
     if (call.kind === 'post' && wants.urgency !== 'must') return Math.max(at, heldUntil(content));
-    if (call.kind !== 'update' || wants.urgency === 'must') return at;
+    if (call.kind !== 'update' || wants.urgency === 'must' || wants.method === STOP_STREAM) return at;
     const held = wants.urgency === 'first' ? heldUntil(content) : 0;
     return Math.max(at, held, quietUntil(call.record, rankOf(content)));
   }
@@ -343,8 +412,9 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       });
   }
 
-  async function performCall(call: PlannedCall, content: Content): Promise<void> {
-    const wants = askFor(call, content);
+  /** @param step how a native stream makes it; `null`: by a post, an edit or a deletion */
+  async function performCall(call: PlannedCall, content: Content, step: StreamStep | null): Promise<void> {
+    const wants = askFor(call, content, step);
     if (call.kind !== 'delete' && call.post.kind === 'text' && !content.isFinal) {
       const storing = options.beforeText?.();
       if (storing) {
@@ -352,6 +422,10 @@ export function createPublication(parts: PublicationParts, options: PublicationO
         // While we waited for the disk, another job may have used the slot.
         if (isOver || scheduler.whenAllowed(wants) > clock.monotonic()) return;
       }
+    }
+    if (step?.kind === 'start') {
+      await ledger.saveBegun(begunStream(step.post.part, step.text, clock.now()));
+      if (isOver || scheduler.whenAllowed(wants) > clock.monotonic()) return ledger.dropBegun();
     }
     const isFirst = call.kind === 'post' && ledger.posts.length === 0;
     if (isFirst) options.onPosting?.(true);
@@ -362,15 +436,16 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     try {
       const client = wants.urgency === 'must' ? 'control' : 'live';
       const isBroadcast = isFirst && options.inChannel === true;
-      const answering = scheduler.call(wants, slackCall(address, owner, call, isBroadcast), client);
+      const made = step ? stream.callFor(step, call, content) : slackCall(address, owner, call, isBroadcast);
+      const answering = scheduler.call(wants, made, client);
       const look = async () => (isOver || call.kind !== 'post' ? null : findPost(finder, address, call.post.part));
       const answer = await (call.kind === 'post' ? awaitPost({ clock, answer: answering, look }) : answering);
       ts = call.kind === 'post' ? tsOf(answer.ts) : call.record.ts;
       answerChannel = answer.channel;
-      isAstray = call.kind === 'post' && address.threadTs !== null && isTopLevel(answer.message);
+      isAstray = call.kind === 'post' && step === null && address.threadTs !== null && isTopLevel(answer.message);
     } catch (error) {
       if (isFirst) options.onPosting?.(false);
-      await handleFailure(call, content, error);
+      await (step ? handleStreamFailure(step, call, content, error) : handleFailure(call, content, error));
       return;
     }
     clearFailures();
@@ -384,12 +459,24 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     }
     if (call.kind === 'delete') lastChanges.delete(ts);
     else lastChanges.set(ts, begunAt);
-    lastWords.noteCall(call, ts, call.kind !== 'delete' && rendered?.raw.includes(call.post) === true);
-    await ledger.saveCall(call, ts);
+    if (step) stream.noteDone(step, call, ts);
+    if (step?.kind === 'halt' && call.kind === 'update') {
+      lastWords.forget(ts);
+      await ledger.saveStopped(call.record, content.isTextUnknown);
+      return;
+    }
+    const shown: PlannedCall =
+      call.kind !== 'delete' && (step?.kind === 'start' || step?.kind === 'append')
+        ? { ...call, post: step.post }
+        : call;
+    const isAsRendered =
+      shown.kind !== 'delete' && (shown.post.isStream || rendered?.raw.includes(shown.post) === true);
+    lastWords.noteCall(shown, ts, isAsRendered);
+    await ledger.saveCall(shown, ts);
     if (call.kind === 'post') learnChannel(answerChannel);
     isPostNext = false;
     if (rendered?.content !== content) return;
-    const [next] = planCalls(ledger.posts, rendered.posts, content.isTextUnknown);
+    const [next] = planShown(rendered);
     isPostNext = next?.kind === 'post';
     if (!lookup.isDue && next === undefined) noteAllShown();
   }
@@ -413,7 +500,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     shownCards = rendered.content.cards;
     noteShownText(rendered.content);
     if (rendered.content.isFinal && uploads.nextFile(rendered.posts)) return;
-    waitingSince = wanted === rendered.content ? null : (newerSince ?? clock.monotonic());
+    waitingSince = wanted === rendered.content && grown === null ? null : (newerSince ?? clock.monotonic());
     if (rendered.content.isParting) partingShown.resolve();
     if (rendered.content.isFinal) endPublication({ delivered: true });
   }
@@ -431,6 +518,31 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     lastRefusal = null;
   }
 
+  async function handleStreamFailure(
+    step: StreamStep,
+    call: PlannedCall,
+    content: Content,
+    error: unknown,
+  ): Promise<void> {
+    if (content.isParting) partingShown.resolve();
+    if (!(error instanceof SlackError)) throw error;
+    const { method, failure, error: word, details } = error;
+    if (failure !== 'limited') log.warn({ method, failure, error: word, details }, 'a Slack call failed');
+    const next = stream.noteFailed(step, error);
+    if (call.kind === 'post') {
+      if (next === 'look') lookup.request();
+      else ledger.dropBegun();
+      if (failure === 'unknown') tryLater(error);
+      return;
+    }
+    const { record } = call;
+    if (failure !== 'refused') tryLater(error);
+    if (next === 'gone') await replaceLost(record, content, word);
+    if (next !== 'edit') return;
+    lastWords.forget(record.ts);
+    await ledger.saveStopped(record, content.isTextUnknown);
+  }
+
   async function handleFailure(call: PlannedCall, content: Content, error: unknown): Promise<void> {
     if (content.isParting) partingShown.resolve();
     if (!(error instanceof SlackError)) throw error;
@@ -446,6 +558,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       tryLater(error);
     } else if (refusal === 'closed') handleRefusal(word, closedBy(error) ?? 'thread');
     else if (call.kind === 'delete') await noteUndeletable(call.record, word);
+    else if (call.kind === 'update' && stream.mayBeOpen(word)) await ledger.markStream(call.record);
     else if (call.kind === 'update' && refusal === 'lost' && call.post.isEditOnly) await ledger.forgetPost(call.record);
     else if (call.kind === 'update' && refusal === 'lost') await replaceLost(call.record, content, word);
     else if (rendered === null || !forms.simplify(call.post)) {
@@ -597,8 +710,18 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     outcome.resolve(delivery);
   }
 
+  function noteGrown(look: () => Content | null): boolean {
+    if (isOver || wanted === null || wanted.isFinal || wanted.isParting || waitingSince === null) return false;
+    // Until text can be read, each word may decide when it is shown.
+    if (shownText !== 'readable' && wanted.substance !== 'readable') return false;
+    if (isBusy) newerSince ??= clock.monotonic();
+    grown = look;
+    return true;
+  }
+
   function showContent(content: Content): void {
     if (isOver || wanted?.isFinal || (wanted?.isParting && !content.isFinal)) return;
+    grown = null;
     const before = wanted === null || waitingSince === null ? null : rankOf(wanted);
     const urgent = wanted === null || content.isFinal || content.cards !== wanted.cards;
     const unheld = noteSubstance(content);
@@ -657,6 +780,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   scheduler.add(job);
   return {
     showContent,
+    noteGrown,
     showParting,
     noteSign(next) {
       sign = next;

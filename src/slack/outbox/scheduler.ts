@@ -9,7 +9,7 @@ import {
   noteAnswered,
   noteLimited,
   noteSent,
-  noteUnknownEdits,
+  noteUnknownCalls,
   shareOfPace,
   whenAllowed,
 } from './budget.ts';
@@ -43,6 +43,11 @@ export interface Scheduler {
   /** Call it when a job may run sooner. The jobs are checked a moment later, once for many calls. */
   wake(): void;
   whenAllowed(ask: Ask): number;
+  /**
+   * Whether live text of one more message is fresher as a native stream than by edits: each has a budget that the
+   * messages share which are written now.
+   */
+  isStreamFresher(): boolean;
   /** Why Slack refuses such calls for now; `null`: it accepts them, as far as we know. */
   whyClosed(method: string, channel: ChannelId): { word: string; scope: Closed } | null;
   /** Changes whenever a closed way may be open again, so that waiting jobs check again. */
@@ -57,11 +62,28 @@ export interface Scheduler {
   close(): Promise<void>;
 }
 
+const EDIT = 'chat.update';
+const APPEND = 'chat.appendStream';
 /** For a 429 that does not say how long. */
 const RETRY_AFTER_MS = 5_000;
 const JITTER_MS = 250;
 /** Only these methods have doors. Private messages and statuses handle refusals themselves. */
 const HAS_DOOR = new Set(['chat.postMessage', 'chat.update', 'chat.delete']);
+
+/** By method: the method that goes on with the live text that it shows. */
+const GOES_ON: Readonly<Record<string, string>> = {
+  'chat.postMessage': EDIT,
+  [EDIT]: EDIT,
+  'chat.startStream': APPEND,
+  [APPEND]: APPEND,
+};
+/**
+ * So many streams are as fresh as one edited message. Twice as many calls are allowed, but a stream gets more of them
+ * while it is alone; found by playing two to ten threads (bench/pace/).
+ */
+const STREAMS_TO_EDITED = 1.5;
+/** A message counts as being written for so long after its last live call. */
+const WRITTEN_MS = 10_000;
 
 /** Other parts of the bridge read, too, so for these the calls of all parts count. */
 const READS: ReadonlySet<string> = new Set(['conversations.replies', 'conversations.history']);
@@ -81,6 +103,8 @@ export function createScheduler({ api, meter, clock, random, log }: SchedulerPar
   const jobs = new Set<Job>();
   const inFlight = new Set<Promise<unknown>>();
   const doors = createDoors();
+  /** Messages that are being written, by ts: how, and when that was last seen. Those without an answer have a number. */
+  const written = new Map<string, { by: string; at: number }>();
   let openings = 0;
   let hadEarlierLife = false;
   let budget: Budget = emptyBudget;
@@ -130,11 +154,31 @@ export function createScheduler({ api, meter, clock, random, log }: SchedulerPar
     return ready ? { job: ready.job, at: now } : later;
   }
 
+  /** False: it shows no live text. */
+  function noteWritten({ method, urgency }: Ask, ts: string): boolean {
+    const by = GOES_ON[method];
+    if (by === undefined || urgency === 'must') {
+      // Its end, or that of a part of it.
+      written.delete(ts);
+      return false;
+    }
+    const now = clock.monotonic();
+    for (const [key, { at }] of written) if (at < now - WRITTEN_MS) written.delete(key);
+    written.set(ts, { by, at: now });
+    return true;
+  }
+
+  function countWritten(method: string): number {
+    const since = clock.monotonic() - WRITTEN_MS;
+    return [...written.values()].filter(({ by, at }) => by === method && at >= since).length;
+  }
+
   async function call(ask: Ask, { method, args }: Call, client: SlackClient): Promise<SlackAnswer> {
     const madeAt = clock.monotonic();
     const use = noteSent(budget, ask, madeAt);
     budget = use.budget;
     if (HAS_DOOR.has(method)) doors.noteTry(ask, clock.monotonic());
+    const isWritten = noteWritten(ask, String(args.ts ?? use.id));
     const noteAnswer = (error: SlackError | null) => {
       if (HAS_DOOR.has(method) && doors.noteAnswer(ask, error, clock.monotonic())) openings += 1;
     };
@@ -143,6 +187,7 @@ export function createScheduler({ api, meter, clock, random, log }: SchedulerPar
     try {
       const got = await answer;
       noteAnswer(null);
+      if (isWritten && args.ts === undefined && typeof got.ts === 'string') noteWritten(ask, got.ts);
       return got;
     } catch (error) {
       if (error instanceof SlackError) noteAnswer(error);
@@ -150,11 +195,15 @@ export function createScheduler({ api, meter, clock, random, log }: SchedulerPar
         const ms = (error.retryAfterMs ?? RETRY_AFTER_MS) + random.next() * JITTER_MS;
         const now = clock.monotonic();
         budget = noteLimited(budget, method, now, now + ms, madeAt);
-        log.warn({ method, retryAfterMs: error.retryAfterMs, pace: shareOfPace(budget, now) }, 'Slack limits a method');
+        log.warn(
+          { method, retryAfterMs: error.retryAfterMs, pace: shareOfPace(budget, method, now) },
+          'Slack limits a method',
+        );
       }
       throw error;
     } finally {
       inFlight.delete(answer);
+      written.delete(String(use.id));
       budget = noteAnswered(budget, ask, use.id, clock.monotonic());
       wake();
     }
@@ -174,6 +223,7 @@ export function createScheduler({ api, meter, clock, random, log }: SchedulerPar
       const at = isBusy ? Math.max(own, now + READ_AGAIN_MS) : own;
       return HAS_DOOR.has(ask.method) ? Math.max(at, doors.opensAt(ask, now)) : at;
     },
+    isStreamFresher: () => countWritten(APPEND) + 1 <= (countWritten(EDIT) + 1) * STREAMS_TO_EDITED,
     whyClosed: (method, channel) => doors.whyClosed({ method, channel }),
     get openings() {
       return openings;
@@ -184,7 +234,7 @@ export function createScheduler({ api, meter, clock, random, log }: SchedulerPar
       wake();
     },
     noteEarlierLife() {
-      if (!hadEarlierLife) budget = noteUnknownEdits(budget, clock.monotonic());
+      if (!hadEarlierLife) budget = noteUnknownCalls(budget, clock.monotonic());
       hadEarlierLife = true;
     },
     call,

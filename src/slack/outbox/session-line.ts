@@ -120,6 +120,7 @@ export function createSessionLine(
       wanted = isWaitingForPeople ? 'suspended' : 'processing';
       updateSession();
     },
+    sessionState: () => (hasGivenUp || fallbackLine ? null : wanted),
     async endLine(patience = AGAIN.longestMs) {
       wanted = 'active';
       updateSession();

@@ -30,6 +30,8 @@ export interface StatusLine {
    * @param wasFound a look found the message, so it may be older than the status
    */
   notePosted(wasFound: boolean): void;
+  /** The state of the thread's session as it should be now; left out, or `null`: there is none. */
+  sessionState?(): 'processing' | 'suspended' | 'active' | null;
   /**
    * Ends the line. Resolves when the status is cleared, or could not be cleared.
    * @param patience ms to wait for a free slot; default two minutes, after which Slack clears it itself.

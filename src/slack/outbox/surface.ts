@@ -1,4 +1,4 @@
-import type { ChannelId, SlackTs } from '../../bridge/ids.ts';
+import type { ChannelId, ModelsPlace, SlackTs } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
 import type { Clock, Delivery, Log, Metrics, Random, Surface, TurnSurface } from '../../bridge/ports.ts';
 import type { Ending, PostRecord } from '../../bridge/record/thread-record.ts';
@@ -10,11 +10,12 @@ import type { Uploader } from '../api/uploader.ts';
 import { actions } from '../render/blocks.ts';
 import { tailOfferPosts, writeTail } from '../render/offer.ts';
 import { openButton, permalink } from '../render/permalink.ts';
-import type { Seams, SlackPost } from '../render/post.ts';
+import type { AppendableText, Seams, SlackPost } from '../render/post.ts';
 import type { Substance } from '../render/readable.ts';
 import type { Content } from './content.ts';
 import type { Fallback } from './forms.ts';
 import { createLoopTurns, type Letters } from './loop-turns.ts';
+import type { StreamLatch } from './native-stream.ts';
 import { plainView } from './plain.ts';
 import { createPublication, type Publication, type PublicationOptions } from './publication.ts';
 import { createScheduler } from './scheduler.ts';
@@ -26,6 +27,8 @@ export interface TurnRenderer {
   (view: TurnView, files: boolean, seams: Seams): SlackPost[];
   /** Renders a part ahead while there are letters; false: more is left to do. */
   prepare?(view: TurnView, mayUseFiles: boolean, letters: Letters, seams: Seams): boolean;
+  /** What a native stream can show of a view that was just rendered. */
+  appendableOf?(view: TurnView): AppendableText | null;
   /** How much the newest message of a live view would show. */
   substanceOf(view: TurnView): Substance;
   /** What the status line says meanwhile: "is thinking…". */
@@ -42,10 +45,14 @@ export interface SurfaceOptions {
   fallback: Fallback;
   /** Whether the app may be declared as an agent: sessions are tried until Slack refuses them. */
   mayBeAgent?: boolean;
-  /** Renders the bridge's own Markdown. */
-  renderNotice(markdown: string): SlackPost[];
+  /** Renders the bridge's own Markdown. @param models adds a button that opens the dialog of models */
+  renderNotice(markdown: string, models?: ModelsPlace): SlackPost[];
   /** Renders an offer: a line of ours with buttons. */
   renderOffer(view: OfferView): SlackPost[];
+  /** Whether live text of direct messages is streamed natively, where Slack lets us. */
+  nativeStreams?: boolean;
+  /** Our bot's user id; left out: a native stream whose answer was lost is not looked for. */
+  botUser?: string;
   /** The workspace's address, for buttons that open a message; left out: there are none. */
   workspace?: string | null | undefined;
   /** Left out: the rest of a long text is posted, not uploaded. */
@@ -56,8 +63,13 @@ export interface SurfaceOptions {
   metrics?: Metrics;
 }
 
-/** How long a shutdown waits until the budget lets it clear a status. */
-const CLOSING_MS = 2_000;
+/** How long it is waited for the budget to let a status be cleared whose turn nobody works on any more. */
+const STATUS_END_MS = 2_000;
+/**
+ * The same while the process ends: another one waits for the workspace, and shows its own status. If none does, Slack
+ * clears the status after two minutes; only a session is Slack's forever.
+ */
+const CLOSING_MS = { status: 250, session: 2_000 } as const;
 /** How long the end of a turn waits for its session's end. */
 const SESSION_END_MS = 5_000;
 const GIVE_UP_TURN_MS = 12 * 3_600_000;
@@ -95,6 +107,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
   const latch: StatusLatch = { isOff: false, mayBeAgent: options.mayBeAgent ?? false };
   const uploadLatch = { isOff: false };
   const plans = { isOff: false };
+  const streams: StreamLatch | null = options.nativeStreams ? { offUntil: 0 } : null;
   const loopTurns = createLoopTurns(clock);
   const parts = {
     scheduler,
@@ -104,6 +117,8 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
     metrics: options.metrics,
     fallback,
     plans,
+    streams,
+    bot: options.botUser,
     uploadFile,
     uploadLatch,
     loopTurns,
@@ -182,12 +197,13 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
         onCardRefused: (reason, parts) => onCardRefused?.(reason, parts.map(tokenOfPart)),
         onHeldUp(held, scope) {
           // The turn is over when its end cannot be shown, so nobody works any more.
-          if (held.what === 'end') void status?.endLine(CLOSING_MS);
+          if (held.what === 'end') void status?.endLine(STATUS_END_MS);
           // When Slack refuses our token, we cannot tell anybody.
           if (scope !== 'workspace') onHeldUp?.(held);
         },
         onPosting: (isPosting) => status?.notePosting(isPosting),
         onFirstPost: (found) => status?.notePosted(found),
+        session: () => status?.sessionState?.() ?? null,
         sign: 'asked',
         giveUpAfterMs: GIVE_UP_TURN_MS,
         whenClosed: null,
@@ -216,6 +232,11 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
           status?.noteActivity(view.live?.activity.kind === 'waiting_for_people', render.statusOf(view));
           publication.showContent(contentOf(view, render, false));
         },
+        showGrown: (look) =>
+          publication.noteGrown(() => {
+            const view = look();
+            return view && contentOf(view, render, false);
+          }),
         async finish(view, endedAt) {
           publication.showContent(contentOf(view, render, true, endedAt));
           const delivery = await (settled ?? publication.done);
@@ -253,7 +274,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
         publications.delete(publication);
         await publication.close();
         if (!status) return;
-        await status.endLine(CLOSING_MS);
+        await status.endLine(STATUS_END_MS);
         statusLines.delete(status);
       });
       await Promise.all(freezing);
@@ -271,17 +292,21 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       }
     },
 
-    say: (address, text, tries) => {
+    say: (address, text, tries, owner) => {
       const giveUpAfterMs = tries === 'once' ? 0 : GIVE_UP_NOTICE_MS;
-      return deliverNotice(address, noticeContent(text, renderNotice), { giveUpAfterMs });
+      return deliverNotice(address, noticeContent(text, renderNotice), { giveUpAfterMs, owner });
     },
 
-    async beginThread(address, text) {
+    async beginThread(address, text, owner) {
       let first: SlackTs | null = null;
       const onPosts = (posts: readonly PostRecord[]) => {
         first ??= posts[0]?.ts ?? null;
       };
-      const delivery = await deliverNotice(address, noticeContent(text, renderNotice), { giveUpAfterMs: 0, onPosts });
+      const delivery = await deliverNotice(address, noticeContent(text, renderNotice), {
+        giveUpAfterMs: 0,
+        onPosts,
+        owner,
+      });
       return delivery.delivered ? first : null;
     },
 
@@ -321,8 +346,9 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
         return { delivered: false, reason: error instanceof SlackError ? error.error : 'unknown' };
       }
     },
-    async whisper(address, user, text, stop) {
-      const posts = stop === undefined ? renderNotice(text) : renderOffer({ token: stop, text, buttons: ['stop'] });
+    async whisper(address, user, text, { stop, models } = {}) {
+      const posts =
+        stop === undefined ? renderNotice(text, models) : renderOffer({ token: stop, text, buttons: ['stop'] });
       await whispers.send(address, user, posts);
     },
 
@@ -333,7 +359,8 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       const remaining = [...publications.keys()];
       publications.clear();
       await Promise.all(remaining.map((publication) => publication.close()));
-      await Promise.all([...statusLines].map((line) => line.endLine(CLOSING_MS)));
+      const endLine = (line: StatusLine) => line.endLine(CLOSING_MS[line.sessionState ? 'session' : 'status']);
+      await Promise.all([...statusLines].map(endLine));
       await scheduler.close();
     },
   };
@@ -352,6 +379,7 @@ function contentOf(view: TurnView, render: TurnRenderer, isFinal: boolean, owedS
   return {
     prepare: (files, letters, seams) => render.prepare?.(view, files, letters, seams) ?? true,
     render: (files, seams) => render(view, files, seams),
+    appendable: () => render.appendableOf?.(view) ?? null,
     lastResort: () => plainView(view),
     cards: cards.join('\n'),
     isTextUnknown: view.textUnknown === true,

@@ -39,6 +39,8 @@ const REMEMBERED_MS = 60_000;
  */
 const COUNT_EVERY_MS = 4 * 60_000;
 const COUNT_AGAIN_MS = 90_000;
+/** A sibling that has just connected is known after this long; so a connection that nobody knows is asked about twice. */
+const SIBLINGS_TELL_MS = 8_000;
 /** Slack may refuse a good token once by mistake; after so many refusals in a row we believe it. */
 const LASTING_REFUSALS = 3;
 /** The wait after a refusal at the start. It is short, so that people learn soon that the token is wrong. */
@@ -66,8 +68,18 @@ export interface SocketOptions {
   log: Log;
   metrics: Metrics;
   onState?: ((state: TransportState) => void) | undefined;
+  /** Other processes of this bridge; left out: there are none. */
+  siblings?: Siblings | undefined;
   /** Slack refuses the token for good, so we no longer dial. Not called when `start` rejects. */
   onRefused?: ((error: BridgeError) => void) | undefined;
+}
+
+/** Processes of one bridge, whose sockets Slack counts together. */
+export interface Siblings {
+  /** Tells the others how many sockets this process has, or Slack may still count as its own. */
+  noteOwnSockets(count: number): void;
+  /** How many the others have, or may have. Rejects when that cannot be found out now. */
+  countSockets(): Promise<number>;
 }
 
 interface Connection {
@@ -84,7 +96,7 @@ interface Connection {
  * Mode).
  */
 export function createSocketTransport(options: SocketOptions): Transport {
-  const { appToken, slackApiUrl, clock, random, log, metrics } = options;
+  const { appToken, slackApiUrl, clock, random, log, metrics, siblings } = options;
   const state = createStateKeeper(clock.monotonic, options.onState);
   const connected = new Map<SocketModeClient, Connection>();
   /** Clients whose socket may be open, whether it is usable or not. */
@@ -160,6 +172,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
     client.on('ws_message', () => hearing?.noteFrame());
     client.on('disconnected', () => {
       openClients.delete(client);
+      siblings?.noteOwnSockets(countOwn());
       hearing?.stop();
       handleDisconnect(client);
     });
@@ -274,17 +287,49 @@ export function createSocketTransport(options: SocketOptions): Transport {
     });
   }
 
+  /** Sockets that Slack may count as ours. */
+  function countOwn(): number {
+    const now = clock.monotonic();
+    return openClients.size + recentLosses.filter((at) => now - at < REMEMBERED_MS).length;
+  }
+
   /** Slack spreads deliveries over all connections of the app, so another process takes messages away from us. */
   function noteConnectionCount(count: number | null): void {
     if (count === null) return;
-    const now = clock.monotonic();
-    const own = openClients.size + recentLosses.filter((at) => now - at < REMEMBERED_MS).length;
-    const foreign = Math.max(0, count - own);
+    const own = countOwn();
+    siblings?.noteOwnSockets(own);
+    const others = Math.max(0, count - own);
+    if (others === 0 || !siblings) {
+      noteForeign(others, { connections: count, own });
+      return;
+    }
+    void countForeign(others).then((foreign) => {
+      if (foreign !== null && !isStopped) noteForeign(foreign, { connections: count, own });
+    });
+  }
+
+  /** @returns how many of the others are no process of this bridge; `null`: it cannot be found out. */
+  async function countForeign(others: number): Promise<number | null> {
+    let most = 0;
+    for (const waitMs of [0, SIBLINGS_TELL_MS]) {
+      if (waitMs > 0) await new Promise<void>((resolve) => void clock.after(waitMs, resolve));
+      if (isStopped) return null;
+      try {
+        most = Math.max(most, (await siblings?.countSockets()) ?? 0);
+      } catch {
+        return null;
+      }
+      if (most >= others) return 0;
+    }
+    return others - most;
+  }
+
+  function noteForeign(foreign: number, counted: { connections: number; own: number }): void {
     metrics.gauge('socket_foreign_connections', foreign);
     state.noteForeignCount(foreign);
     if (foreign === 0) return;
     log.error(
-      { connections: count, own },
+      counted,
       'ANOTHER PROCESS USES THIS APP TOKEN and receives some of our messages: stop it, or give it its own app',
     );
   }

@@ -17,6 +17,7 @@ export const ACTION_IDS: Readonly<Record<PlainAction, string>> = {
   save_rule: 'bridge_save_rule',
   view_full: 'bridge_view_full',
   stop: 'bridge_stop',
+  send_now: 'bridge_send_now',
   details: 'bridge_details',
   feedback_good: 'bridge_feedback_good',
   feedback_bad: 'bridge_feedback_bad',
@@ -36,6 +37,12 @@ export const ACTION_IDS: Readonly<Record<PlainAction, string>> = {
 
 /** Of a button that leads to a message: Slack tells of the click, and it needs no answer. */
 export const OPEN_ID = 'bridge_open';
+/** Of a button that opens the dialog of models; its value is `makeModelsPlace`'s. */
+export const MODELS_ID = 'bridge_models';
+/** Of the menu of models in that dialog. */
+export const MODEL_SELECT = 'bridge_model';
+/** `callback_id` of that dialog. */
+export const MODELS_DIALOG = 'bridge_models_dialog';
 /** Of a menu of the Home tab. */
 export const NOTIFY_AFTER_ID = 'bridge_notify_after';
 /** The value of the option that takes back a choice. */
@@ -127,9 +134,11 @@ export const CALLBACK_IDS: Readonly<Record<InboundForm['name'] | 'view_full' | '
   details: 'bridge_details',
 };
 
-/** `callback_id` of the message shortcut in the manifest, and of its dialog. */
+/** `callback_id` of the message shortcut that asks about a message, and of its dialog. */
 export const ASK_SHORTCUT = 'ask_about_message';
 export const ASK_DIALOG = 'bridge_ask';
+/** Of the message shortcut that goes on from a message in a new thread. */
+export const FORK_SHORTCUT = 'fork_from_message';
 
 /** The submission that a modal's `callback_id` means; `null` when it is not one of ours that can be submitted. */
 export function parseCallbackId(callbackId: string): InboundForm['name'] | null {

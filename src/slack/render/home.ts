@@ -11,6 +11,7 @@ import { actions, button, clip, context, mrkdwn, plain, section } from './blocks
 import { durationWords } from './doing.ts';
 import { LIMITS } from './limits.ts';
 import { neutralizeMrkdwn, neutralizePlain } from './neutralize.ts';
+import { modelsButton } from './notice.ts';
 import { ownMrkdwn } from './own-mrkdwn.ts';
 import { openButton, permalink } from './permalink.ts';
 
@@ -79,14 +80,20 @@ function waitingBlocks({ address, question, failure, ways, since }: HomeWaiting,
   return [open === null ? text : { ...text, accessory: open }];
 }
 
-function threadBlocks({ address, question, doing, queued, since, stop, page }: HomeThread, workspace: string | null) {
+function threadBlocks(thread: HomeThread, workspace: string | null) {
+  const { address, question, doing, queued, since, stop, page, model, models } = thread;
   const about = question === '' ? '' : `${foreignLine(question, 120)}\n`;
-  const more = [...(queued > 0 ? [`queued (${queued})`] : []), ...(page === null ? [] : [`<${page}|in Letta>`])];
+  const more = [
+    ...(queued > 0 ? [`queued (${queued})`] : []),
+    ...(model === null ? [] : [`model ${foreignLine(model, 100)}`]),
+    ...(page === null ? [] : [`<${page}|in Letta>`]),
+  ];
   const state = [`${DOING[doing]} since ${moment(since, 'minutes')} in ${placeOf(address)}`, ...more].join(' · ');
   const open = openThread(address, workspace);
   const buttons = [
     ...(open === null ? [] : [open]),
     ...(stop === null ? [] : [button({ actionId: ACTION_IDS.stop, token: stop, ...BUTTONS.stop })]),
+    ...(models === null ? [] : [modelsButton(models)]),
   ];
   return [section(`${about}${state}`), ...(buttons.length === 0 ? [] : [actions(...buttons)])];
 }

@@ -36,7 +36,7 @@ export function writeTail({ part, blocks, text }: SlackPost): string {
 /** The message that {@link writeTail} kept, with the offer as it is now. Only the offer's own blocks differ. */
 export function tailOfferPosts(message: string, view: OfferView): SlackPost[] {
   const { part, blocks, text } = JSON.parse(message) as Pick<SlackPost, 'part' | 'blocks' | 'text'>;
-  const shown = { part, kind: 'text', text, live: false, ends: true, isEditOnly: true } as const;
+  const shown = { part, kind: 'text', text, live: false, ends: true, isEditOnly: true, isOfTurn: true } as const;
   if (view.buttons.length > 0) return [{ ...shown, blocks }];
   const rest = blocks.flatMap((block): KnownBlock[] => {
     if (block.type !== 'actions') return [block];

@@ -16,6 +16,8 @@ export interface SlackPost {
   source?: TextPart;
   /** The length of the item's text up to the end of what this message shows of it. */
   upTo?: number;
+  /** Whether it is shown as a native stream that goes on: its only block is the text so far. */
+  isStream?: true;
   /** A file that is uploaded below all posts, once they are there. */
   file?: PostFile;
   /** Of a card: do not edit its message, and if it has none, do not post one yet. */
@@ -30,6 +32,8 @@ export interface SlackPost {
    * offer changes, or what takes the place of a status that is not true any more.
    */
   isEditOnly?: true;
+  /** Its message was posted for a turn and stays one of that turn's: an edit leaves its metadata. */
+  isOfTurn?: true;
   /** Of an open card: the commands that decide it, for forms without buttons. Harmless. */
   typed?: string;
   /** For notifications and screen readers. */
@@ -38,6 +42,16 @@ export interface SlackPost {
   live: boolean;
   /** Set on the post that says how the turn ended. */
   ends?: true;
+}
+
+/** What a native stream can show of the text that the agent may go on with (docs/slack.md, Native streaming). */
+export interface AppendableText {
+  /** Of the post that shows that text. */
+  part: string;
+  /** The post's text without what may still become something else. */
+  markdown: string;
+  /** The length of the item's text up to there. */
+  upTo: number;
 }
 
 /** By item of the view: the lengths of its text at which messages end although there was room, ascending. */

@@ -3,19 +3,19 @@ import { shortId } from '../../bridge/approvals/short-id.ts';
 import type { TurnView, ViewItem } from '../../bridge/view/turn.ts';
 import { RESUMING } from '../../bridge/words/activity.ts';
 import { activityWords } from '../words/activity.ts';
-import { alongsideText, notPassedOnText } from '../words/answer.ts';
+import { alongsideText, joinedText, notPassedOnText } from '../words/answer.ts';
 import { CARD } from '../words/cards.ts';
 import { approvalCard } from './approval-blocks.ts';
 import { clip, context, mrkdwn, plain } from './blocks.ts';
 import { LIMITS, type RenderLimits } from './limits.ts';
 import { ownMrkdwn } from './own-mrkdwn.ts';
-import type { Seams, SlackPost } from './post.ts';
+import type { AppendableText, Seams, SlackPost } from './post.ts';
 import { questionCard } from './question-blocks.ts';
 import { createSubstance, type Substance, substanceOfText } from './readable.ts';
 import { dropTerminalCodes, type NameOf } from './slack-markup.ts';
 import { summary } from './summary.ts';
 import { footOf, notePosts, tailOf } from './tail.ts';
-import { type Letters, type RenderMemo, textPosts } from './text-posts.ts';
+import { appendableOf, type Letters, type RenderMemo, textPosts } from './text-posts.ts';
 
 /** How turns are rendered; left out: by Slack's limits and the settings' defaults. */
 export interface RenderOptions {
@@ -44,7 +44,8 @@ export function createRenderer(options: RenderOptions = {}): Renderer {
   const prepare = (view: TurnView, mayUseFiles: boolean, letters: Letters, seams = NO_SEAMS) =>
     renderTexts(view, memo, optionsFor(mayUseFiles, seams), letters) !== null;
   const statusOf = ({ live }: TurnView) => activityWords(live?.activity ?? { kind: 'starting' }).status;
-  return Object.assign(render, { prepare, substanceOf: createSubstance(), statusOf });
+  const appendableOf = (view: TurnView) => appendableText(view, memo, options);
+  return Object.assign(render, { prepare, appendableOf, substanceOf: createSubstance(), statusOf });
 }
 
 export interface Renderer {
@@ -54,6 +55,8 @@ export interface Renderer {
    * will be quick.
    */
   prepare(view: TurnView, mayUseFiles: boolean, letters: Letters, seams?: Seams): boolean;
+  /** What a native stream can show of the last text of a view that was just rendered; `null`: nothing. */
+  appendableOf(view: TurnView): AppendableText | null;
   /** How much the newest message of a live view would show. */
   substanceOf(view: TurnView): Substance;
   /** What Slack's line below the thread says meanwhile. */
@@ -82,7 +85,8 @@ export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), option
       posts.push({ ...cardPost(item, foot), ...(mayMove && { waitsForTextAbove: true }) });
       return;
     }
-    posts.push(...(texts?.get(index) ?? []));
+    if (item.kind === 'joined') posts.push(...joinedPost(view, index));
+    else posts.push(...withJoinedAbove(texts?.get(index) ?? [], view, index));
   });
   if (waiting !== null) return addNotes(view.textUnknown ? posts.map(markAsAfterRestart) : posts, view);
   const lowest = posts.at(-1);
@@ -92,7 +96,8 @@ export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), option
   if (text && !isApart) posts.pop();
   const number = view.items[last]?.kind === 'text' ? last : last + 1;
   const bare = isApart ? `${last}.${Number(text.part.split('.')[1]) + 1}` : `${number}.0`;
-  posts.push(tailPost(view, isApart ? null : text, bare, options.nameOf));
+  const tail = tailPost(view, isApart ? null : text, bare, options.nameOf);
+  posts.push(...(text ? [tail] : withJoinedAbove([tail], view, number)));
   const named = view.textUnknown ? posts.map(markAsAfterRestart) : posts;
   return [...addNotes(named, view), ...notePosts(view)];
 }
@@ -102,7 +107,7 @@ export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), option
  * waited for, and has its own Stop. Only a card that cannot be rendered does not say that Letta is away.
  */
 function openCardAtEnd({ items, live }: TurnView): number | null {
-  const below = items.findLastIndex(({ kind }) => kind === 'text') + 1;
+  const below = items.findLastIndex(({ kind }) => kind !== 'card') + 1;
   const at = items.findLastIndex((item) => item.kind === 'card' && item.card.state.state === 'open');
   const item = items[at];
   if (live === null || at < below || item?.kind !== 'card') return null;
@@ -115,10 +120,43 @@ function openCardAtEnd({ items, live }: TurnView): number | null {
  * What a message without text says from the card below it on: it must not look alive any more, and is never deleted,
  * because people may be reading there. There is one only if the agent was seen at work before it asked.
  */
-function statusBefore({ items, textUnknown }: TurnView, index: number): SlackPost[] {
+function statusBefore(view: TurnView, index: number): SlackPost[] {
+  const { items, textUnknown } = view;
   if (textUnknown || items[index - 1]?.kind === 'text') return [];
+  const line = joinedAbove(view, index);
+  if (line !== null) return [linePost(index, line)];
   const blocks = [context(plain(CARD.workedThenAsked))];
   return [{ part: `${index}.0`, kind: 'text', blocks, text: CARD.workedThenAsked, live: false, isEditOnly: true }];
+}
+
+/**
+ * Where messages joined the turn, what the agent says goes on in a new message, below theirs. The line that says so stands
+ * above that; where only a status was shown so far, it takes its place.
+ */
+function joinedPost(view: TurnView, index: number): SlackPost[] {
+  const { items, textUnknown } = view;
+  const item = items[index];
+  // What people see of it stays as it is.
+  if (textUnknown || item?.kind !== 'joined' || items[index - 1]?.kind === 'text') return [];
+  return [linePost(index, joinedText(item.messages))];
+}
+
+/** The line about messages that joined right before the item of this number, if it stands there; `null`: none does. */
+function joinedAbove({ items, textUnknown }: TurnView, index: number): string | null {
+  const item = items[index - 1];
+  if (textUnknown || item?.kind !== 'joined' || items[index - 2]?.kind !== 'text') return null;
+  return joinedText(item.messages);
+}
+
+function withJoinedAbove(posts: readonly SlackPost[], view: TurnView, index: number): SlackPost[] {
+  const line = joinedAbove(view, index);
+  const [first, ...others] = posts;
+  if (line === null || !first) return [...posts];
+  return [{ ...first, blocks: [context(plain(line, LIMITS.text)), ...first.blocks] }, ...others];
+}
+
+function linePost(index: number, line: string): SlackPost {
+  return { part: `${index}.0`, kind: 'text', blocks: [context(plain(line, LIMITS.text))], text: line, live: false };
 }
 
 /** The messages of the view's texts, by item; `null`: `letters` was used up before the end. */
@@ -133,7 +171,7 @@ function renderTexts(
   const texts = new Map<number, SlackPost[]>();
   let messages = 0;
   for (const [index, item] of view.items.entries()) {
-    if (item.kind === 'card') continue;
+    if (item.kind !== 'text') continue;
     const isGrowing = view.live !== null && index === last;
     // Each text gets at least one message: people wait for text below a card.
     const most = Math.max(1, maxMessages - messages);
@@ -146,6 +184,18 @@ function renderTexts(
     texts.set(index, shown);
   }
   return texts;
+}
+
+function appendableText(
+  { items, live }: TurnView,
+  memo: RenderMemo,
+  { limits = LIMITS, nameOf }: RenderOptions,
+): AppendableText | null {
+  const index = items.length - 1;
+  const item = items[index];
+  if (live === null || item?.kind !== 'text') return null;
+  const text = dropTerminalCodes(item.markdown);
+  return appendableOf({ text, index, nameOf }, live.activity.kind === 'writing', memo, limits);
 }
 
 /** Marks a text whose number counts from the restart, so that it is not taken for an earlier text with that number. */
@@ -195,17 +245,17 @@ function isReadable({ items }: TurnView): boolean {
 const LISTED = 20;
 
 /** Puts the notes above the first text, or above the status if there is no text; below a card's question if there is neither. */
-function addNotes(posts: SlackPost[], { notPassedOn, schedule, alongside = 0 }: TurnView): SlackPost[] {
+function addNotes(posts: SlackPost[], { notPassedOn, begunBy = [], alongside = 0 }: TurnView): SlackPost[] {
   const isFirst = ({ kind, isEditOnly }: SlackPost) => kind === 'text' && !isEditOnly;
   const text = posts.findIndex(isFirst);
   const at = text >= 0 ? text : posts.findIndex(({ kind, isFrozen }) => kind === 'card' && !isFrozen);
   const post = posts[at];
   const notes = [...notPassedOnNote(notPassedOn), ...alongsideNote(alongside)];
-  if ((notes.length === 0 && schedule === undefined) || !post) return posts;
+  if ((notes.length === 0 && begunBy.length === 0) || !post) return posts;
   // A card begins with its question.
   const above = post.kind === 'card' ? post.blocks.slice(0, 1) : [];
   const lines = [
-    ...(schedule === undefined ? [] : [mrkdwn(clip(ownMrkdwn(schedule), LIMITS.text))]),
+    ...begunBy.map((line) => mrkdwn(clip(ownMrkdwn(line), LIMITS.text))),
     ...notes.map((note) => plain(note, LIMITS.text)),
   ];
   return posts.with(at, { ...post, blocks: [...above, context(...lines), ...post.blocks.slice(above.length)] });

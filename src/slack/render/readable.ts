@@ -3,7 +3,7 @@ import { completeMarkdown, firstWords, oneLineOf } from './markdown.ts';
 
 /**
  * How much the newest message of a live turn would show, least first. `activity`: only what the agent does. `waiting`:
- * what the turn waits for, outside the agent. `words`: the beginning of a text. `readable`: enough of a text to be read
+ * what the turn waits for, outside the agent, or that messages can be handed to it. `words`: the beginning of a text. `readable`: enough of a text to be read
  * in a notification.
  */
 export type Substance = 'activity' | 'waiting' | 'words' | 'readable';
@@ -34,6 +34,7 @@ export function createSubstance(): (view: TurnView) => Substance {
 
 function isWaiting(live: TurnView['live']): boolean {
   const activity = live?.activity;
+  if (live?.steering !== undefined) return true;
   return activity?.kind === 'waiting_for_letta' || (activity?.kind === 'starting' && activity.place !== undefined);
 }
 

@@ -2,7 +2,7 @@ import type { KnownBlock } from '@slack/types';
 import type { Ending } from '../../bridge/record/thread-record.ts';
 import type { ToolLine, TurnView } from '../../bridge/view/turn.ts';
 import { activityWords, answeringWords } from '../words/activity.ts';
-import { ANSWER_MENU, ANSWER_NOTES, TOOK, waitingText } from '../words/answer.ts';
+import { ANSWER_MENU, ANSWER_NOTES, joiningText, TOOK, waitingText } from '../words/answer.ts';
 import { BUTTONS } from '../words/cards.ts';
 import { ACTION_IDS } from './action-ids.ts';
 import { actions, button, clip, context, mention, mrkdwn, plain, section } from './blocks.ts';
@@ -31,12 +31,13 @@ export function tailOf(view: TurnView, nameOf?: NameOf): Tail {
   const blocks: KnownBlock[] = view.tools ? [context(plain(toolText(view.tools), LIMITS.text))] : [];
   if (view.todo) blocks.push(...todoBlocks(view.todo, view.live !== null));
   if (view.live) {
-    const { activity, queued, stop } = view.live;
+    const { activity, stop, steering } = view.live;
     const { line, notification } = activityWords(activity, whoDecides(view, nameOf));
-    blocks.push(context(plain(line), ...(queued > 0 ? [plain(waitingText(queued))] : [])));
+    blocks.push(context(plain(line), ...waitingLines(view.live).map((words) => plain(words))));
     if (stop !== null) {
       const label = { actionId: ACTION_IDS.stop, token: stop, ...BUTTONS.stop };
-      blocks.push(actions(button({ ...label, style: 'danger' })));
+      const now = { actionId: ACTION_IDS.send_now, token: stop, ...BUTTONS.sendNow };
+      blocks.push(actions(button({ ...label, style: 'danger' }), ...(steering?.isOffered ? [button(now)] : [])));
     }
     return { blocks, words: notification ?? answeringWords(view.answers), isLive: true };
   }
@@ -62,6 +63,17 @@ export function tailOf(view: TurnView, nameOf?: NameOf): Tail {
   return { blocks, words: words === '' ? ANSWER_NOTES.done : words, isLive: false };
 }
 
+/** What is said of the messages that wait: those that join the running turn apart from the others. */
+function waitingLines({ queued, steering }: NonNullable<TurnView['live']>): string[] {
+  const { handedOver = 0, sent = 0 } = steering ?? {};
+  const others = queued - handedOver;
+  return [
+    ...(others > 0 ? [waitingText(others)] : []),
+    ...(handedOver > 0 ? [joiningText(handedOver, false)] : []),
+    ...(sent > 0 ? [joiningText(sent, true)] : []),
+  ];
+}
+
 /** The name of the person whose decision the turn waits for, if it is known. */
 function whoDecides({ items }: TurnView, nameOf?: NameOf): string | undefined {
   const open = items.find((item) => item.kind === 'card' && item.card.state.state === 'open');
@@ -72,12 +84,16 @@ function whoDecides({ items }: TurnView, nameOf?: NameOf): string | undefined {
 /** What an open card says of its turn, if that is more than that it waits for people: then nothing is below the card. */
 export function footOf({ live }: TurnView): KnownBlock[] {
   if (!live) return [];
-  const { activity, queued } = live;
+  const { activity, steering, stop } = live;
   const words = [
     ...(activity.kind === 'waiting_for_people' ? [] : [activityWords(activity).line]),
-    ...(queued > 0 ? [waitingText(queued)] : []),
+    ...waitingLines(live),
   ];
-  return words.length === 0 ? [] : [context(...words.map((line) => plain(line)))];
+  const now = { actionId: ACTION_IDS.send_now, ...BUTTONS.sendNow };
+  return [
+    ...(words.length === 0 ? [] : [context(...words.map((line) => plain(line)))]),
+    ...(steering?.isOffered && stop !== null ? [actions(button({ ...now, token: stop }))] : []),
+  ];
 }
 
 /**

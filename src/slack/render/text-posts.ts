@@ -1,5 +1,6 @@
 import type { KnownBlock } from '@slack/types';
 import { ANSWER_NOTES, inFileText, willBeFileText } from '../words/answer.ts';
+import { findAppendable } from './appendable.ts';
 import { type Definitions, NO_DEFINITIONS } from './ast.ts';
 import { context, markdown, plain } from './blocks.ts';
 import { nothingSettled, renderGrowing, type Settled } from './growing.ts';
@@ -7,7 +8,7 @@ import type { RenderLimits } from './limits.ts';
 import { NOTHING, type RenderedMarkdown, renderMarkdown } from './markdown.ts';
 import { type Measured, measure } from './measure.ts';
 import { type SplitState, splitStart, type TextPart } from './part.ts';
-import type { PostFile, SlackPost } from './post.ts';
+import type { AppendableText, PostFile, SlackPost } from './post.ts';
 import { saysSomething } from './readable.ts';
 import type { NameOf } from './slack-markup.ts';
 import { closePart, closePartAt, markdownOf, openPart } from './split.ts';
@@ -153,6 +154,25 @@ export function textPosts(
   const isMarkup = isGrowing && !saysSomething(rendered.summary);
   const post = textPost(`${index}.${known.closed.length}`, isMarkup ? NOTHING : rendered, open);
   return withoutEmpty([...posts, { ...post, upTo: text.length }]);
+}
+
+/**
+ * What a native stream can show of a growing text that was just rendered; `null`: nothing.
+ * @param isWriting whether the agent writes right now
+ */
+export function appendableOf(
+  { text, index, nameOf }: Pick<TextItem, 'text' | 'index' | 'nameOf'>,
+  isWriting: boolean,
+  memo: RenderMemo,
+  limits: RenderLimits,
+): AppendableText | null {
+  const known = memo.get(index);
+  if (known?.text !== text || !known.open?.isGrowing) return null;
+  const { closed, open } = known;
+  const part = openPart(text, closed.at(-1)?.next ?? splitStart);
+  const beyond = { definitions: definitionsOf(closed), nameOf };
+  const found = findAppendable(part, open.settled, limits.markdown, isWriting, beyond);
+  return found && { part: `${index}.${closed.length}`, markdown: found.markdown, upTo: open.from + found.length };
 }
 
 /** The next seam in the part that is to be closed; `null`: there is none, or the part is full before. */

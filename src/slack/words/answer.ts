@@ -32,6 +32,18 @@ export function waitingText(queued: number): string {
   return queued === 1 ? '1 message waiting' : `${queued} messages waiting`;
 }
 
+/** Waiting messages that join the running turn. @param isSent whether Letta has them already */
+export function joiningText(count: number, isSent: boolean): string {
+  const what = count === 1 ? '1 message joins' : `${count} messages join`;
+  return isSent ? `${what} after this tool` : `${what} after the next tool`;
+}
+
+/** Where messages joined the turn. @param messages what each says, in one short line: foreign text */
+export function joinedText(messages: readonly string[]): string {
+  const said = messages.map((message) => (message === '' ? 'files' : `“${message}”`)).join(' · ');
+  return `↪ Joined here: ${said}`;
+}
+
 /** Does not name the threads, because some may be private. */
 export function alongsideText(threads: number): string {
   const others = threads === 1 ? 'Another thread is' : `${threads} other threads are`;

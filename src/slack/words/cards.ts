@@ -68,6 +68,8 @@ export const BUTTONS = {
   viewFull: { label: 'View full', says: 'View all of it' },
   saveRule: { label: 'Always allow…', says: 'Always allow this, admins only' },
   stop: { label: 'Stop', says: 'Stop the agent' },
+  models: { label: 'Choose model…', says: 'Choose a model and tools' },
+  sendNow: { label: 'Send now', says: 'Send your waiting messages to the running turn' },
   other: { label: 'Other…', says: 'Answer in a form' },
   answer: { label: 'Answer…', says: 'Answer in a form' },
 } as const;

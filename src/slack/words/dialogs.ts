@@ -1,3 +1,6 @@
+import type { TurnUse } from '../../bridge/turn/steps.ts';
+import { tokensText } from '../../bridge/words/usage.ts';
+
 /** Slack takes a dialog only within three seconds of the click. @param doing what to do again: `click` or `try` */
 export function notOpenedText(doing: 'click' | 'try'): string {
   return `Slack did not open the window in time. Please ${doing} again.`;
@@ -98,7 +101,9 @@ export const DETAILS = {
   failure: '⚠️ Why it failed',
   notKept: '(not kept)',
   thought: 'Thought',
+  summary: 'Letta summarised the earlier messages, because the model’s context was full.',
   result: 'Result',
+  inLetta: 'Open the conversation in Letta',
 } as const;
 
 export function pageText(page: number, pages: number): string {
@@ -111,4 +116,13 @@ export function listHeadText(done: number, all: number): string {
 
 export function stepsNotKeptText(earlier: number): string {
   return `${earlier} earlier steps are not kept.`;
+}
+
+/** The model and what a turn used of it. */
+export function usedText({ model, context, isAll, ...tokens }: TurnUse): string {
+  return [
+    tokensText(tokens, isAll),
+    ...(model === null ? [] : [`model ${model}`]),
+    ...(context === null ? [] : [`context ${context} %`]),
+  ].join(' · ');
 }

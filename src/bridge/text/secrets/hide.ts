@@ -273,10 +273,20 @@ function linesBefore(text: string, from: number, to: number): Hidden[] {
   const lines = text.slice(from, to).split(/(?<=\n|\\n)/);
   let end = to;
   for (const line of lines.toReversed()) {
-    const bare = line.replace(/(?:\s|\\[nr])+$/, '');
+    const bare = withoutEnd(line);
     if (bare !== '' && !PEM_LINE.test(bare)) break;
     hidden.push(...runsIn(text, { from: end - line.length, to: end - line.length + bare.length }, false));
     end -= line.length;
   }
   return hidden;
+}
+
+/** Without the blanks and written line ends (`\\n`) behind it. Looks from the end, because a pattern would look from each blank. */
+function withoutEnd(line: string): string {
+  let end = line.length;
+  for (;;) {
+    if (/\s/.test(line.charAt(end - 1))) end -= 1;
+    else if (/^\\[nr]$/.test(line.slice(Math.max(0, end - 2), end))) end -= 2;
+    else return line.slice(0, end);
+  }
 }

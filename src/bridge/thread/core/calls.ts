@@ -1,7 +1,5 @@
 import type { ExternalCall } from '../../agent-event.ts';
-import { approvalTitle, digestOf } from '../../approvals/answers.ts';
-import type { AuditEntry } from '../../approvals/audit-entry.ts';
-import { auditText } from '../../approvals/shown.ts';
+import { digestOf } from '../../approvals/answers.ts';
 import { noteFiles } from '../../record/handed-over.ts';
 import { setApproval } from '../../record/inbox.ts';
 import type { ApprovalRecord, ToolCallRecord } from '../../record/thread-record.ts';
@@ -13,13 +11,14 @@ import { foldTurn } from '../../turn/fold.ts';
 import { deniedBy, type NotDone, notDone, UNKNOWN, unknownForPeople } from '../../words/tool-calls.ts';
 import type { Answer } from './events.ts';
 import { runsAnother } from './link.ts';
-import { askOf, has, ownId, requestOf } from './own-requests.ts';
-import { show } from './requests.ts';
+import { askOf, ownId, requestOf } from './own-requests.ts';
+import { show, unaskedEntry } from './requests.ts';
 import { isOver, type Pursuit } from './thread.ts';
 import {
   approvals,
   change,
   emit,
+  hasTool,
   log,
   openTurn,
   say,
@@ -95,7 +94,7 @@ function tellAgain(work: Work, call: ToolCallRecord) {
 
 // ---- what is done about calls ------------------------------------------------------------------
 
-/** Goes on with each call that is not over, as the record, the turn and the link stand now. After every step. */
+/** Goes on with each call that is not over, as the record, the turn and the link stand now. After every step that changed these. */
 export function pursueCalls(work: Work) {
   const open = callsOf(work.thread.record).filter(({ state }) => state !== 'done');
   const ids = new Set(callsOf(work.thread.record).map(idOf));
@@ -136,7 +135,7 @@ function pursue(work: Work, call: ToolCallRecord) {
   }
   const isShown = work.thread.live?.fold.openApprovals.includes(ownId(call)) ?? false;
   if (card?.state.state === 'open' && isShown) return;
-  const asked = askOf(work, { ...call, input: call.input });
+  const asked = askOf(work, call);
   if ('wrong' in asked) return settle(work, call, asked.wrong);
   setPursuit(work, id, { doing: 'planning' });
   emit(work, { do: 'plan_call', turn: call.turn, link, request: id, ask: asked.ask });
@@ -151,7 +150,7 @@ export function onCallPlanned(work: Work, { request: id, plan }: Answer & { type
   // What forbids it is found out anew.
   if (turn?.id !== call.turn || turn.stoppedBy || isOver(work.thread) || upLink(work) === null)
     return pursueCalls(work);
-  if (!has(work, call.tool)) return settle(work, call, notDone('no_tool'));
+  if (!hasTool(work, call.tool)) return settle(work, call, notDone('no_tool'));
   if (!plan) return settle(work, call, notDone('cannot_check'));
   if (plan.may === 'no') return settle(work, call, plan.why);
   const consent = approvals(work).findLast((each) => isConsent(each, call));
@@ -174,7 +173,7 @@ function isConsent({ turn, requestId, digest, tool, call: of, state }: ApprovalR
 function act(work: Work, call: ToolCallRecord, plan: ToolPlan & { may: 'run' | 'ask' }, consent?: ApprovalRecord) {
   const turn = openTurn(work);
   const link = upLink(work);
-  const asked = askOf(work, { ...call, input: call.input });
+  const asked = askOf(work, call);
   if (!turn || link === null || 'wrong' in asked) return;
   const id = idOf(call);
   change(work, (record) => changeCall(record, id, { state: 'acting' }));
@@ -182,29 +181,10 @@ function act(work: Work, call: ToolCallRecord, plan: ToolPlan & { may: 'run' | '
   setPursuit(work, id, { doing: 'running' });
   // In the other modes Letta asked first, and what the bridge answered is in the audit.
   const isUnasked = consent === undefined && work.thread.link.options?.mode === 'unrestricted';
-  const entry = isUnasked ? entryOf(work, call, turn.requester) : null;
+  const how = { outcome: 'approved', via: 'tools' } as const;
+  const of = { requestId: id, digest: call.digest, askedAt: call.at };
+  const entry = isUnasked ? { ...unaskedEntry(work, turn, requestOf(call, []), how), ...of } : null;
   emit(work, { do: 'run_call', of: call.turn, request: id, ask: asked.ask, plan, entry });
-}
-
-function entryOf(work: Work, call: ToolCallRecord, requester: string): AuditEntry {
-  const request = requestOf(call, []);
-  const { turn, tool, digest, at } = call;
-  return {
-    id: work.context.id(),
-    thread: work.thread.key,
-    turn,
-    requestId: idOf(call),
-    tool,
-    title: approvalTitle(request),
-    digest,
-    input: auditText(request, work.thread.link.workingDirectory),
-    requester,
-    askedAt: at,
-    by: null,
-    at: work.context.now,
-    outcome: 'approved',
-    via: 'tools',
-  };
 }
 
 /** A call that only reads may run again. */
@@ -238,7 +218,7 @@ function recall(work: Work, call: ToolCallRecord) {
     return;
   }
   const turn = openTurn(work);
-  const asked = turn?.id === call.turn ? askOf(work, { ...call, input: call.input }) : { wrong: '' };
+  const asked = turn?.id === call.turn ? askOf(work, call) : { wrong: '' };
   if ('wrong' in asked) return settleUnknown(work, call);
   setPursuit(work, id, { doing: 'recalling' });
   emit(work, { do: 'recall_call', of: call.turn, request: id, ask: asked.ask });

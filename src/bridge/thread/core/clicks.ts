@@ -43,6 +43,7 @@ import {
   type Wish,
 } from './decide.ts';
 import { clickOffer, isOfferAction } from './offers.ts';
+import { clickSendNow } from './steer.ts';
 import { stop } from './stop.ts';
 import { endTasks } from './tasks.ts';
 import { isOver, placeOf } from './thread.ts';
@@ -54,7 +55,7 @@ import { approvals, change, emit, openTurn, type Work } from './work.ts';
 /** The click's outcome, or the details that have to be read for it. */
 export type ClickAnswer = ActionOutcome | { details: DetailsRef | null };
 
-type ApprovalAction = Exclude<InboundAction['name'], OfferAction | 'stop' | 'details'>;
+type ApprovalAction = Exclude<InboundAction['name'], OfferAction | 'stop' | 'send_now' | 'details'>;
 
 /** Handles a click of somebody who may write here. */
 export function click(work: Work, action: InboundAction, person: Person): ClickAnswer {
@@ -63,6 +64,7 @@ export function click(work: Work, action: InboundAction, person: Person): ClickA
   if (isOfferAction(name)) return clickOffer(work, { ...action, name }, person);
   if (name === 'details') return showDetails(work, action, person);
   if (name === 'stop') return clickStop(work, action, person);
+  if (name === 'send_now') return clickSendNow(work, action, person);
   return clickCard(work, { ...action, name }, person);
 }
 

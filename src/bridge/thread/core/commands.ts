@@ -4,14 +4,21 @@ import { forgetConversation } from '../../record/inbox.ts';
 import { markSeen } from '../../record/offers.ts';
 import { describeTasks, tasksOf } from '../../record/tasks.ts';
 import { queueText } from '../../view/status.ts';
-import { modelChangedText } from '../../words/models.ts';
+import { DEVICE } from '../../words/device-commands.ts';
+import { FORK } from '../../words/fork.ts';
+import { modelChangedText, toolsetChangedText } from '../../words/models.ts';
 import { endingTasksText, saidAloudText, THREAD, tasksRunText } from '../../words/thread.ts';
+import { attach, detach } from './attach.ts';
 import { decideByCommand } from './clicks.ts';
+import { requestCompaction } from './compaction.ts';
+import { listOffers, requestRun } from './device-commands.ts';
 import { proposeSchedule } from './drafts.ts';
 import type { Command } from './events.ts';
+import { requestFork } from './fork.ts';
 import { disconnect, settingsChanged } from './link.ts';
 import { giveUpLetta } from './offers.ts';
 import { schedulesCommand } from './schedules.ts';
+import { sendNow } from './steer.ts';
 import { stop } from './stop.ts';
 import { endTasks } from './tasks.ts';
 import { isDirectThread, isOver } from './thread.ts';
@@ -30,16 +37,32 @@ export function command(work: Work, order: Command): string {
       return stopAll(work, order.by, order.seen);
     case 'new':
       return startOver(work, order.by, order.seen);
+    case 'now':
+      return sendNow(work, order.by, order.seen);
     case 'mute':
     case 'unmute':
       return mute(work, order.by, order.name === 'mute', order.seen);
     case 'approve':
     case 'deny':
       return decideByCommand(work, order.name, order.args, order.person);
+    case 'attach':
+      return attach(work, order);
+    case 'detach':
+      return detach(work, order.by, order.seen);
+    case 'compact':
+      return requestCompaction(work, order.by, order.seen);
+    case 'skills':
+      return listOffers(work, order.by);
+    case 'run':
+      return requestRun(work, order.by, order.words, order.seen);
+    case 'fork':
+      return requestFork(work, order.by, order.upTo, order.seen);
     case 'settings_changed':
       return settingsChanged(work, order.by);
     case 'model_changed':
       return modelChanged(work, order);
+    case 'toolset_changed':
+      return toolsetChanged(work, order);
     case 'schedule':
       return proposeSchedule(work, order);
     case 'schedules':
@@ -77,6 +100,8 @@ function stopAll(work: Work, by: UserId, seen: MessageKey | undefined): string {
 function startOver(work: Work, by: Person, seen: MessageKey | undefined): string {
   const { record } = work.thread;
   if (record?.turn || record?.inbox.length) return THREAD.isWorking;
+  if (record?.fork) return FORK.runs;
+  if (record?.run) return DEVICE.runs;
   const tasks = tasksOf(record);
   if (tasks.length > 0 && record?.endTasks?.step !== 'told') return tasksRunText(describeTasks(tasks));
   const had = record?.runtime ?? null;
@@ -95,6 +120,14 @@ function modelChanged(work: Work, { by, runtime, model, appliedTo }: Command & {
   const { record, link } = work.thread;
   if (record?.runtime?.conversationId !== runtime.conversationId) return said;
   if (link.up !== null) setLink(work, { model });
+  say(work, said);
+  return '';
+}
+
+/** As {@link modelChanged}; what the device reports next says which toolset it is. */
+function toolsetChanged(work: Work, order: Command & { name: 'toolset_changed' }): string {
+  const said = toolsetChangedText(order.by.name, order.label, order.current);
+  if (work.thread.record?.runtime?.conversationId !== order.runtime.conversationId) return said;
   say(work, said);
   return '';
 }

@@ -1,8 +1,9 @@
+import type { TurnUse } from '../../turn/steps.ts';
 import { COMPACTED, contextFullText } from '../../words/models.ts';
-import type { Link } from './thread.ts';
+import type { Link, Live } from './thread.ts';
 import { change, say, setLink, type Work } from './work.ts';
 
-/* How full the model's context is, and that Letta made room in it. */
+/* How full the model's context is, that Letta made room in it, and what turns use. */
 
 /** From so many percent on, people are told. */
 const NEARLY_FULL = 85;
@@ -32,6 +33,19 @@ export function onCompacted(work: Work, tokens: number | null): void {
   say(work, COMPACTED);
 }
 
-function haveRoom(work: Work): void {
+/** The context is not nearly full any more. */
+export function haveRoom(work: Work): void {
   if (work.thread.record?.contextTold) change(work, ({ contextTold: _, ...now }) => now);
+}
+
+/** What the turn has used so far; `null`: Letta told nothing of it. */
+export function useOf({ thread: { link } }: Pick<Work, 'thread'>, live: Live): TurnUse | null {
+  const { fold, wasLinkLost, isResumed } = live;
+  if (!fold.tokens) return null;
+  return {
+    ...fold.tokens,
+    isAll: !wasLinkLost && !isResumed,
+    model: link.model?.handle ?? null,
+    context: contextPercent(link),
+  };
 }

@@ -21,7 +21,7 @@ import { DENIAL, NOT_DECIDED, replyTooLateText } from '../../words/requests.ts';
 import type { Answer } from './events.ts';
 import { isOwnRequest } from './own-requests.ts';
 import { placeOf } from './thread.ts';
-import { approvals, change, emit, log, openTurn, say, setLive, touch, upLink, type Work } from './work.ts';
+import { approvals, change, emit, log, openTurn, say, setLink, setLive, touch, upLink, type Work } from './work.ts';
 
 /* Decisions about a request, and their way to Letta until it has confirmed them. */
 
@@ -211,10 +211,14 @@ export function reopen(work: Work, token: Token): void {
 // ---- telling Letta -----------------------------------------------------------------------------
 
 /** Tells Letta; what the bridge itself asked about a call of its tools, the call's pursuit reads in the record. */
-export function tell(work: Work, { turn, token, requestId }: ApprovalRecord, decision: Decision): void {
+export function tell(work: Work, { turn, token, requestId, tool }: ApprovalRecord, decision: Decision): void {
   if (isOwnRequest(requestId)) return;
   const link = upLink(work);
-  if (link !== null) emit(work, { do: 'answer', turn, link, token, requestId, decision });
+  if (link === null) return;
+  // The rule for edits is a permission mode (docs/letta-protocol.md, Approvals).
+  const savesRule = decision.behavior === 'allow' && (decision.suggestionIds?.length ?? 0) > 0;
+  if (savesRule && tool !== 'Bash') setLink(work, { mayChangeMode: true });
+  emit(work, { do: 'answer', turn, link, token, requestId, decision });
 }
 
 /** Letta has the decision, or no longer waits for it. */

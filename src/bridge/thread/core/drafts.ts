@@ -21,8 +21,8 @@ type Wanted = Pick<ScheduleDraft, 'prompt' | 'cron' | 'once' | 'zone'>;
 
 /** What follows `!schedule`: when, `::` and what. Empty where something is missing. */
 export function splitSchedule(args: string): { when: string; what: string } {
-  const [, when = '', what = ''] = /^([\s\S]*?)\s*::\s*([\s\S]*)$/.exec(args) ?? [];
-  return { when, what };
+  const at = args.indexOf('::');
+  return at < 0 ? { when: '', what: '' } : { when: args.slice(0, at).trimEnd(), what: args.slice(at + 2).trimStart() };
 }
 
 /** @returns what is wrong, in words for the person */
@@ -81,7 +81,9 @@ function tooMany(work: Work, owner: UserId): string | null {
   const user = policy.limits.user.schedules ?? SCHEDULES_ALLOWED.user;
   const place = policy.limits.channel.schedules ?? SCHEDULES_ALLOWED.channel;
   if (has.user >= user) return tooManyText('user', user);
-  return has.channel >= place ? tooManyText('channel', place) : null;
+  if (has.channel >= place) return tooManyText('channel', place);
+  const everywhere = policy.limits.workspace?.schedules ?? SCHEDULES_ALLOWED.workspace;
+  return has.workspace >= everywhere ? tooManyText('workspace', everywhere) : null;
 }
 
 /** Whether its owner may confirm it now. @returns why not, for the owner */

@@ -1,341 +1,73 @@
-import type { AgentEvent, ApprovalRequest, ConnectionEvent } from '../../agent-event.ts';
-import { beginAgentTurn, changeTurn } from '../../record/inbox.ts';
-import { type Leftover, setRuntime } from '../../record/offers.ts';
-import { needsLetta, type OpenTurn } from '../../record/thread-record.ts';
-import type { FoundFiring } from '../../schedules/firing.ts';
-import type { TurnSchedule } from '../../schedules/schedule.ts';
-import { isToolName } from '../../tools/catalogue.ts';
+import type { AgentEvent, ConnectionEvent } from '../../agent-event.ts';
+import { changeTurn } from '../../record/inbox.ts';
+import type { Leftover } from '../../record/offers.ts';
+import { markFired } from '../../record/schedules.ts';
+import type { OpenTurn } from '../../record/thread-record.ts';
 import { foldTurn, type TurnState } from '../../turn/fold.ts';
-import { sayCause, sayError } from '../../words/causes.ts';
-import { WAITS } from '../../words/thread.ts';
-import { forgetPlans, onCall, onNothingRuns, pursueCalls, tellResultsAgain } from './calls.ts';
+import { sayCause } from '../../words/causes.ts';
+import { beginningHeard, identify, nameByEcho, openAgentTurn, startsTurn, UNNAMED } from './begun.ts';
+import { onCall, onNothingRuns } from './calls.ts';
+import { isOfOther, onJoined, onMode } from './clients.ts';
 import { onCompacted, onContextUsed } from './context.ts';
-import { forgetThrough, hold, holdReady, withoutRequests } from './held.ts';
-import { stepBack } from './input.ts';
-import {
-  claims,
-  confirmSettings,
-  disconnect,
-  isForeign,
-  isQueued,
-  knows,
-  looped,
-  opened,
-  runsAnother,
-  tellReplaced,
-  unsubmitted,
-} from './link.ts';
-import {
-  END_OVERDUE_MS,
-  endLook,
-  expectEnd,
-  expectNoEnd,
-  fillGap,
-  forgetLook,
-  look,
-  recall,
-  type Verdict,
-  wasRead,
-} from './look.ts';
-import { giveUpLetta, noteLettaLost, noteLettaReached, noteNeverArrived } from './offers.ts';
-import {
-  close,
-  end,
-  endingNow,
-  endingUnseen,
-  fail,
-  finish,
-  leftover,
-  leftoverOfCut,
-  leftoverWithoutConversation,
-  wayOn,
-} from './over.ts';
+import { forgetThrough, hold } from './held.ts';
+import { claims, disconnect, endDoubt, isForeign, isOfOtherThread, knows, looped, runsAnother } from './link.ts';
+import { END_OVERDUE_MS, expectEnd, expectNoEnd, fillGap, look, noteMissed, recall, wasRead } from './look.ts';
+import { giveUpLetta } from './offers.ts';
+import { close, end, endingNow, fail, wayOn } from './over.ts';
 import { openOwnRequests } from './own-requests.ts';
-import { closeCards, onDirectoryMoved, onRequest } from './requests.ts';
-import {
-  align,
-  foundSchedule,
-  giveUpSchedules,
-  noteFired,
-  onFired,
-  turnScheduleOf,
-  waitWithSchedules,
-} from './schedules.ts';
-import { abort, hear, STOP_OVERDUE_MS, stop } from './stop.ts';
-import { askAnew, onTasks, silencedBy } from './tasks.ts';
-import { isHolding, isOver, type Thread } from './thread.ts';
-import { onToolRequest } from './tool-requests.ts';
-import { followTurn, turnIds } from './turn.ts';
+import { giveWay, onLink, takeUp } from './reconnect.ts';
+import { closeCards, onDirectoryMoved } from './requests.ts';
+import { align, turnScheduleOf } from './schedules.ts';
+import { noteEcho, noteQueued, noteRuns } from './steer.ts';
+import { abort, hear, STOP_OVERDUE_MS } from './stop.ts';
+import { onTasks } from './tasks.ts';
+import { isHolding, isOver } from './thread.ts';
+import { ask } from './tool-requests.ts';
+import { fold } from './turn.ts';
+import { keepForNext, onGap } from './unseen-end.ts';
 import { workplaceOf } from './view.ts';
-import {
-  cancelPreparing,
-  change,
-  due,
-  emit,
-  log,
-  openTurn,
-  set,
-  setHold,
-  setLink,
-  setLive,
-  startTimer,
-  touch,
-  upLink,
-  type Work,
-} from './work.ts';
+import { change, due, log, openTurn, set, setLink, setLive, touch, upLink, type Work } from './work.ts';
 
-/* What the link and the agent say, and what it means for the open turn. */
-
-/** Letta names running background tasks soon after a link is ready; after this long without a word there are none. */
-const BACKGROUND_TOLD_MS = 5_000;
-/** Errors that no retry fixes, but a new conversation does. */
-const GONE: ReadonlySet<string> = new Set([
-  'agent_not_found',
-  'conversation_not_found',
-  'conversation_kept',
-  'no_environment',
-]);
+/* What the agent says, and what it means for the open turn. */
 
 /** What the link says, and what the agent says through it. */
-export function onConnection(work: Work, event: AgentEvent | ConnectionEvent) {
+export function onHeard(work: Work, event: AgentEvent | ConnectionEvent) {
   hear(work, event.type);
   switch (event.type) {
     case 'ready':
-      return onReady(work, event);
     case 'lost':
-      log(work, 'warn', { reason: event.reason }, 'lost the link to Letta');
-      linkLost(work);
-      set(work, { held: withoutRequests(work.thread.held) });
-      noteLettaLost(work);
-      return wait(work, WAITS.reconnects);
     case 'released':
-      return onReleased(work);
     case 'unavailable':
-      return onUnavailable(work, event);
     case 'in-line':
-      return onPlace(work, event.place);
+      return onLink(work, event);
     default:
       return onAgentEvent(work, event);
   }
 }
-
-// ---- the link ----------------------------------------------------------------------------------
-
-function linkLost(work: Work): void {
-  const { live } = work.thread;
-  const wasSubmitted = openTurn(work)?.state === 'submitted';
-  const wasLinkLost = live?.wasLinkLost || wasSubmitted;
-  forgetLook(work);
-  setLive(work, { wasLinkLost, ...(wasSubmitted && { isAllHeard: false }) });
-  cancelPreparing(work);
-  set(work, { wasCut: true });
-  setLink(work, { up: null, settled: false, unanswered: null });
-  forgetPlans(work);
-  pursueCalls(work);
-}
-
-/** Events of the open turn, or else of the next one, may be missing: its end asks the history for what was said in them. */
-function noteMissed(work: Work): void {
-  if (!work.thread.live) set(work, { wasCut: true });
-  setLive(work, { mayHaveMissed: true, isAllHeard: false });
-}
-
-function wait(work: Work, notice: string, device?: string): void {
-  if (!openTurn(work) || isOver(work.thread)) return;
-  setHold(work, { kind: 'waiting_for_letta', notice, ...(device !== undefined && { device }) });
-}
-
-/** A turn whose input may have been sent goes on to say what it waits for. */
-function onPlace(work: Work, place: number | null): void {
-  const turn = openTurn(work);
-  if (turn?.state !== 'prepared' || isOver(work.thread)) return;
-  setHold(work, place === null ? null : { kind: 'starting', place });
-}
-
-/** We know now whether Letta got the input, so the notice of doubt goes. */
-function sure(work: Work): void {
-  const waiting = work.thread.live?.hold;
-  if (waiting?.kind !== 'waiting_for_letta') return;
-  if (waiting.notice === WAITS.inDoubt || waiting.notice === WAITS.queued) setHold(work, null);
-}
-
-/** Another thread of the conversation has the link: this one asks for it again when it has something to do. */
-function onReleased(work: Work) {
-  linkLost(work);
-  const { record } = work.thread;
-  if (!record || !(needsLetta(record) || hasSchedules(work))) return disconnect(work);
-  noteLettaLost(work);
-  wait(work, WAITS.elsewhere);
-}
-
-function onUnavailable(work: Work, event: ConnectionEvent & { type: 'unavailable' }) {
-  const { code, notice, retryInMs, device } = event;
-  log(work, 'warn', { code, notice, retryInMs }, 'Letta is unavailable');
-  linkLost(work);
-  if (retryInMs !== null) {
-    noteLettaLost(work);
-    return wait(work, sayError(code, notice), device);
-  }
-  // No retry fixes this, so the turn fails where people see it, and the next message dials anew.
-  const isGone = GONE.has(code) && work.thread.record?.runtime != null;
-  const left = isGone ? leftoverWithoutConversation(work) : leftover(work);
-  disconnect(work);
-  giveUpLetta(work);
-  if (code === 'conversation_kept') giveUpSchedules(work);
-  waitWithSchedules(work);
-  // The error's own words are for the turn's details.
-  fold(work, { type: 'error', message: `${code}: ${notice}`, terminal: true });
-  fail(work, sayError(code, notice), left);
-  onTasks(work, []);
-}
-
-function onReady(work: Work, event: ConnectionEvent & { type: 'ready' }): void {
-  opened(work, event);
-  cancelPreparing(work);
-  setHold(work, null);
-  const { runtime } = event;
-  const stored = work.thread.record?.runtime;
-  const isSame =
-    stored?.agentId === runtime.agentId &&
-    stored.conversationId === runtime.conversationId &&
-    stored.deviceId === runtime.deviceId;
-  if (!isSame) change(work, (record) => setRuntime(record, runtime));
-  // Letta reports background tasks when their number changes, counting from none, so a silent new link means none.
-  startTimer(work, 'tasks_told', BACKGROUND_TOLD_MS);
-  askAnew(work);
-  confirmSettings(work);
-  if (event.replacedAgent !== undefined) tellReplaced(work, event.replacedAgent, runtime.agentId);
-  noteLettaReached(work);
-  takeUp(work, event);
-  align(work);
-}
-
-/** Letta has not said over this link what runs in the background, so nothing does. */
-export function onTasksUntold(work: Work): void {
-  if (!work.thread.link.toldTasks && upLink(work) !== null) onTasks(work, []);
-}
-
-/** Compares a new link's replay with the open turn: that goes on, or its end is looked up, or Letta began another. */
-function takeUp(work: Work, event: ConnectionEvent & { type: 'ready' }) {
-  if (upLink(work) === null) return;
-  const requestIds = [...event.approvals.map(({ requestId }) => requestId), ...openOwnRequests(work)];
-  if (isOver(work.thread)) return set(work, { held: holdReady(work.thread.held, event) });
-  const before = openTurn(work);
-  const { link } = work.thread;
-  if (before?.state === 'submitted' && !link.isReconciled && runsAnother(link, before)) {
-    // Letta runs another input, so the history must tell what became of ours before the replay is taken up.
-    // The replay names every request that is open: none of the lost link may be taken for one of the next turn.
-    fold(work, { type: 'approvals-open', requestIds });
-    set(work, { held: holdReady(work.thread.held, event) });
-    setLink(work, { isReconciled: true });
-    return look(work);
-  }
-  const isIdle = link.loop === 'idle' && event.approvals.length === 0;
-  const { found } = work.thread.link;
-  const schedule = found?.firing ? foundSchedule(work, found.firing) : null;
-  // While that was asked, a short turn of a schedule may have ended.
-  if (before?.state !== 'submitted' && (!isIdle || schedule)) {
-    if (found === null && hasSchedules(work)) return identify(work, holdReady(work.thread.held, event));
-    openFoundTurn(work);
-  }
-  if (found !== null) setLink(work, { found: null });
-  const turn = openTurn(work);
-  if (turn?.state === 'submitted') {
-    setLive(work, { isJoined: true });
-    fold(work, { type: 'approvals-open', requestIds });
-    closeCards(work, requestIds, 'link_lost');
-    for (const request of event.approvals) ask(work, request);
-    tellResultsAgain(work);
-    pursueCalls(work);
-    if (requestIds.length > 0) recall(work);
-    // Letta is idle, so only the history knows what became of the input (docs/letta-protocol.md, Loss and restart).
-    if (isIdle) return look(work);
-    noteMissed(work);
-    if (turn.stoppedBy) abort(work);
-  }
-  endLook(work);
-  due(work);
-}
-
-function fold(work: Work, event: AgentEvent): void {
-  const { live } = work.thread;
-  const next = live && foldTurn(live.fold, event);
-  if (next && next !== live.fold) setLive(work, { fold: next, isViewOutdated: true });
-}
-
-// ---- a turn whose end was not seen -------------------------------------------------------------
-
-export function onVerdict(work: Work, found: Verdict) {
-  const turn = openTurn(work);
-  const { live, link } = work.thread;
-  if (!turn || !live) return;
-  switch (found.verdict) {
-    case 'over': {
-      keepForNext(work);
-      const ending = endingUnseen(work, found.answered, !live.wasLinkLost && !live.isResumed);
-      return end(work, ending, ending.outcome === 'interrupted' ? leftoverOfCut(work) : null);
-    }
-    case 'begins':
-      noteMissed(work);
-      sure(work);
-      if (link.loop === 'idle') expectEnd(work, END_OVERDUE_MS);
-      touch(work);
-      return endLook(work);
-    case 'not_there_yet':
-      if (link.loop === 'idle') wait(work, isQueued(link, turn) ? WAITS.queued : WAITS.inDoubt);
-      return endLook(work);
-    case 'never_arrived':
-      if (turn.stoppedBy) return end(work, endingUnseen(work, false));
-      log(work, 'info', { turn: turn.id }, 'the input never arrived; sending it again');
-      sure(work);
-      stepBack(work, turn.id);
-      setLive(work, { isTextUnknown: false });
-      unsubmitted(work);
-      noteNeverArrived(work);
-      return due(work);
-    case 'unreadable': {
-      const left = leftover(work);
-      return end(work, endingUnseen(work, false, false, left), left);
-    }
-    default:
-      found satisfies never;
-  }
-}
-
-/** If Letta waits for a decision when we learn late of this turn's end, the open requests belong to the next turn. */
-function keepForNext(work: Work): void {
-  const { live, link, held } = work.thread;
-  if (!live || link.loop !== 'waiting_on_approval') return;
-  const { openApprovals, approvals } = live.fold;
-  const open = approvals.filter(({ requestId }) => openApprovals.includes(requestId));
-  set(work, { held: [...open.map((request) => ({ type: 'approval-asked', request }) as const), ...held] });
-}
-
-/** The gap of a turn that is over is filled, or cannot be. */
-export function onGap(work: Work, isFilled: boolean): void {
-  const ending = isFilled ? endingNow(work) : endingUnseen(work, false);
-  finish(work, ending, ending.outcome === 'interrupted' ? leftoverOfCut(work) : wayOn(work));
-}
-
-// ---- what the agent says -----------------------------------------------------------------------
 
 function onAgentEvent(work: Work, event: AgentEvent) {
   switch (event.type) {
     case 'loop':
       return onLoop(work, event);
     case 'queue':
-      return setLink(work, { queued: event.clientMessageIds });
+      noteQueued(work, event.clientMessageIds);
+      return setLink(work, { queued: event.clientMessageIds, paused: event.paused ?? [], isResuming: false });
     case 'context-used':
       return onContextUsed(work, event.tokens);
     case 'compacted':
-      return onCompacted(work, event.tokens);
+      onCompacted(work, event.tokens);
+      if (openTurn(work)?.state === 'submitted' && !isHolding(work.thread)) fold(work, event);
+      return;
     case 'schedules-changed':
       return align(work);
     case 'background':
       setLink(work, { toldTasks: true });
       return onTasks(work, event.tasks);
     case 'device': {
-      const { workingDirectory } = event;
+      const { workingDirectory, mode, toolsets, offers } = event;
+      onMode(work, mode);
+      if (toolsets) setLink(work, { toolsets });
+      if (offers) setLink(work, { offers });
       const isMoved = work.thread.link.workingDirectory !== workingDirectory;
       setLink(work, { workingDirectory });
       return isMoved ? onDirectoryMoved(work) : undefined;
@@ -346,83 +78,35 @@ function onAgentEvent(work: Work, event: AgentEvent) {
   const { link, held, live } = work.thread;
   // It may be held for hours, and Letta waits for minutes.
   if (live?.phase === 'held_up' && event.type === 'external-call') return onCall(work, event.call);
-  if (isHolding(work.thread)) return set(work, { held: hold(held, event) });
+  if (isHolding(work.thread)) {
+    set(work, { held: hold(held, event) });
+    nameByEcho(work);
+    return;
+  }
   const turn = openTurn(work);
   if (turn?.state === 'submitted') {
-    if (!isOfRun(event) || !isForeign(link, turn, event.runId)) onTurnEvent(work, turn, event);
+    if (!isOfOther(work, turn, event)) onTurnEvent(work, turn, event);
     return;
   }
   // Letta runs nothing, so the turn of this call is over.
   if (event.type === 'external-call' && link.loop === 'idle') return onCall(work, event.call);
   if (!startsTurn(event)) return;
   if (event.type === 'user-message') {
-    openAgentTurn(work, event.clientMessageId, event.firing ? turnScheduleOf(work, event.firing) : null);
+    openAgentTurn(work, beginningHeard(work, event));
   } else {
-    // Its beginning was lost on the way.
-    const { found } = link;
-    if (found === null && hasSchedules(work)) return identify(work, hold(held, event));
-    openFoundTurn(work);
+    if (isOfOtherThread(work, isOfRun(event) ? event.runId : undefined)) return giveWay(work);
+    // Its beginning was lost on the way, or Letta tells it to no other client.
+    openAgentTurn(work, UNNAMED);
+    if (identify(work, hold(held, event), event)) return;
   }
   const begun = openTurn(work);
   if (begun) onTurnEvent(work, begun, event);
 }
 
-function hasSchedules({ thread }: Work): boolean {
-  return (thread.record?.schedules?.length ?? 0) > 0;
-}
-
-/** Letta works on something that we did not hear begin: whose it is decides who is asked. Events are held meanwhile. */
-function identify(work: Work, held: Thread['held']): void {
-  const link = upLink(work);
-  if (link === null) return;
-  set(work, { held });
-  setLink(work, { isIdentifying: true });
-  emit(work, { do: 'identify', link, schedules: work.thread.record?.schedules ?? [] });
-}
-
-export function onIdentified(work: Work, firing: FoundFiring | null): void {
-  setLink(work, { isIdentifying: false, found: { firing } });
-  release(work);
-  due(work);
-}
-
-/** Letta began a turn whose input was not heard: the history may have told that a schedule did. */
-function openFoundTurn(work: Work): void {
-  const { found } = work.thread.link;
-  const schedule = found?.firing ? foundSchedule(work, found.firing) : null;
-  openAgentTurn(work, schedule && (found?.firing?.input ?? null), schedule);
-}
-
-/** Letta began a turn by itself. */
-function openAgentTurn(work: Work, input: string | null, schedule: TurnSchedule | null): void {
-  const had = openTurn(work)?.id;
-  const ids = turnIds(work);
-  change(work, (record) => beginAgentTurn(record, ids, input, schedule));
-  setLink(work, { found: null });
-  if (schedule) onFired(work, schedule);
-  const turn = openTurn(work);
-  if (turn && turn.id !== had) followTurn(work, turn);
-  else if (work.thread.wasCut) noteMissed(work);
-  set(work, { wasCut: false });
-  cancelPreparing(work);
-  // What our input waited for does not hold up this turn.
-  setLive(work, { phase: 'running', hold: null, isViewOutdated: true });
-  // The agent is paused, or reports on background tasks that somebody ended: it must not act on that.
-  const by = work.context.paused?.by ?? silencedBy(work);
-  if (by !== null) stop(work, by);
-  // Letta is idle already, so we may have missed this turn's end.
-  if (work.thread.link.loop === 'idle') expectEnd(work, END_OVERDUE_MS);
-}
-
-function ask(work: Work, request: ApprovalRequest): void {
-  if (isToolName(request.tool)) onToolRequest(work, request);
-  else onRequest(work, request);
-}
-
 function onTurnEvent(work: Work, turn: OpenTurn, heard: AgentEvent) {
   const isList = heard.type === 'approvals-open';
   const event = isList ? { ...heard, requestIds: [...heard.requestIds, ...openOwnRequests(work)] } : heard;
-  sure(work);
+  endDoubt(work);
   const { live } = work.thread;
   if (!live) return;
   switch (event.type) {
@@ -434,9 +118,11 @@ function onTurnEvent(work: Work, turn: OpenTurn, heard: AgentEvent) {
     case 'turn-ended':
       return onTurnEnded(work, turn, event);
     case 'user-message': {
+      onJoined(work, event);
       // It joined this turn, which shows its answer, too.
+      if (event.clientMessageId !== null) noteEcho(work, event.clientMessageId);
       const joined = event.firing && turnScheduleOf(work, event.firing);
-      if (joined && joined.at !== turn.schedule?.at) noteFired(work, joined);
+      if (joined && joined.at !== turn.schedule?.at) change(work, (record) => markFired(record, joined));
       break;
     }
     case 'text-repaired':
@@ -453,6 +139,7 @@ function onTurnEvent(work: Work, turn: OpenTurn, heard: AgentEvent) {
     default:
       break;
   }
+  if (isOfRun(event) && leavesRunOpen(live.fold, event.runId)) noteMissed(work);
   fold(work, event);
   if (work.thread.live?.fold.tools !== live.fold.tools) warnOfOthers(work);
   if (event.type !== 'approvals-open') return;
@@ -475,6 +162,18 @@ function warnOfOthers(work: Work) {
 /** The agent says nothing while a request is open, so text that comes then after a restart was said before it. */
 function isFromBefore({ thread: { live } }: Work): boolean {
   return Boolean(live?.isTextUnknown && live.fold.openApprovals.length > 0);
+}
+
+/** Whether the event is a piece of a run; `turn-ended` is not, because its handler decides whose turn it ends. */
+function isOfRun(event: AgentEvent): event is AgentEvent & { runId: string } {
+  return event.type !== 'turn-ended' && 'runId' in event && event.runId !== null;
+}
+
+/** Whether a new run begins although nobody heard how the last one ended, so that its text may have been taken back. */
+function leavesRunOpen({ runs, lastRunEnd, askingRun, retrying }: TurnState, runId: string): boolean {
+  const last = runs.at(-1);
+  if (last === undefined || last === askingRun || runs.includes(runId)) return false;
+  return lastRunEnd === null && retrying === null;
 }
 
 function onTurnEnded(work: Work, turn: OpenTurn, event: AgentEvent & { type: 'turn-ended' }) {
@@ -508,6 +207,10 @@ function onTurnEnded(work: Work, turn: OpenTurn, event: AgentEvent & { type: 'tu
   if (fillGap(work) === 'given up') onGap(work, false);
 }
 
+function isUnheard({ runs, input, approvals }: TurnState): boolean {
+  return runs.length === 0 && input === null && approvals.length === 0;
+}
+
 /** The agent or conversation was deleted while the link was up, so the turn fails and the next message dials anew. */
 function withoutConversation(work: Work, turn: OpenTurn): void {
   const { runtime } = work.thread.record ?? {};
@@ -521,6 +224,7 @@ function withoutConversation(work: Work, turn: OpenTurn): void {
 function onLoop(work: Work, event: AgentEvent & { type: 'loop' }) {
   const was = work.thread.link.loop;
   looped(work, event);
+  noteRuns(work);
   const turn = openTurn(work);
   const { link, live } = work.thread;
   const isRunning = turn?.state === 'submitted' && !isOver(work.thread);
@@ -530,7 +234,7 @@ function onLoop(work: Work, event: AgentEvent & { type: 'loop' }) {
     if (was !== 'idle') expectEnd(work, turn.stoppedBy ? STOP_OVERDUE_MS : END_OVERDUE_MS);
     return;
   }
-  sure(work);
+  endDoubt(work);
   expectNoEnd(work);
   // Letta had begun our input and now runs another, so we missed the end of our turn.
   if (turn?.clientMessageId && knows(link, turn.clientMessageId) && runsAnother(link, turn)) {
@@ -540,8 +244,6 @@ function onLoop(work: Work, event: AgentEvent & { type: 'loop' }) {
   // Somebody clicked Stop before Letta had begun, when there was nothing to abort yet.
   if (was === 'idle' && isRunning && turn.stoppedBy) abort(work);
 }
-
-// ---- events that were held ---------------------------------------------------------------------
 
 /** The turn is closed. Held events of it are dropped, because the history that told its end has them already. */
 export function forgetHeld(work: Work): void {
@@ -555,43 +257,24 @@ export function forgetHeld(work: Work): void {
 
 /** Handles the held events, in order, once they may go. After every step. */
 export function release(work: Work): void {
-  while (work.thread.held.length > 0 && !isHolding(work.thread)) {
-    const { held } = work.thread;
-    set(work, { held: [] });
-    for (const [at, event] of held.entries()) {
-      if (isHolding(work.thread)) {
-        set(work, { held: [...work.thread.held, ...held.slice(at)] });
-        break;
-      }
-      if (event.type === 'ready') takeUp(work, event);
-      else if (event.type === 'cut') noteMissed(work);
-      else onAgentEvent(work, event);
+  do {
+    while (work.thread.held.length > 0 && !isHolding(work.thread)) releaseOnce(work);
+  } while (nameByEcho(work));
+}
+
+function releaseOnce(work: Work): void {
+  const { held, link } = work.thread;
+  set(work, { held: [] });
+  for (const [at, event] of held.entries()) {
+    // The connection was given up, and with it what was said over it.
+    if (work.thread.link.dial !== link.dial) return;
+    // An event may also be held and let go again: it goes before those that came after it.
+    if (isHolding(work.thread) || work.thread.held.length > 0) {
+      set(work, { held: [...work.thread.held, ...held.slice(at)] });
+      return;
     }
-  }
-}
-
-function isUnheard({ runs, input, approvals }: TurnState): boolean {
-  return runs.length === 0 && input === null && approvals.length === 0;
-}
-
-/** Whether the event is a piece of a run; `turn-ended` is not, because its handler decides whose turn it ends. */
-function isOfRun(event: AgentEvent): event is AgentEvent & { runId: string } {
-  return event.type !== 'turn-ended' && 'runId' in event && event.runId !== null;
-}
-
-/** Whether only a running turn sends such an event; a terminal error or a status may follow a turn's end. */
-function startsTurn(event: AgentEvent): boolean {
-  switch (event.type) {
-    case 'text':
-    case 'reasoning':
-    case 'tool-called':
-    case 'tool-started':
-    case 'approval-asked':
-    case 'external-call':
-      return true;
-    case 'user-message':
-      return event.automatic;
-    default:
-      return false;
+    if (event.type === 'ready') takeUp(work, event);
+    else if (event.type === 'cut') noteMissed(work);
+    else onAgentEvent(work, event);
   }
 }

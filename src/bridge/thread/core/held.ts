@@ -27,16 +27,19 @@ export function withoutRequests(held: readonly Held[]): readonly Held[] {
 }
 
 /**
- * Drops all up to the last event of a run of which one event `isOurs`, and requests that are over; replays stay.
+ * Drops all up to the last event of a run of which one event `isOurs`, and requests that are over; replays stay. A repair
+ * comes when the history is read, so what was heard before it may be of the next turn.
  * @param asks whether Letta waits for a decision: then open requests are the next turn's, and stay as well
  */
 export function forgetThrough(held: readonly Held[], isOurs: (event: AgentEvent) => boolean, asks: boolean): Held[] {
   const ours = held.map((event) => event.type !== 'ready' && event.type !== 'cut' && isOurs(event));
   const runs = new Set(held.flatMap((event, at) => (ours[at] ? runOf(event) : [])));
-  const last = held.findLastIndex((event, at) => ours[at] || runOf(event).some((run) => runs.has(run)));
+  const last = held.findLastIndex(
+    (event, at) => event.type !== 'text-repaired' && (ours[at] || runOf(event).some((run) => runs.has(run))),
+  );
   return held.filter((event, at) => {
     if (event.type === 'approval-asked') return (at > last || asks) && isAsked(held, event.request, at);
-    return at > last || event.type === 'ready';
+    return (at > last && !ours[at]) || event.type === 'ready';
   });
 }
 

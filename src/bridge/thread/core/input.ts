@@ -1,10 +1,18 @@
 import type { Verdict } from '../../access/can.ts';
 import { noteFiles } from '../../record/handed-over.ts';
 import { changeTurn } from '../../record/inbox.ts';
+import { clientMessageIdOf } from '../../record/offers.ts';
+import { unsubmit } from '../../record/steered.ts';
 import { END_TOOLS } from '../../record/tasks.ts';
 import type { OpenTurn } from '../../record/thread-record.ts';
+import { COMPACTION } from '../../words/compaction.ts';
+import { DEVICE } from '../../words/device-commands.ts';
+import { FORK } from '../../words/fork.ts';
 import { queuedNotRunText, WAITS } from '../../words/thread.ts';
+import { isCompacting } from './compaction.ts';
+import { isRunningCommand } from './device-commands.ts';
 import type { Answer } from './events.ts';
+import { isForking } from './fork.ts';
 import { canSubmit, RETRY_MS, unsubmitted } from './link.ts';
 import { expectEnd, forgetLook, lookLater } from './look.ts';
 import { end, endingNotAllowed, fail } from './over.ts';
@@ -29,10 +37,17 @@ import {
 /** Letta accepted an input: if it has not begun it after this long, the history is read. */
 const NEVER_BEGAN_MS = 60_000;
 
+/** Whether what Letta does with the conversation keeps inputs back. */
+const isHeld = (work: Work) => isCompacting(work) || isForking(work) || isRunningCommand(work);
+
 /** Prepares the open turn's input if Letta can take it now; else this is called again when that changes. */
 export function sendInput(work: Work, turn: OpenTurn): void {
   const { live } = work.thread;
-  if (live?.phase !== 'prepared' || work.context.isDraining || !canSubmit(work)) return;
+  if (live?.phase !== 'prepared') return;
+  holdFor(work, COMPACTION.waits, isCompacting(work));
+  holdFor(work, FORK.waits, isForking(work));
+  holdFor(work, DEVICE.waits, isRunningCommand(work));
+  if (isHeld(work) || work.context.isDraining || !canSubmit(work)) return;
   const attempt = live.tries + 1;
   setLive(work, { phase: 'preparing', tries: attempt });
   emit(work, {
@@ -54,7 +69,7 @@ export function onPrepared(
   const { live } = work.thread;
   if (!turn || live?.phase !== 'preparing' || live.tries !== attempt) return;
   setLive(work, { phase: 'prepared' });
-  holdForSlack(work, verdict === 'unknown');
+  holdFor(work, WAITS.forSlack, verdict === 'unknown');
   // While Slack does not tell who the author is, the input waits, because their rights cannot be judged.
   if (verdict === 'unknown') return startTimer(work, 'again', RETRY_MS);
   const carries = turn.items.length > 0 || turn.ends !== undefined;
@@ -62,7 +77,7 @@ export function onPrepared(
   if (isWanted && !verdict.allowed) return notAllowed(work, turn, verdict);
   if (isWanted && unreadable !== null) return fail(work, unreadable, { offer: 'send_again', certain: true });
   // What was written may be outdated: a message was edited or deleted meanwhile.
-  if (!isWanted || !canSubmit(work) || version !== versionOf(turn)) return due(work);
+  if (!isWanted || isHeld(work) || !canSubmit(work) || version !== versionOf(turn)) return due(work);
   // On disk before it leaves, so that a restart never sends an input twice.
   const { context, notPassedOn, past } = written;
   const leaves = { state: 'submitted' as const, context, notPassedOn, ...(past && { past }) };
@@ -83,10 +98,11 @@ export function onUnprepared(work: Work, attempt: number): void {
   startTimer(work, 'again', RETRY_MS);
 }
 
-function holdForSlack(work: Work, isHeld: boolean): void {
+/** @param notice what the input waits for */
+function holdFor(work: Work, notice: string, isHolding: boolean): void {
   const hold = work.thread.live?.hold;
-  const wasHeld = hold?.kind === 'waiting_for_letta' && hold.notice === WAITS.forSlack;
-  if (isHeld !== wasHeld) setHold(work, isHeld ? { kind: 'waiting_for_letta', notice: WAITS.forSlack } : null);
+  const wasHeld = hold?.kind === 'waiting_for_letta' && hold.notice === notice;
+  if (isHolding !== wasHeld) setHold(work, isHolding ? { kind: 'waiting_for_letta', notice } : null);
 }
 
 /** The author may no longer use the agent, so nothing of the turn is run. */
@@ -131,7 +147,7 @@ export function onSent(work: Work, { of, error }: Answer & { type: 'sent' }) {
 /** The input certainly did not reach Letta. */
 export function stepBack(work: Work, turn: string): void {
   if (openTurn(work)?.id !== turn) return;
-  change(work, (record) => changeTurn(record, { state: 'prepared' }));
+  change(work, (record) => (record.turn ? changeTurn(record, unsubmit(record.turn, clientMessageIdOf)) : record));
   forgetLook(work);
   setLive(work, { phase: 'prepared' });
 }

@@ -1,5 +1,8 @@
 import type { AgentEvent, HistoryItem } from '../../agent-event.ts';
+import { markFired } from '../../record/schedules.ts';
+import { joinedIds } from '../../record/steered.ts';
 import type { OpenTurn } from '../../record/thread-record.ts';
+import { unheardFirings } from '../../schedules/firing.ts';
 import { type FoundTurn, findTurn, mergeHistory, type TurnMarks } from '../../turn/after-reconnect.ts';
 import { storeCardPlaces } from '../../view/card-places.ts';
 import type { Answer } from './events.ts';
@@ -10,6 +13,7 @@ import {
   change,
   emit,
   openTurn,
+  set,
   setLink,
   setLive,
   startTurnTimer,
@@ -23,13 +27,18 @@ import {
 
 /** What became of an input whose turn's end was not seen. */
 export type Verdict =
-  /** Letta got it and no longer runs it; `answered`: the history ends with the agent's words. */
-  | { verdict: 'over'; answered: boolean }
+  /**
+   * Letta got it and no longer runs it. `answered`: the history ends with the agent's words; `isEachCallOver`: it has the
+   * result of each call that the turn made.
+   */
+  | { verdict: 'over'; answered: boolean; isEachCallOver: boolean }
   /** Letta got it, and begins it only now. */
   | { verdict: 'begins' }
   /** The history lacks it, but it may be in Letta's queue, or still on its way through the relay. */
   | { verdict: 'not_there_yet' }
   | { verdict: 'never_arrived' }
+  /** The history has a summary where the input would be. */
+  | { verdict: 'summarised' }
   /** The history cannot be read. */
   | { verdict: 'unreadable' };
 
@@ -138,7 +147,8 @@ export function onLooked(work: Work, answer: Answer & { type: 'looked' }): Verdi
   }
   // A stopped turn whose tool does not end holds up the queue, although Letta reports idle (seen: 67).
   const waits = isQueued(link, turn);
-  const found = there.arrived || !isKnown ? there : { arrived: true as const, texts: [], callIds: [], answered: false };
+  const found =
+    there.arrived || !isKnown ? there : { arrived: true as const, texts: [], callIds: [], answered: false, inputs: [] };
   if (found.arrived) {
     take(work, found);
     // An unanswered input may come out of Letta's queue only now. Right after a replay this excludes Letta's own
@@ -147,13 +157,29 @@ export function onLooked(work: Work, answer: Answer & { type: 'looked' }): Verdi
     const begins = mayBegin && !found.answered && (link.loop !== 'idle' || waits) && !runsAnother(link, turn);
     // It has left the queue. If nothing is heard of it, the next look takes it for over.
     if (waits) setLink(work, { queued: link.queued.filter((queued) => queued !== id) });
-    return begins ? { verdict: 'begins' } : { verdict: 'over', answered: found.answered };
+    if (begins) return { verdict: 'begins' };
+    return { verdict: 'over', answered: found.answered, isEachCallOver: there.arrived && isEachCallOver(work, there) };
   }
   // While Letta runs something else, the input may be in Letta's queue, which the history does not show.
   if (link.loop !== 'idle') return { verdict: 'not_there_yet' };
-  if (!waits && (turnsDieWithLink || again)) return { verdict: 'never_arrived' };
+  const missing = found.mayBeSummarised ? 'summarised' : 'never_arrived';
+  if (!waits && (turnsDieWithLink || again)) return { verdict: missing };
   startTurnTimer(work, 'look_again', LOOK_AGAIN_MS, live.tries);
   return { verdict: 'not_there_yet' };
+}
+
+/** Whether the history has a result of each call of the turn, also of those that were heard. */
+function isEachCallOver({ thread: { live } }: Work, found: FoundTurn & { arrived: true }): boolean {
+  const { resultsOf = [], hasOpenCalls = true, isCut = false } = found;
+  const { tools = [], approvals = [] } = live?.fold ?? {};
+  const isOpen = ({ callId }: { callId: string | null }) => callId === null || !resultsOf.includes(callId);
+  return !isCut && !hasOpenCalls && ![...tools, ...approvals].some(isOpen);
+}
+
+/** Events of the open turn, or else of the next one, may be missing: its end asks the history for what was said in them. */
+export function noteMissed(work: Work): void {
+  if (!work.thread.live) set(work, { wasCut: true });
+  setLive(work, { mayHaveMissed: true, isAllHeard: false });
 }
 
 /** Reads what only the history has of a turn that is over, because we may have missed events of it. */
@@ -221,9 +247,14 @@ export function wasRead({ thread: { live } }: Work, event: AgentEvent): boolean 
 }
 
 /** @param whole the turn ended by itself, so the history has all of it */
-function take(work: Work, found: FoundTurn & { arrived: true }, whole = false): void {
-  const { live } = work.thread;
+function take(work: Work, seen: FoundTurn & { arrived: true }, whole = false): void {
+  const { live, saidBefore } = work.thread;
   if (!live) return;
+  // Where a turn began is a guess when inputs of Letta's own lie before it: an earlier turn may have shown its first words.
+  for (const firing of unheardFirings(seen.inputs, work.thread.record?.schedules ?? [])) {
+    change(work, (record) => markFired(record, firing));
+  }
+  const found = { ...seen, texts: seen.texts.filter(({ messageId }) => !saidBefore.has(messageId)) };
   // A turn that was cut off may have said more than the history kept, so an empty history proves nothing.
   const isTextKnown = whole || found.answered || found.texts.length > 0;
   setLive(work, {
@@ -248,5 +279,5 @@ function marksOf({ thread: { live, link } }: Work, turn: OpenTurn): TurnMarks {
   // A stored end counts only with its text beside it: too long a text is not stored, and an empty one may mean that
   // we missed the answer, unless the turn failed.
   const hasEnded = ended !== undefined && said !== undefined && (said.length > 0 || ended.outcome === 'failed');
-  return { clientMessageId, heard, inputs, others, stopped, another, hasEnded };
+  return { clientMessageId, joined: joinedIds(turn), heard, inputs, others, stopped, another, hasEnded };
 }

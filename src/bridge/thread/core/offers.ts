@@ -21,11 +21,13 @@ import {
   lapseOldOffers,
   offerAtEnd,
 } from '../../record/offers.ts';
+import { sentInputs } from '../../record/steered.ts';
 import type { Offer, ThreadRecord } from '../../record/thread-record.ts';
 import type { TurnView } from '../../view/turn.ts';
 import { onlyTheyText } from '../../words/access.ts';
 import { NOT_DECIDED, offerDecidedText } from '../../words/requests.ts';
 import { mayMake } from './drafts.ts';
+import type { OutboxEvent } from './events.ts';
 import { placeOf, type Waiting } from './thread.ts';
 import { change, emit, log, openTurn, set, touch, type Work } from './work.ts';
 
@@ -105,8 +107,13 @@ export function resumeMessages(work: Work): void {
 /** Letta never got the open turn's input, so the time in which we could not tell counts as waiting, too. */
 export function noteNeverArrived(work: Work): void {
   const { inDoubt } = work.thread.waiting;
-  setWaiting(work, { inDoubt: null });
+  noLongerInDoubt(work);
   holdIfSince(work, inDoubt);
+}
+
+/** Nothing of the open turn is in doubt, unless something was handed to it that may not have joined it. */
+function noLongerInDoubt(work: Work): void {
+  if (sentInputs(openTurn(work)).length === 0) setWaiting(work, { inDoubt: null });
 }
 
 function holdIfSince(work: Work, since: number | null): void {
@@ -147,7 +154,7 @@ export function closingTurn(
   view: TurnView | null,
   delivery: Delivery,
 ): (record: ThreadRecord) => ThreadRecord {
-  setWaiting(work, { inDoubt: null });
+  noLongerInDoubt(work);
   const { now } = work.context;
   return (record) => {
     const { turn } = record;
@@ -185,8 +192,9 @@ export function changeOffer(work: Work, token: Token, to: (offer: Offer) => Offe
 }
 
 /** An offer was shown, or Slack refused it for good. @param isShown `false`: neither is known */
-export function offerShown(work: Work, token: Token, wanted: string, isShown: boolean): void {
+export function offerShown(work: Work, { token, wanted, isShown, posts }: OutboxEvent & { type: 'offer_shown' }): void {
   set(work, { showing: new Set([...work.thread.showing].filter((each) => each !== token)) });
+  if (posts) changeOffer(work, token, (offer) => ({ ...offer, posts }));
   if (!isShown) return;
   changeOffer(work, token, (offer) => {
     if (versionOf(offer) !== wanted) return { ...offer, display: 'wanted' };

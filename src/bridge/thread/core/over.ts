@@ -1,9 +1,19 @@
 import { makeToken, type TurnId, type UserId } from '../../ids.ts';
 import type { Delivery } from '../../ports.ts';
 import { noteAnswer } from '../../record/answer.ts';
-import { changeTurn, closeApprovals } from '../../record/inbox.ts';
-import type { Leftover } from '../../record/offers.ts';
-import type { ApprovalRecord, Ending, InboxItem, SaidText } from '../../record/thread-record.ts';
+import { noteHeard } from '../../record/client-turn.ts';
+import { goOnAlone, mayGoOn } from '../../record/goes-on.ts';
+import { changeTurn, closeApprovals, type TurnIds } from '../../record/inbox.ts';
+import { type Leftover, lapseContinueOffers, offerToContinue } from '../../record/offers.ts';
+import { goOnWith } from '../../record/steered.ts';
+import type {
+  ApprovalRecord,
+  Ending,
+  InboxItem,
+  OpenTurn,
+  SaidText,
+  ThreadRecord,
+} from '../../record/thread-record.ts';
 import { noteFailure } from '../../record/waiting.ts';
 import { detailsOf, withDetails } from '../../turn/details.ts';
 import { isGoodStopReason, type TurnState } from '../../turn/fold.ts';
@@ -11,12 +21,12 @@ import { addNotify } from '../../turn/notify.ts';
 import { effectsOfTurn, endingOf, failureLine, type Heard, wayOnAtEnd, wayOnOf } from '../../view/ending.ts';
 import { sayCause } from '../../words/causes.ts';
 import { ENDED } from '../../words/thread.ts';
+import { useOf } from './context.ts';
 import type { FreshDetails } from './effects.ts';
-import { tellGivenUp } from './held-up.ts';
-import { keepLateEnd } from './late.ts';
+import { keepLateEnd, tellGivenUp } from './held-up.ts';
 import { knows, settle } from './link.ts';
 import { closingTurn, offeringAtEnd } from './offers.ts';
-import { isOver, type Live } from './thread.ts';
+import { addressOf, isOver, type Live } from './thread.ts';
 import { isSeenUnknown, viewOf } from './view.ts';
 import {
   approvals,
@@ -27,6 +37,7 @@ import {
   log,
   openTurn,
   set,
+  setLink,
   setLive,
   settings,
   stopTimer,
@@ -126,9 +137,19 @@ function diedAsking(work: Work): boolean {
 
 // ---- what is left to decide --------------------------------------------------------------------
 
-/** About a turn that was cut off in its work. */
-export function leftoverOfCut(work: Work): Leftover {
+/** About a turn that was cut off in its work; `null`: whoever asked is in no thread. */
+export function leftoverOfCut(work: Work): Leftover | null {
+  if (openTurn(work)?.client) return null;
   return { offer: diedAsking(work) ? 'ask_again' : 'continue' };
+}
+
+/** Whether a turn that was cut off may go on by itself: its place says so, nothing waits for a person, and it was just now. */
+function goesOnAlone(work: Work): boolean {
+  const { record, waiting } = work.thread;
+  const { paused, staleAfterMs, monotonic } = work.context;
+  if (!record || settings(work).resume !== 'auto' || paused || diedAsking(work)) return false;
+  const awayMs = waiting.inDoubt === null ? 0 : monotonic - waiting.inDoubt;
+  return mayGoOn(record) && (staleAfterMs === null || awayMs < staleAfterMs);
 }
 
 /** About a turn whose conversation is gone at Letta. */
@@ -144,7 +165,7 @@ export function leftoverWithoutConversation(work: Work): Leftover | null {
 export function leftover(work: Work): Leftover | null {
   const turn = openTurn(work);
   // A turn that was to end background tasks leaves no offer: whoever clicked Stop is told which tasks still run.
-  if (turn?.ends) return null;
+  if (turn?.ends || turn?.client) return null;
   if (!turn || turn.state === 'prepared') return { offer: 'send_again', certain: true };
   const { link, live } = work.thread;
   const id = turn.clientMessageId;
@@ -160,6 +181,17 @@ export function fail(work: Work, says: string, left: Leftover | null): void {
   if (openTurn(work)) end(work, endingFailed(work, says, left), left);
 }
 
+/**
+ * Ends a turn that may have been cut off in its work.
+ * @param isEachCallOver it is known how each of its tool calls ended
+ */
+export function endCut(work: Work, ending: Ending, isEachCallOver: boolean) {
+  if (ending.outcome !== 'interrupted') return end(work, ending);
+  if (!isEachCallOver || openTurn(work)?.ended || !goesOnAlone(work)) return end(work, ending, leftoverOfCut(work));
+  log(work, 'info', { turn: openTurn(work)?.id }, 'the turn was cut off and goes on by itself');
+  end(work, { ...ending, line: [ending.line, ENDED.goesOn].filter(Boolean).join(' '), goesOn: true });
+}
+
 /** Ends the turn: its last view goes to Slack, and the record keeps the turn until Slack has shown or refused it. */
 export function end(work: Work, ending: Ending, left: Leftover | null = null): void {
   if (!openTurn(work) || isOver(work.thread)) return;
@@ -170,8 +202,9 @@ export function end(work: Work, ending: Ending, left: Leftover | null = null): v
 /** Closes the turn to further events: from here on they belong to the next turn and are held. */
 export function close(work: Work): void {
   cancelPreparing(work);
+  if (work.thread.live?.steering != null) emit(work, { do: 'cancel_prepare' });
   const tries = (work.thread.live?.tries ?? 0) + 1;
-  setLive(work, { phase: 'ending', lastView: null, tries, isEndDue: false, isAborting: false });
+  setLive(work, { phase: 'ending', lastView: null, tries, isEndDue: false, isAborting: false, steering: null });
   for (const timer of ['silence', 'end_due', 'stop'] as const) stopTimer(work, timer);
 }
 
@@ -185,7 +218,9 @@ export function finish(work: Work, how: Ending, left: Leftover | null): void {
   if (!turn || !before || !live) return;
   const { now } = work.context;
   const notifyAfterMs = work.context.notifyAfterMs(turn.requester);
-  const { ending, details } = withDetailsToken(work, live, addNotify(how, before, now, notifyAfterMs), turn.requester);
+  const told = how.goesOn ? how : addNotify(how, before, now, notifyAfterMs);
+  const { ending, details } = withDetailsToken(work, live, told, turn.requester);
+  noteUse(work, turn, live);
   const { input, parts } = live.fold;
   const said = isSeenUnknown(live) ? undefined : saidIn(parts);
   const ended = {
@@ -210,49 +245,92 @@ export function finish(work: Work, how: Ending, left: Leftover | null): void {
   emit(work, { do: 'finish', turn: turn.id, view, endedAt, details: details && { ...details, drop } });
 }
 
+/** Counts the turn, and remembers for the status what it used. */
+function noteUse(work: Work, turn: OpenTurn, live: Live): void {
+  // Its end was stored before a restart, and it was counted then.
+  if (turn.ended) return;
+  const used = useOf(work, live);
+  setLink(work, { used });
+  const { channel } = addressOf(work.thread);
+  const model = work.thread.link.model?.handle ?? null;
+  emit(work, { do: 'note_use', used: { user: turn.requester, channel, model, tokens: live.fold.tokens } });
+}
+
 /** Adds the token of the Details button if there is something to show; an ending that has a token stays as it is. */
 function withDetailsToken(
   work: Work,
-  { id: turn, fold }: Live,
+  live: Live,
   ending: Ending,
   by: UserId,
 ): { ending: Ending; details: Omit<FreshDetails, 'drop'> | null } {
   const { keepsDetails, now: at } = work.context;
   const asIs = { ending, details: null };
   if (!keepsDetails || ending.details !== undefined || settings(work).verbosity === 'quiet') return asIs;
-  const details = detailsOf(fold, turn, at);
+  const { id: turn, fold } = live;
+  const details = detailsOf(fold, turn, at, useOf(work, live), work.thread.link.page);
   if (!details) return asIs;
   const token = makeToken(work.context.id());
   return { ending: { ...ending, details: token }, details: { ref: { token, turn, at, by }, details } };
 }
 
-/** Slack has shown the last view, or refused it for good: the turn leaves the record. */
-export function leaveRecord(work: Work, turn: TurnId, delivery: Delivery): void {
+/**
+ * Slack has shown the last view, or refused it for good: the turn leaves the record.
+ * @param next of the turn that goes on with what was handed to this one; `null`: there is none
+ */
+export function leaveRecord(work: Work, turn: TurnId, delivery: Delivery, next: TurnIds | null): void {
   const { live } = work.thread;
   const closing = closingTurn(work, live?.lastView ?? null, delivery);
   const open = openTurn(work);
+  const goingOn = goOnFrom(work);
   let dropped: readonly InboxItem[] = [];
   change(work, (record) => {
-    const next = closing(record);
-    if (delivery.delivered) return noteAnswer(next, record.turn);
+    const ended = noteHeard(closing(record), record.turn, live?.fold.parts ?? []);
+    const closed = next && record.turn ? lapseContinueOffers(goOnWith(ended, record.turn, next), next.now) : ended;
+    if (delivery.delivered) return goingOn(noteAnswer(closed, record.turn), record.turn);
     // The thread cannot be written to, so messages that could not be answered do not run.
-    dropped = next.inbox;
-    return keepLateEnd({ ...next, inbox: [] }, record, delivery.reason);
+    dropped = closed.inbox;
+    return keepLateEnd({ ...closed, inbox: [] }, record, delivery.reason);
   });
   if (!delivery.delivered && open && live?.lastView) {
     const { reason } = delivery;
     log(work, 'warn', { turn, reason, dropped: dropped.length }, 'could not deliver the answer');
     tellGivenUp(work, open, reason, live.lastView, dropped);
   }
-  set(work, { live: null, readBefore: live?.read ?? new Set(), toldAuthors: new Set() });
+  setLink(work, { mayChangeMode: false });
+  set(work, {
+    live: null,
+    readBefore: live?.read ?? new Set(),
+    saidBefore: withSaid(work.thread.saidBefore, live?.fold.parts ?? []),
+    toldAuthors: new Set(),
+  });
   emit(work, { do: 'close_turn' });
   due(work);
+}
+
+/** Makes the change after which a turn that was cut off goes on by itself, if its place still says so. */
+function goOnFrom(work: Work): (record: ThreadRecord, left: OpenTurn | null) => ThreadRecord {
+  const { now } = work.context;
+  const goesOn = openTurn(work)?.ended?.goesOn;
+  const token = goesOn ? makeToken(work.context.id()) : null;
+  const isAuto = settings(work).resume === 'auto';
+  return (record, left) => {
+    if (!left || token === null) return record;
+    return isAuto ? goOnAlone(record, left, now) : offerToContinue(record, left, token, now);
+  };
 }
 
 // ---- what the agent has said -------------------------------------------------------------------
 
 /** Characters; a longer text would make the record too big, so then none of it is stored. */
 const SAID_MOST = 150_000;
+
+/** Messages; the oldest are forgotten. */
+const SAID_BEFORE = 500;
+
+function withSaid(before: ReadonlySet<string>, parts: TurnState['parts']): ReadonlySet<string> {
+  const said = parts.flatMap((part) => (part.kind === 'text' ? [part.messageId] : []));
+  return said.length === 0 ? before : new Set([...before, ...said].slice(-SAID_BEFORE));
+}
 
 /** What the agent has said, in order; `undefined`: too much to be kept. */
 function saidIn(parts: TurnState['parts']): SaidText[] | undefined {

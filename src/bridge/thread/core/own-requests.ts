@@ -3,22 +3,15 @@ import type { ApprovalRequest, ExternalCall } from '../../agent-event.ts';
 import { authorOf } from '../../record/inbox.ts';
 import type { ToolCallRecord } from '../../record/thread-record.ts';
 import { idOf } from '../../record/tool-calls.ts';
-import { isToolName, type ToolName, toolOf } from '../../tools/catalogue.ts';
+import { toolOf } from '../../tools/catalogue.ts';
 import { checkInput } from '../../tools/params.ts';
 import { notDone, wrongInput } from '../../words/tool-calls.ts';
+import { isMixed } from './clients.ts';
 import type { ToolAsk } from './effects.ts';
 import { addressOf } from './thread.ts';
-import { approvals, openTurn, settings, type Work } from './work.ts';
+import { approvals, hasTool, openTurn, settings, type Work } from './work.ts';
 
 /* What a call of a tool of the bridge asks for, and the requests that the bridge itself makes for one. */
-
-/** The tools that the agent has here now. */
-export function toolsOf(work: Work): ToolName[] {
-  const { tools } = settings(work);
-  return work.context.tools.filter((name) => tools.includes(name));
-}
-
-export const has = (work: Work, tool: string): tool is ToolName => isToolName(tool) && toolsOf(work).includes(tool);
 
 /** What a call asks for, or why there is nothing to ask. */
 export function askOf(
@@ -27,7 +20,9 @@ export function askOf(
 ): { ask: ToolAsk } | { wrong: string } {
   const turn = openTurn(work);
   if (!turn) return { wrong: notDone('turn_over') };
-  if (!has(work, tool)) return { wrong: notDone('no_tool') };
+  // They act in the requester's name, and others may have asked for it.
+  if (isMixed(work)) return { wrong: notDone('not_your_turn') };
+  if (!hasTool(work, tool)) return { wrong: notDone('no_tool') };
   const checked = checkInput(toolOf(tool).params, input);
   if ('wrong' in checked) return { wrong: wrongInput(checked.wrong) };
   const { record } = work.thread;

@@ -1,10 +1,13 @@
 import type { Policy } from '../../access/policy.ts';
-import type { ChannelId, UserId } from '../../ids.ts';
-import type { Admission } from '../../record/inbox-change.ts';
-import type { InboxItem, ThreadRecord } from '../../record/thread-record.ts';
-import { redact } from '../../text/redact.ts';
+import { GUARDED_TOOLS } from '../../approvals/auto-approval/guarded-tools.ts';
+import type { ActionName, SubmissionName } from '../../inbound.ts';
+import type { ThreadRecord } from '../../record/thread-record.ts';
+import { REDACTED, redact } from '../../text/redact.ts';
+import { isSecretName } from '../../text/secrets/names.ts';
+import { readWide, writeWide } from '../../text/wide-json.ts';
+import { isToolName, TOOL_NAMES, toolOf } from '../../tools/catalogue.ts';
 import type { Effect } from './effects.ts';
-import type { ThreadEvent } from './events.ts';
+import type { Command, ThreadEvent } from './events.ts';
 import { step } from './step.ts';
 import type { Config, Thread } from './thread.ts';
 import type { Context, Work } from './work.ts';
@@ -14,98 +17,107 @@ import type { Context, Work } from './work.ts';
  * people said; keys and passwords are left out of it.
  */
 
+type Question = {
+  [Name in keyof Context]: Context[Name] extends (...given: never[]) => unknown ? Name : never;
+}[keyof Context];
+
+/** What a step asks its context, and under which name a recording has the answers. */
+const QUESTIONS = {
+  id: 'ids',
+  countAlongside: 'alongside',
+  admit: 'admitted',
+  notifyAfterMs: 'notifyAfter',
+  countSchedules: 'schedules',
+  isScheduled: 'scheduled',
+} as const satisfies Record<Question, string>;
+
+/** What is answered once a recording has no answer left. */
+const UNRECORDED: { [Q in Question]: ReturnType<Context[Q]> } = {
+  id: 'more-ids-than-recorded'.padEnd(32, '0'),
+  countAlongside: 0,
+  admit: { isGranted: true },
+  notifyAfterMs: 0,
+  countSchedules: { user: 0, channel: 0, workspace: 0 },
+  isScheduled: true,
+};
+
+/** The answers to each question, in the order in which they were given. Older recordings lack questions. */
+type Answers = { [Q in Question as (typeof QUESTIONS)[Q]]?: ReturnType<Context[Q]>[] };
+
 /** What a step was given besides the thread and the event, and what it drew from the world. */
-export interface RecordedContext
-  extends Omit<
-    Context,
-    keyof Config | 'policy' | 'id' | 'countAlongside' | 'countSchedules' | 'isScheduled' | 'admit' | 'notifyAfterMs'
-  > {
-  /** Left out: as in the line before. */
-  policy?: Policy | undefined;
-  ids: string[];
-  alongside: number[];
-  admitted: Admission[];
-  notifyAfter: number[];
-  /** Left out in recordings from before there were schedules. */
-  schedules?: { user: number; channel: number }[];
-  scheduled?: boolean[];
-}
+export type RecordedContext = Omit<Context, keyof Config | 'policy' | Question> &
+  Answers & {
+    /** Left out: as in the line before. */
+    policy?: Policy | undefined;
+  };
 
 export type Line =
-  /** All that is known of the thread; what comes next happens to this. */
-  | { begins: Thread; config: Config; policy: Policy }
+  /** All that is known of the thread; what comes next happens to this. `isRedacted`: the texts were dropped. */
+  | { begins: Thread; config: Config; policy: Policy; isRedacted?: true }
   /** `effects`: what the step wanted done. */
   | { event: ThreadEvent; context: RecordedContext; effects: Effect[] }
   /** The record as the disk has it; `dropped`: the disk failed, so the steps since the last store do not count. */
   | { stored: ThreadRecord | null }
   | { dropped: true };
 
-const emptyNotes = () => ({
-  ids: [] as string[],
-  alongside: [] as number[],
-  admitted: [] as Admission[],
-  notifyAfter: [] as number[],
-  schedules: [] as { user: number; channel: number }[],
-  scheduled: [] as boolean[],
-});
+/** Puts another function in the place of each question. */
+function replaceQuestions(replace: <Q extends Question>(question: Q) => (...given: never[]) => unknown) {
+  const questions = Object.keys(QUESTIONS) as Question[];
+  return Object.fromEntries(questions.map((each) => [each, replace(each)])) as Pick<Context, Question>;
+}
 
 /** The context with what a step draws from it noted down. */
 export function notingContext(context: Context, config: Config): { context: Context; noted: RecordedContext } {
-  const {
-    id: _,
-    countAlongside: __,
-    notifyAfterMs: ___,
-    admit: ____,
-    countSchedules: _____,
-    policy,
-    ...rest
-  } = context;
-  const plain = Object.fromEntries(Object.entries(rest).filter(([name]) => !(name in config)));
-  const noted = { ...(plain as Omit<typeof rest, keyof Config>), policy, ...emptyNotes() };
-  const note =
-    <In extends unknown[], Out>(list: Out[], ask: (...given: In) => Out) =>
-    (...given: In): Out => {
-      const answer = ask(...given);
-      list.push(answer);
-      return answer;
-    };
-  return {
-    context: {
-      ...context,
-      id: note<[], string>(noted.ids, () => context.id()),
-      countAlongside: note(noted.alongside, (place: string) => context.countAlongside(place)),
-      admit: note(noted.admitted, (item: InboxItem, begins: boolean) => context.admit(item, begins)),
-      isScheduled: note(noted.scheduled, (id: string) => context.isScheduled(id)),
-      countSchedules: note(noted.schedules, (owner: UserId, channel: ChannelId) =>
-        context.countSchedules(owner, channel),
-      ),
-      notifyAfterMs: note(noted.notifyAfter, (user: string) => context.notifyAfterMs(user)),
-    },
-    noted,
-  };
+  const given = Object.entries(context).filter(([name]) => !(name in config) && !(name in QUESTIONS));
+  const answers: Record<string, unknown[]> = {};
+  for (const name of Object.values(QUESTIONS)) answers[name] = [];
+  const noting = replaceQuestions((question) => (...asked) => {
+    const answer = (context[question] as (...asked: never[]) => unknown)(...asked);
+    answers[QUESTIONS[question]]?.push(answer);
+    return answer;
+  });
+  const noted = { ...Object.fromEntries(given), ...answers } as unknown as RecordedContext;
+  return { context: { ...context, ...noting }, noted };
 }
 
 // ---- as text -----------------------------------------------------------------------------------
 
 /** Ids are no secrets, though they look like some. */
 const IDS = /^(?:id|ids|key|token|turn|digest|hash|ts|ref)$|(?:Id|Ids|Key|Token)$/;
+/** What the agent, a device or a person put together freely: there a field of any name may hold a secret. */
+const FREE = /^(?:input|updatedInput|args|output|diffs|suggestions|questions)$/;
+
+/** Where a value stands: under which key, and whether somebody put together freely what is around it. */
+interface Place {
+  name: string;
+  isFree: boolean;
+}
+
+const AS_IT_IS = {
+  number: (number: number) => number,
+  key: (key: string) => key,
+};
 
 /** A line as JSON, without keys and passwords. */
 export function encodeLine(line: Line): string {
-  return JSON.stringify(line, (name, value: unknown) => {
-    if (typeof value === 'string') return IDS.test(name) ? value : redact(value).text;
-    if (value instanceof Set) return { $set: [...value] };
-    return value instanceof Map ? { $map: [...value] } : value;
-  });
+  return writeWide<Place>(
+    line,
+    { name: '', isFree: false },
+    {
+      ...AS_IT_IS,
+      text(text, { name, isFree }) {
+        if (!isFree && IDS.test(name)) return text;
+        return isFree && isSecretName(name) && text !== '' ? REDACTED : redact(text).text;
+      },
+      member: (name, { isFree }) => ({ name, isFree: isFree || FREE.test(name) }),
+      id: ({ isFree }) => ({ name: 'id', isFree }),
+    },
+  );
 }
 
 /** @throws SyntaxError when the text is no JSON */
 export function decodeLine(text: string): Line {
-  return JSON.parse(text, (_, value: unknown) => {
-    if (typeof value !== 'object' || value === null) return value;
-    if ('$set' in value) return new Set(value.$set as unknown[]);
-    return '$map' in value ? new Map(value.$map as [unknown, unknown][]) : value;
-  }) as Line;
+  return readWide(text) as Line;
 }
 
 // ---- playing it again --------------------------------------------------------------------------
@@ -146,24 +158,12 @@ export function replayLine(replay: Replay | null, line: Line): Replayed {
   return { replay: { ...replay, thread: work.thread, before, policy }, effects: work.effects };
 }
 
-function contextOf(
-  { ids, alongside, admitted, notifyAfter, schedules = [], scheduled = [], ...noted }: RecordedContext,
-  policy: Policy,
-  config: Config,
-): Context {
-  const [left, counts, admissions, times] = [[...ids], [...alongside], [...admitted], [...notifyAfter]];
-  const [made, found] = [[...schedules], [...scheduled]];
-  return {
-    ...config,
-    ...noted,
-    policy,
-    id: () => left.shift() ?? 'more-ids-than-recorded'.padEnd(32, '0'),
-    isScheduled: () => found.shift() ?? true,
-    countSchedules: () => made.shift() ?? { user: 0, channel: 0 },
-    countAlongside: () => counts.shift() ?? 0,
-    admit: () => admissions.shift() ?? { isGranted: true },
-    notifyAfterMs: () => times.shift() ?? 0,
-  };
+function contextOf(noted: RecordedContext, policy: Policy, config: Config): Context {
+  const answering = replaceQuestions((question) => {
+    const left: unknown[] = [...(noted[QUESTIONS[question]] ?? [])];
+    return () => (left.length > 0 ? left.shift() : UNRECORDED[question]);
+  });
+  return { ...config, ...noted, policy, ...answering };
 }
 
 // ---- for others to read ------------------------------------------------------------------------
@@ -171,31 +171,95 @@ function contextOf(
 /** Fields whose strings the bridge, Slack or Letta made up: they stay. All other strings are dropped. */
 const STAYS =
   /^(?:type|do|timer|as|kind|state|phase|status|outcome|why|decision|via|behavior|verdict|offer|action|display|step|trying|loop|mode|origin|by|for|from|user|requester|starter|giver|participants|channel|team|threadTs|root|upTo|also|seal|active|stopReason|code|version|wanted|grants|asks|only|stoppedBy|mutedBy|part|posts|ids|listen|verbosity|permissions|channelKind|level|runs|openApprovals|passed|moved|botUser|admins|users|bots|groups)$/;
-/** Fields of which nothing stays, whatever it looks like: what the agent, a device or a person put together freely. */
-const CLOSED = /^(?:input|updatedInput|output|args|diffs|suggestions|questions|texts|choices|details|fields|names)$/;
+/** Letta's own tools. */
+const LETTA_TOOLS: ReadonlySet<string> = new Set(GUARDED_TOOLS.map(({ tool }) => tool));
+/** Fields of which no text stays, whatever it looks like. */
+const CLOSED =
+  /^(?:input|updatedInput|output|args|diffs|suggestions|questions|texts|choices|details|fields|names|reactions)$/;
+/** Of these neither keys nor numbers stay: the agent or an admin chose them, too. */
+const KEYS_CLOSED = /^(?:input|updatedInput|reactions)$/;
+/** Fields of tools that every Letta or the bridge has: what a step does depends on them. */
+const TOOL_FIELDS: ReadonlySet<string> = new Set([
+  ...TOOL_NAMES.flatMap((name) => Object.keys(toolOf(name).params)),
+  ...['command', 'cmd', 'description', 'timeout', 'run_in_background', 'workdir', 'file_path', 'path', 'offset'],
+  ...['limit', 'ignore', 'pattern', 'glob', 'type', 'output_mode', 'multiline', 'context', 'head_limit'],
+  ...['-A', '-B', '-C', '-n', '-i', 'content', 'old_string', 'new_string', 'replace_all', 'edits', 'patch', 'input'],
+  ...['todos', 'status', 'activeForm', 'plan', 'step', 'explanation', 'subject', 'taskId', 'task_id', 'prompt'],
+  ...['subagent_type', 'model', 'skill', 'reason', 'answers', 'questions', 'question', 'header', 'multiSelect'],
+  ...['options', 'label'],
+]);
+/** What a `name` may be that is no person's, file's or schedule's: of a command, a button or a dialog. */
+const NAMES: Readonly<Record<Command['name'] | ActionName | SubmissionName, true>> = {
+  ...{ stop: true, attach: true, detach: true, new: true, mute: true, unmute: true, now: true, compact: true },
+  ...{ skills: true, run: true, fork: true, approve: true, deny: true, settings_changed: true, model_changed: true },
+  ...{ toolset_changed: true, queue: true, status: true, schedule: true, schedules: true, deny_with_reason: true },
+  ...{ edit_command: true, allow_command: true, allow_edits: true, save_rule: true, view_full: true },
+  ...{ view_page: true, answer: true, answer_in_words: true, send_now: true, details: true, run_now: true },
+  ...{ drop: true, send_again: true, start_new: true, continue: true, ask_again: true, deny_with_this: true },
+  ...{ keep_queued: true, make_schedule: true, drop_schedule: true },
+};
 
 /** The line with the letters and digits of all that was written replaced: lengths and lines stay. */
 export function withoutTexts(line: Line): Line {
-  return hide(line, '', false) as Line;
+  const hidden = decodeLine(
+    writeWide<Hiding>(
+      line,
+      { name: '', hides: 'texts' },
+      {
+        text: (text, { name, hides }) => (hides === 'nothing' || mayStay(text, name, hides) ? text : shapeOf(text)),
+        number: (number, { hides }) => (hides === 'keys' ? 0 : number),
+        key: (key, { hides }) => (hides === 'keys' && !TOOL_FIELDS.has(key) ? shapeOf(key) : key),
+        member: (name, { hides }) => ({ name, hides: hidingOf(name, hides) }),
+        id: ({ hides }) => ({ name: 'id', hides }),
+      },
+    ),
+  );
+  return 'begins' in hidden ? { ...hidden, isRedacted: true } : hidden;
 }
 
-function hide(value: unknown, name: string, isClosed: boolean): unknown {
-  if (typeof value === 'string') return !isClosed && (IDS.test(name) || STAYS.test(name)) ? value : shapeOf(value);
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map((each) => hide(each, name, isClosed));
-  if (value instanceof Set) return new Set([...value].map((each) => hide(each, 'id', isClosed)));
-  if (value instanceof Map) return new Map([...value].map(([key, each]) => [key, hide(each, name, isClosed)]));
-  // Beside an id, or beside who decided, a name is a person's or a file's; else it is that of a button or command.
-  const isButton = 'name' in value && !('id' in value) && !('decision' in value);
-  return Object.fromEntries(
-    Object.entries(value).map(([key, each]) => [
-      key,
-      // Which inputs a run answers: all ids.
-      key === 'clientMessageIdsByRun' || key === 'runs'
-        ? each
-        : hide(each, key === 'name' && isButton ? 'id' : key, isClosed || CLOSED.test(key)),
-    ]),
+/**
+ * Whether two lines say the same. Of a redacted recording only shapes can be compared: what a step says of its own
+ * accord was dropped from the recording, too, and a digest is of the text that was.
+ */
+export function isSameLine(one: Line, other: Line, isRedacted: boolean): boolean {
+  if (!isRedacted) return encodeLine(one) === encodeLine(other);
+  const shape = (line: Line) => encodeLine(withoutTexts(line)).replace(/"(digest|hash)":"[^"]*"/g, '"$1":""');
+  return shape(one) === shape(other);
+}
+
+interface Hiding {
+  name: string;
+  /** `texts`: all but ids and words of the bridge's own. `all`: all texts; `keys`: with their keys and numbers. */
+  hides: 'nothing' | 'texts' | 'all' | 'keys';
+}
+
+function hidingOf(name: string, outside: Hiding['hides']): Hiding['hides'] {
+  if (outside === 'keys' || outside === 'nothing') return outside;
+  if (KEYS_CLOSED.test(name)) return 'keys';
+  if (outside === 'all' || CLOSED.test(name)) return 'all';
+  // Which inputs a run answers: all ids.
+  return name === 'clientMessageIdsByRun' || name === 'runs' ? 'nothing' : outside;
+}
+
+/** Of the tools only those that every Letta has keep their names: they decide what a step does. */
+function mayStay(value: string, name: string, hides: Hiding['hides']): boolean {
+  if (hides !== 'texts') return false;
+  const isTool = isToolName(value) || LETTA_TOOLS.has(value);
+  if (name === 'name') return Object.hasOwn(NAMES, value) || isTool;
+  return IDS.test(name) || STAYS.test(name) || (/^tools?$/.test(name) && isTool);
+}
+
+/** Of the name of a schedule of the bridge its id stays. */
+function shapeOf(text: string): string {
+  const [id = ''] = SCHEDULE_ID.exec(text) ?? [];
+  return (
+    text
+      .slice(0, text.length - id.length)
+      .replace(LETTERS, (letter) => 'x'.repeat(letter.length))
+      .replace(/\p{N}/gu, '0') + id
   );
 }
 
-const shapeOf = (text: string) => text.replace(/\p{L}/gu, 'x').replace(/\p{N}/gu, '0');
+const SCHEDULE_ID = / \(slack-[A-Za-z0-9]{8}\)$/;
+/** Signs of languages and pictures, too: they say something by themselves. */
+const LETTERS = /[\p{L}\p{M}\p{Extended_Pictographic}\p{Regional_Indicator}]/gu;

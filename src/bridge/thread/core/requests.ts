@@ -2,16 +2,18 @@ import type { Place } from '../../access/can.ts';
 import { mayApproversStartAgents, type Policy, settingsOf } from '../../access/policy.ts';
 import type { ApprovalRequest, Decision } from '../../agent-event.ts';
 import { approvalTitle, approve, digestOf, rebuildDecision, refusalOf, ruleOf } from '../../approvals/answers.ts';
+import type { AuditEntry } from '../../approvals/audit-entry.ts';
 import { type AutoApproval, findAutoApproval } from '../../approvals/auto-approval/auto-approval.ts';
 import { startsAgent } from '../../approvals/auto-approval/starts-agent.ts';
 import { mayMoveDirectory, pendingMoves } from '../../approvals/directory-moves.ts';
 import { auditText } from '../../approvals/shown.ts';
-import { makeToken, type UserId } from '../../ids.ts';
+import { makeToken, OTHER_CLIENT, type UserId } from '../../ids.ts';
 import { authorOf, setApproval } from '../../record/inbox.ts';
 import { isTaskEndCall } from '../../record/tasks.ts';
-import type { ApprovalRecord, ApprovalState } from '../../record/thread-record.ts';
+import type { ApprovalRecord, ApprovalState, OpenTurn } from '../../record/thread-record.ts';
 import { foldTurn, lastSaidMessageId } from '../../turn/fold.ts';
-import { BY_GRANT, notShownDenial, notShownText, ONLY_END_TASKS } from '../../words/requests.ts';
+import { BY_GRANT, decideElsewhereText, notShownDenial, notShownText, ONLY_END_TASKS } from '../../words/requests.ts';
+import { isMixed, isOfOtherClient } from './clients.ts';
 import { denialOf, denyUndecided, forgetDecision, mayDecide, reopen, tell } from './decide.ts';
 import type { Answer } from './events.ts';
 import { knows, runsAnother } from './link.ts';
@@ -42,8 +44,11 @@ export function onRequest(work: Work, request: ApprovalRequest) {
   // While Letta runs a turn of its own, our input is queued behind it, and the agent has not read yet that it may
   // only end tasks; so people decide that turn's requests, and also those of a turn that Letta has not named yet.
   const hasBegun = turn.clientMessageId !== null && knows(link, turn.clientMessageId);
-  if (turn.ends && !known && hasBegun && !runsAnother(link, turn)) {
-    if (up !== null) emit(work, { do: 'deny', link: up, requestId, message: ONLY_END_TASKS });
+  // A request behind missed events may be of the next turn; one whose call was heard in this turn is not.
+  const { callId } = request;
+  const isOfTurn = callId === null || live.fold.tools.some((tool) => tool.callId === callId);
+  if (turn.ends && !known && hasBegun && isOfTurn && !runsAnother(link, turn)) {
+    if (up !== null) emit(work, { do: 'deny', link: up, requestId, message: ONLY_END_TASKS, entry: null });
     return;
   }
   const pass = known ? null : autoApprovalOf(work, request);
@@ -75,8 +80,8 @@ export function onJudged(work: Work, { request, by, may }: Answer & { type: 'jud
 
 function autoApprovalOf(work: Work, request: ApprovalRequest): AutoApproval | null {
   const turn = openTurn(work);
-  // Somebody stopped the turn, so nothing more passes without a card.
-  if (!turn || turn.stoppedBy) return null;
+  // Somebody stopped the turn, so nothing more passes without a card; nor does what another client may have asked for.
+  if (!turn || turn.stoppedBy || isMixed(work)) return null;
   return findAutoApproval(request, {
     policy: work.context.policy,
     place: placeOf(work.thread),
@@ -91,19 +96,28 @@ function autoApprovalOf(work: Work, request: ApprovalRequest): AutoApproval | nu
 /** Approves a request without a card, after its audit entry is written; if either fails, people are asked. */
 export function letPass(work: Work, request: ApprovalRequest, pass: Exclude<AutoApproval, Grant>): void {
   const turn = openTurn(work);
-  const { key, live, link } = work.thread;
+  const { live } = work.thread;
   const up = upLink(work);
   if (!turn || !live || up === null) return;
-  const { requestId, tool } = request;
   if (mayMoveDirectory(request)) setLive(work, { passed: [...live.passed, request] });
-  const at = work.context.now;
-  const title = pass.by === 'rule' ? `${approvalTitle(request)} · rule ${pass.rule}` : approvalTitle(request);
-  const digest = digestOf(request.input);
-  const shared = { id: work.context.id(), thread: key, turn: turn.id, requestId, tool, title, digest, at };
-  const input = auditText(request, link.workingDirectory);
-  const by = { by: null, outcome: 'approved', via: pass.by } as const;
-  const entry = { ...shared, input, requester: turn.requester, askedAt: at, ...by };
+  const plain = unaskedEntry(work, turn, request, { outcome: 'approved', via: pass.by });
+  const entry = pass.by === 'rule' ? { ...plain, title: `${plain.title} · rule ${pass.rule}` } : plain;
   emit(work, { do: 'write_pass', turn: turn.id, link: up, request, entry });
+}
+
+/** The audit entry of a request that nobody was asked about. */
+export function unaskedEntry(
+  { thread, context }: Work,
+  turn: OpenTurn,
+  request: ApprovalRequest,
+  how: Pick<AuditEntry, 'outcome' | 'via'>,
+): AuditEntry {
+  const { requestId, tool } = request;
+  const title = approvalTitle(request);
+  const input = auditText(request, thread.link.workingDirectory);
+  const asked = { thread: thread.key, turn: turn.id, requestId, tool, title, digest: digestOf(request.input), input };
+  const { now: at } = context;
+  return { id: context.id(), ...asked, requester: turn.requester, askedAt: at, by: null, at, ...how };
 }
 
 /** The entry of a request that may pass is written, or could not be. */
@@ -151,6 +165,8 @@ export function show(work: Work, request: ApprovalRequest, known: ApprovalRecord
   }
   const refusal = refusalOf(request);
   if (refusal === null) return void openCard(work, request, { state: 'open' }, how);
+  // Whoever asked can decide it there, and is not answered by us.
+  if (isOfOtherClient(work)) return say(work, decideElsewhereText(refusal));
   // Nobody could decide it in Slack: the agent and the thread are told why it is denied.
   log(work, 'warn', { request: requestId, tool: request.tool, refusal }, 'request denied: it cannot be shown');
   const record = openCard(work, request, { state: 'closed', why: 'not_shown', at: work.context.now });
@@ -167,12 +183,13 @@ function openCard(
   const { live, link } = work.thread;
   const turn = openTurn(work);
   if (!turn || !live) throw new TypeError('no turn is open');
-  const { now: at, policy, approvalTimeoutMs } = work.context;
+  const { now: at, policy } = work.context;
   const { requestId, tool } = request;
-  const place = placeOf(work.thread);
+  const requester = requesterNow(work, turn);
   const after = lastSaidMessageId(live.fold);
-  const endsAt = expiresAt ?? (approvalTimeoutMs === null ? undefined : at + approvalTimeoutMs);
-  const only = onlyFor(policy, place, tool);
+  // What was said before a restart is above the card; what may be missing behind it perhaps is, too.
+  const below = after === null ? lastSaidMessageId(live.fold, true) : null;
+  const endsAt = expiresAt ?? endsAtOf(work, requester);
   const approval: ApprovalRecord = {
     token: makeToken(work.context.id()),
     turn: turn.id,
@@ -180,13 +197,12 @@ function openCard(
     tool,
     title: approvalTitle(request),
     digest: digestOf(request.input),
-    requester: turn.requester,
-    asks: request.questions ? [turn.requester] : asksOf(policy, place, turn.requester, only),
-    ...(only !== null && { only }),
+    requester,
+    ...whoDecides(work, request, requester),
     rule: hasAdmins(policy) && ruleOf(request) !== null,
     askedAt: at,
     // Left out while unknown: after a restart, text before the request may not have been read from the history yet.
-    ...((after !== null || !live.isTextUnknown) && { after }),
+    ...(after !== null || !live.isTextUnknown ? { after } : below !== null && { below }),
     ...(call && { call }),
     ...(state.state === 'open' && endsAt !== undefined && { expiresAt: endsAt }),
     ...(state.state !== 'open' && { audit: 'due' as const, input: auditText(request, link.workingDirectory) }),
@@ -205,11 +221,50 @@ function openCard(
   return approval;
 }
 
+function requesterNow(work: Work, turn: OpenTurn): UserId {
+  return isOfOtherClient(work) ? OTHER_CLIENT : turn.requester;
+}
+
+/** ms since 1970; another client's request is denied by people alone, because its asker may take their time. */
+function endsAtOf({ context: { now, approvalTimeoutMs } }: Work, requester: UserId): number | undefined {
+  return approvalTimeoutMs === null || requester === OTHER_CLIENT ? undefined : now + approvalTimeoutMs;
+}
+
+function whoDecides(work: Work, { questions, tool }: ApprovalRequest, requester: UserId) {
+  const { policy } = work.context;
+  const place = placeOf(work.thread);
+  const only = onlyFor(policy, place, tool);
+  const asks = questions ? answerersOf(policy, requester) : asksOf(policy, place, requester, only);
+  return { asks, ...(only !== null && { only }) };
+}
+
+/**
+ * The request was asked while the bridge did not know who began its turn, so that it counted as another client's: now its
+ * card asks those who decide for the person that it is for.
+ */
+function askKnown(work: Work, { token, requester: before }: ApprovalRecord, request: ApprovalRequest): void {
+  const turn = openTurn(work);
+  if (!turn || before !== OTHER_CLIENT) return;
+  const requester = requesterNow(work, turn);
+  if (requester === OTHER_CLIENT) return;
+  const endsAt = endsAtOf(work, requester);
+  const known = {
+    requester,
+    ...whoDecides(work, request, requester),
+    ...(endsAt !== undefined && { expiresAt: endsAt }),
+  };
+  change(work, (record) => ({
+    ...record,
+    approvals: record.approvals.map((each) => (each.token === token ? { ...each, ...known } : each)),
+  }));
+  touch(work);
+}
+
 /** Letta asks again for a request that has a card: it is open, or Letta did not get the decision. */
 function askAgain(work: Work, known: ApprovalRecord, request: ApprovalRequest) {
   const { now, staleAfterMs } = work.context;
   const { token, state } = known;
-  if (state.state === 'open') return;
+  if (state.state === 'open') return askKnown(work, known, request);
   if (openTurn(work)?.stoppedBy) {
     // Somebody stopped the turn, so a decision made before must not reach Letta after the Stop.
     change(work, (record) => setApproval(record, token, { state: 'closed', why: 'turn_over', at: now }));
@@ -272,7 +327,9 @@ export function closeCards(
  */
 export function onCardRefused(work: Work, reason: string, cards?: readonly string[]): void {
   const turn = openTurn(work)?.id;
-  const isUnseen = ({ token }: ApprovalRecord) => cards?.some((letters) => token.startsWith(letters)) ?? true;
+  // Whoever asked through another client can decide it there.
+  const isUnseen = ({ token, requester }: ApprovalRecord) =>
+    requester !== OTHER_CLIENT && (cards?.some((letters) => token.startsWith(letters)) ?? true);
   const open = approvals(work).filter((each) => each.turn === turn && each.state.state === 'open' && isUnseen(each));
   if (open.length === 0) return;
   log(work, 'warn', { turn, reason, requests: open.length }, 'could not show cards');
@@ -283,11 +340,21 @@ export function onCardRefused(work: Work, reason: string, cards?: readonly strin
 /** Ids of the people and groups whose click would count, for the card's mentions; the requester first. */
 function asksOf(policy: Policy, place: Place, requester: UserId, only: ApprovalRecord['only'] | null): string[] {
   const { approvers, selfApproval } = settingsOf(policy, place);
-  if (only) return [...policy.admins.ids, ...policy.admins.groups].filter((id) => id !== requester || selfApproval);
-  const first = approvers.requester && selfApproval ? [requester] : [];
+  if (requester === OTHER_CLIENT && !only && approvers.requester) {
+    return [...new Set([...adminsOf(policy), ...approvers.ids, ...approvers.groups])];
+  }
+  if (only) return adminsOf(policy).filter((id) => id !== requester || selfApproval);
+  const first = approvers.requester && selfApproval && requester !== OTHER_CLIENT ? [requester] : [];
   const others = [...approvers.ids, ...approvers.groups].filter((id) => id !== requester || selfApproval);
   return [...new Set([...first, ...others])];
 }
+
+/** Who answers a question. */
+function answerersOf(policy: Policy, requester: UserId): string[] {
+  return requester === OTHER_CLIENT ? adminsOf(policy) : [requester];
+}
+
+const adminsOf = ({ admins }: Policy): string[] => [...admins.ids, ...admins.groups];
 
 /** Who alone may approve this tool; `null`: the channel's approvers. */
 function onlyFor(policy: Policy, place: Place, tool: string): 'admins' | 'nobody' | null {

@@ -2,7 +2,7 @@ import type { Firing } from '../../agent-event.ts';
 import type { UserId } from '../../ids.ts';
 import type { SeenSchedule } from '../../ports.ts';
 import { beginAgentTurn, changeTurn } from '../../record/inbox.ts';
-import { changeSchedule, dropSchedule, findSchedule } from '../../record/schedules.ts';
+import { changeSchedule, dropSchedule, findSchedule, markFired } from '../../record/schedules.ts';
 import type { FoundFiring } from '../../schedules/firing.ts';
 import { idInName, type Schedule, type TurnSchedule, whenOf } from '../../schedules/schedule.ts';
 import { checkWhen } from '../../schedules/when.ts';
@@ -234,17 +234,9 @@ export function foundSchedule(work: Work, { id, at }: Pick<FoundFiring, 'id' | '
   return schedule && schedule.firedAt < at ? asOfTurn(schedule, at) : null;
 }
 
-/** The thread shows this firing. */
-export function noteFired(work: Work, { id, at }: Pick<TurnSchedule, 'id' | 'at'>): void {
-  change(work, (record) => {
-    const schedule = findSchedule(record, id);
-    return schedule && schedule.firedAt < at ? changeSchedule(record, id, { firedAt: at }) : record;
-  });
-}
-
 /** A scheduled turn begins: whether its owner still may is asked at once. */
 export function onFired(work: Work, schedule: TurnSchedule): void {
-  noteFired(work, schedule);
+  change(work, (record) => markFired(record, schedule));
   log(work, 'info', { schedule: schedule.id, owner: schedule.owner }, 'a schedule fired');
   align(work);
 }
@@ -269,8 +261,8 @@ function showUnheard(work: Work, unheard: readonly FoundFiring[]): void {
   const earlier = news.filter(({ schedule }) => schedule.id === last.schedule.id).length - 1;
   const schedule = { ...asOfTurn(last.schedule, last.at), late: { earlier } };
   const ids = turnIds(work);
-  change(work, (record) => beginAgentTurn(record, ids, last.input, schedule));
-  noteFired(work, schedule);
+  change(work, (record) => beginAgentTurn(record, ids, { input: last.input, schedule }));
+  change(work, (record) => markFired(record, schedule));
   const turn = openTurn(work);
   if (!turn) return;
   log(work, 'info', { schedule: schedule.id, turn: turn.id, earlier }, 'a schedule ran unheard');

@@ -1,17 +1,20 @@
 import { beginTurn, changeTurn } from '../../record/inbox.ts';
 import { clientMessageIdOf, lapseContinueOffers } from '../../record/offers.ts';
 import { hasSchedules, isActive, needsLetta } from '../../record/thread-record.ts';
+import { onIdentified } from './begun.ts';
 import { closeCalls, onCallPlanned, onCallRan, onCallRecalled, onCallsDue, pursueCalls } from './calls.ts';
 import { askAbout, click, submit, typed } from './clicks.ts';
 import { command } from './commands.ts';
+import { onCompactionOver, pursueCompaction } from './compaction.ts';
 import { onAudited, onDeadline, onUnreminded, resume, settleAudit } from './deadlines.ts';
 import { onAnswered, onUnanswered } from './decide.ts';
+import { onCommandRan, pursueRun } from './device-commands.ts';
 import type { ThreadEvent } from './events.ts';
-import { forgetHeld, onConnection, onGap, onIdentified, onTasksUntold, onVerdict, release } from './hear.ts';
-import { onHeldUp, onTold } from './held-up.ts';
+import { onForked, onForkJoined, onForkPosted, pursueFork } from './fork.ts';
+import { forgetHeld, onHeard, release } from './hear.ts';
+import { noteLatePosts, onHeldUp, onLateShown, onTold, showLateEnds } from './held-up.ts';
 import { storeChange } from './inbox.ts';
 import { onPrepared, onSent, onUnprepared, onUnsent, sendInput } from './input.ts';
-import { noteLatePosts, onLateShown, showLateEnds } from './late.ts';
 import { connect, RETRY_MS, settle } from './link.ts';
 import {
   fillGap,
@@ -24,15 +27,31 @@ import {
   releaseCards,
   takeGap,
 } from './look.ts';
+import { findMissedIfDue, onMissedFound } from './missed.ts';
 import { beginWaiting, changeOffer, offerShown, pauseMessages, resumeMessages, showOffers } from './offers.ts';
 import { end, endingNow, endingWithoutMessages, keepSaid, leaveRecord } from './over.ts';
+import { onQueueResumed, resumeQueue } from './paused-queue.ts';
+import { onTasksUntold } from './reconnect.ts';
 import { onCardRefused, onJudged, onPassFailed, onPassWritten, onRejudged } from './requests.ts';
 import { align, alignIfDue, onAligned, onAlignTimer, onRunAsked } from './schedules.ts';
+import {
+  findJoined,
+  goOn,
+  hasSteered,
+  onSteerAgain,
+  onSteerPrepared,
+  onSteerSent,
+  onSteerUnprepared,
+  onWithdrawAgain,
+  onWithdrawn,
+  steer,
+} from './steer.ts';
 import { abortAgain, abortLater, endSilent, lookAtSilence, onAborted, stop } from './stop.ts';
 import { askAgent, onTasksAsked, pursueTasks } from './tasks.ts';
 import { isOver } from './thread.ts';
 import { onRequestPlanned } from './tool-requests.ts';
 import { followTurn, turnIds } from './turn.ts';
+import { onGap, onVerdict } from './unseen-end.ts';
 import { change, due, emit, openTurn, setLink, startTimer, stopTimer, upLink, type Work } from './work.ts';
 
 /* The way of an event: who handles it, what may be released after it, and what is due then. */
@@ -45,17 +64,19 @@ const REST_AFTER_MS = 5 * 60_000;
  * the same again.
  */
 export function step(work: Work, event: ThreadEvent): void {
-  const before = work.thread.record;
+  const { record, link } = work.thread;
   if (!isLate(work, event)) handle(work, event);
   if (work.thread.held.length > 0) release(work);
-  if (work.thread.record !== before) {
-    pursueCalls(work);
-    resume(work);
-  }
+  const wasDue = work.isDue;
   while (work.isDue) {
     work.isDue = false;
     advance(work);
   }
+  steer(work);
+  resumeQueue(work);
+  if (!wasDue && work.thread.record === record && work.thread.link.up === link.up) return;
+  pursueCalls(work);
+  resume(work);
 }
 
 /** Whether the event is about a turn, a link or a connection that is over. */
@@ -71,7 +92,7 @@ function handle(work: Work, event: ThreadEvent) {
     case 'wake':
       return due(work);
     case 'agent':
-      return onConnection(work, event.event);
+      return onHeard(work, event.event);
     case 'timer':
       return onTimer(work, event);
     // people
@@ -111,11 +132,12 @@ function handle(work: Work, event: ThreadEvent) {
       return onHeldUp(work, event.held);
     case 'finished':
       forgetHeld(work);
-      leaveRecord(work, event.turn, event.delivery);
+      leaveRecord(work, event.turn, event.delivery, hasSteered(work) ? turnIds(work) : null);
+      goOn(work);
       // What ran unheard is not shown while another turn is open.
       return align(work);
     case 'offer_shown':
-      offerShown(work, event.token, event.wanted, event.isShown);
+      offerShown(work, event);
       return event.isShown ? due(work) : undefined;
     case 'unreminded':
       return onUnreminded(work, event.users, event.text);
@@ -131,19 +153,42 @@ function handle(work: Work, event: ThreadEvent) {
     case 'sent':
       return onSent(work, event);
     case 'looked': {
+      if (event.history) findJoined(work, event.history);
       const verdict = onLooked(work, event);
       return verdict ? onVerdict(work, verdict) : undefined;
     }
     case 'gap_read':
+      if (event.history) findJoined(work, event.history);
       if (event.history) takeGap(work, event.history);
       if (event.history || gapFailed(work, event.failures) === 'given up') onGap(work, event.history !== null);
       return;
     case 'recalled':
+      if (event.history) findJoined(work, event.history);
       return onRecalled(work, event.history);
+    case 'steer_prepared':
+      return onSteerPrepared(work, event);
+    case 'steer_unprepared':
+      return onSteerUnprepared(work, event.attempt);
+    case 'steer_sent':
+      return onSteerSent(work, event);
+    case 'withdrawn':
+      return onWithdrawn(work, event);
+    case 'queue_resumed':
+      return onQueueResumed(work, event.ok);
     case 'settled':
       if (!event.ok) return startTimer(work, 'settle', RETRY_MS);
       setLink(work, { settled: true });
       return due(work);
+    case 'compaction_over':
+      return onCompactionOver(work, event);
+    case 'command_ran':
+      return onCommandRan(work, event);
+    case 'forked':
+      return onForked(work, event);
+    case 'fork_posted':
+      return onForkPosted(work, event);
+    case 'fork_joined':
+      return onForkJoined(work, event);
     case 'stop_settled':
       return abortAgain(work, event.attempt);
     case 'aborted':
@@ -178,7 +223,9 @@ function handle(work: Work, event: ThreadEvent) {
     case 'run_asked':
       return onRunAsked(work, event.by, event.ok);
     case 'identified':
-      return onIdentified(work, event.firing);
+      return onIdentified(work, event.beginning);
+    case 'missed_found':
+      return onMissedFound(work, event);
     case 'tasks_asked':
       return onTasksAsked(work, event.isEnding);
     default:
@@ -189,6 +236,9 @@ function handle(work: Work, event: ThreadEvent) {
 function onTimer(work: Work, { timer, attempt = 0 }: ThreadEvent & { type: 'timer' }) {
   switch (timer) {
     case 'again':
+    case 'compaction':
+    case 'fork':
+    case 'run':
     case 'tasks_alone':
     case 'tasks_ended':
       return due(work);
@@ -215,18 +265,24 @@ function onTimer(work: Work, { timer, attempt = 0 }: ThreadEvent & { type: 'time
       return releaseCards(work);
     case 'rest':
       return rest(work);
+    case 'resume_queue':
+      return setLink(work, { isResuming: false });
     case 'settle':
       return settle(work);
     case 'silence':
       return lookAtSilence(work);
     case 'silence_over':
       return endSilent(work);
+    case 'steer':
+      return onSteerAgain(work);
     case 'stop':
       return abortLater(work, attempt);
     case 'tasks_grace':
       return askAgent(work);
     case 'tasks_told':
       return onTasksUntold(work);
+    case 'withdraw':
+      return onWithdrawAgain(work);
     default:
       return timer satisfies never;
   }
@@ -241,12 +297,14 @@ function advance(work: Work) {
   const { record } = work.thread;
   if (!record) return restLater(work);
   beginWaiting(work, record);
-  pursueCalls(work);
-  resume(work);
   if (!paused) resumeMessages(work);
+  pursueCompaction(work, paused !== null);
+  pursueFork(work, paused !== null);
+  pursueRun(work, paused !== null);
   const isOpen = openTurn(work) !== null;
   const isEndingTasks = pursueTasks(work, paused?.by ?? null);
   showOffers(work);
+  findMissedIfDue(work);
   alignIfDue(work);
   showLateEnds(work);
   if (!isOpen && !isEndingTasks && !isDraining && !paused && (work.thread.record?.inbox.length ?? 0) > 0) {
@@ -271,9 +329,15 @@ function advance(work: Work) {
   if (turn.state === 'prepared') sendInput(work, turn);
 }
 
-function wantsLink({ thread: { record, toConfirm, link } }: Work): boolean {
+function wantsLink({ thread: { record, toConfirm, toTellOffers, link } }: Work): boolean {
   if (record === null) return false;
-  return needsLetta(record) || toConfirm !== null || (hasSchedules(record) && !link.isGivenUp);
+  return (
+    needsLetta(record) ||
+    toConfirm !== null ||
+    toTellOffers.size > 0 ||
+    link.isWanted ||
+    (hasSchedules(record) && !link.isGivenUp)
+  );
 }
 
 function restLater(work: Work): void {
@@ -283,7 +347,5 @@ function restLater(work: Work): void {
 function rest(work: Work) {
   const { record } = work.thread;
   if (record && isActive(record)) return;
-  // An event waits, and a closed thread would refuse it.
-  if (!work.context.isLast) return restLater(work);
   emit(work, { do: 'retire' });
 }

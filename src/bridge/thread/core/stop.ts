@@ -143,7 +143,9 @@ export function lookAtSilence(work: Work): void {
   const passed = works ? Math.min(monotonic - silence.lookedAt, everyMs(limitMs)) : 0;
   const silentMs = silence.silentMs + passed;
   const next = silenceStep(silentMs, limitMs, silence.asked);
-  const isGivenUp = next === 'abort' && silence.line === null;
+  // What another client asked is for it to end, unless people's messages wait behind it.
+  const isLeft = openTurn(work)?.client !== undefined && (work.thread.record?.inbox.length ?? 0) === 0;
+  const isGivenUp = next === 'abort' && silence.line === null && !isLeft;
   const line = isGivenUp ? sayCause({ name: 'silent', detail: limitWords(2 * limitMs) }) : silence.line;
   setLive(work, { silence: { silentMs, lookedAt: monotonic, asked: silence.asked || next === 'ask', line } });
   const fields = { turn: work.thread.live?.id };

@@ -4,16 +4,18 @@ import type {
   ApprovalRequest,
   ConnectionEvent,
   Decision,
+  DeviceOffers,
   LoopStatus,
   ModelInUse,
+  ToolsetsSeen,
 } from '../../agent-event.ts';
 import { isDirect, parseThreadKey, ROLLING, type ThreadKey, type Token, type TurnId, type UserId } from '../../ids.ts';
 import type { ThreadAddress } from '../../inbound.ts';
 import type { ConnectOptions } from '../../ports.ts';
 import type { ThreadRecord } from '../../record/thread-record.ts';
-import type { FoundFiring } from '../../schedules/firing.ts';
 import type { ToolName } from '../../tools/catalogue.ts';
 import type { TurnState } from '../../turn/fold.ts';
+import type { TurnUse } from '../../turn/steps.ts';
 import type { Activity, TurnView } from '../../view/turn.ts';
 
 /* All that is known of a thread, as one value, and the questions that it answers by itself. */
@@ -40,14 +42,25 @@ export interface Thread {
   readonly auditing: ReadonlySet<Token>;
   /** Who changed the channel's settings and is still to be told that Letta has confirmed them. */
   readonly toConfirm: UserId | null;
+  /** Who waits for the list of skills and commands of the device. */
+  readonly toTellOffers: ReadonlySet<UserId>;
+  /** Whether a new thread that goes on from this one is being shown in Slack. */
+  readonly isShowingFork: boolean;
   /** The authors who were told in a direct message that what they wrote waits. */
   readonly toldAuthors: ReadonlySet<UserId>;
   /** What this process does about the calls of the bridge's tools that the record has, by the call's first id. */
   readonly calls: ReadonlyMap<string, Pursuit>;
+  /**
+   * Inputs that Letta is to take out of its queue, by their ids. `absent`: its queue does not have it, as far as it has
+   * told.
+   */
+  readonly withdrawing: ReadonlyMap<string, 'asking' | 'absent'>;
   /** Why the last calls were refused, by the id of their request. */
   readonly refused: ReadonlyMap<string, string>;
   /** Ids of the messages and tool calls that were read from the history of the turn before. */
   readonly readBefore: ReadonlySet<string>;
+  /** Ids of the messages that earlier turns showed, the newest last. */
+  readonly saidBefore: ReadonlySet<string>;
 }
 
 /** What is being done about a call. `null`: nothing; it waits for people or for the link, or it is over. */
@@ -76,19 +89,35 @@ export interface Link {
   /** Whether Letta has reported work since the last input was sent. */
   readonly begun: boolean;
   readonly loop: LoopStatus;
+  /** Whether a tool runs on the device. */
+  readonly isUsingTool: boolean;
   /** Inputs of runs, as Letta's last word on its loop tied them. */
   readonly runs: Readonly<Record<string, readonly string[]>>;
   readonly active: readonly string[];
   /** Inputs that wait in Letta's queue. */
   readonly queued: readonly string[];
+  /** What an abort left in Letta's queue until more input comes, also of Letta's own. */
+  readonly paused: readonly string[];
+  /** Whether Letta was asked to go on with it. */
+  readonly isResuming: boolean;
   readonly device: string | null;
   readonly workingDirectory: string | null;
+  /** The permission mode that another client set over this link; `null`: it is the wanted one. */
+  readonly otherMode: string | null;
+  /** Whether a rule that people saved may change the mode. */
+  readonly mayChangeMode: boolean;
   /** Foreign text; `null`: the device does not tell it. */
   readonly agentName: string | null;
   /** What Letta said last over this link; `null`: it does not tell. */
   readonly model: ModelInUse | null;
+  /** Which tools Letta gives; `null`: not told. */
+  readonly toolsets: ToolsetsSeen | null;
+  /** Skills and commands of the device; `null`: none, or not told. */
+  readonly offers: DeviceOffers | null;
   /** How many tokens the conversation had last in the model's context; `null`: not told. */
   readonly contextTokens: number | null;
+  /** What the last turn used; `null`: none has ended over this link, or Letta told nothing. */
+  readonly used: TurnUse | null;
   /** The conversation's address in Letta's web app; `null`: it has none. */
   readonly page: string | null;
   /** Whether Letta has told over this link what runs in the background. */
@@ -99,10 +128,20 @@ export interface Link {
   readonly alignTries: number;
   /** Firings that the history has and nobody heard over this link so far: each is a schedule's id and its time. */
   readonly suspected: readonly string[];
-  /** What began the turn that the link found running; `null`: not asked, or no schedule. */
-  readonly found: { readonly firing: FoundFiring | null } | null;
+  /** Whether turns of other clients that nobody heard are to be looked for (`due`), or are (`asking`). */
+  readonly missed: 'no' | 'due' | 'asking';
+  /** Id of the newest item of the conversation when the link opened; `null`: not told. */
+  readonly newestItem: string | null;
+  /** Whether the thread was given its conversation just now, and wants to hear what runs there. */
+  readonly isWanted: boolean;
+  /** Whether no other thread of the conversation wanted what Letta worked on when the link opened. */
+  readonly isUnclaimed: boolean;
+  /** Whether the history was asked over this link what began the open turn. */
+  readonly isAsked: boolean;
   /** Whether that is being asked: events are held. */
   readonly isIdentifying: boolean;
+  /** Whether Letta is copying the conversation. */
+  readonly isForking: boolean;
   /** Whether no retry helps: schedules alone do not dial again before the next hour. */
   readonly isGivenUp: boolean;
   /** Whether the history was asked about the open turn, because the replay of this link named another. */
@@ -180,6 +219,11 @@ export interface Live {
   readonly isChanging: boolean;
   /** Whether a new link joined while it ran, so that we may have missed earlier calls. */
   readonly isJoined: boolean;
+  /** Counts prompts of messages that are to join it; `steering`: the one that is being written. */
+  readonly steerTries: number;
+  readonly steering: number | null;
+  /** Whether a prompt could not be written or sent just now, so that the next try waits a little. */
+  readonly isSteerHeld: boolean;
 }
 
 export interface Look {
@@ -254,22 +298,35 @@ const noLink: Link = {
   unanswered: null,
   begun: false,
   loop: 'idle',
+  isUsingTool: false,
   runs: {},
   active: [],
   queued: [],
+  paused: [],
+  isResuming: false,
   device: null,
   workingDirectory: null,
+  otherMode: null,
+  mayChangeMode: false,
   agentName: null,
   model: null,
+  toolsets: null,
+  offers: null,
   contextTokens: null,
+  used: null,
   page: null,
   toldTasks: false,
   isReconciled: false,
   aligning: 'no',
   alignTries: 0,
   suspected: [],
-  found: null,
+  isWanted: false,
+  isUnclaimed: false,
+  isAsked: false,
+  missed: 'no',
+  newestItem: null,
   isIdentifying: false,
+  isForking: false,
   isGivenUp: false,
 };
 
@@ -288,10 +345,14 @@ export function newThread(key: ThreadKey, record: ThreadRecord | null): Thread {
     finishing: new Set(),
     auditing: new Set(),
     toConfirm: null,
+    isShowingFork: false,
+    toTellOffers: new Set(),
     toldAuthors: new Set(),
     calls: new Map(),
+    withdrawing: new Map(),
     refused: new Map(),
     readBefore: new Set(),
+    saidBefore: new Set(),
   };
 }
 

@@ -1,13 +1,12 @@
 import type { ApprovalRequest } from '../../agent-event.ts';
-import { approvalTitle, digestOf } from '../../approvals/answers.ts';
-import type { AuditEntry } from '../../approvals/audit-entry.ts';
-import { auditText } from '../../approvals/shown.ts';
+import { digestOf } from '../../approvals/answers.ts';
 import type { ApprovalRecord } from '../../record/thread-record.ts';
+import { isToolName } from '../../tools/catalogue.ts';
 import { notDone } from '../../words/tool-calls.ts';
 import type { Answer } from './events.ts';
 import { runsAnother } from './link.ts';
 import { askOf, withFacts } from './own-requests.ts';
-import { letPass, show } from './requests.ts';
+import { letPass, onRequest, show, unaskedEntry } from './requests.ts';
 import { approvals, emit, log, openTurn, upLink, type Work } from './work.ts';
 
 /*
@@ -15,8 +14,14 @@ import { approvals, emit, log, openTurn, upLink, type Work } from './work.ts';
  * people do; never a rule of Letta's.
  */
 
+/** Letta asks whether a tool may run, its own or one of the bridge. */
+export function ask(work: Work, request: ApprovalRequest): void {
+  if (isToolName(request.tool)) onToolRequest(work, request);
+  else onRequest(work, request);
+}
+
 /** Letta asks, or asks again after a reconnect or a restart; then the request keeps its card. */
-export function onToolRequest(work: Work, request: ApprovalRequest) {
+function onToolRequest(work: Work, request: ApprovalRequest) {
   const turn = openTurn(work);
   const link = upLink(work);
   // Over another link Letta asks again.
@@ -54,24 +59,8 @@ function refuse(work: Work, request: ApprovalRequest, message: string) {
   const turn = openTurn(work);
   const link = upLink(work);
   if (!turn || link === null) return;
-  const { requestId, tool, input } = request;
-  const { now: at } = work.context;
+  const { requestId, tool } = request;
   log(work, 'info', { turn: turn.id, request: requestId, tool, message }, 'a request for a tool was denied');
-  const entry: AuditEntry = {
-    id: work.context.id(),
-    thread: work.thread.key,
-    turn: turn.id,
-    requestId,
-    tool,
-    title: approvalTitle(request),
-    digest: digestOf(input),
-    input: auditText(request, work.thread.link.workingDirectory),
-    requester: turn.requester,
-    askedAt: at,
-    by: null,
-    at,
-    outcome: 'denied',
-    via: 'tools',
-  };
-  emit(work, { do: 'refuse', link, requestId, message, entry });
+  const entry = unaskedEntry(work, turn, request, { outcome: 'denied', via: 'tools' });
+  emit(work, { do: 'deny', link, requestId, message, entry });
 }

@@ -1,12 +1,13 @@
+import type { AgentEvent } from '../../agent-event.ts';
 import { makeToken, makeTurnId } from '../../ids.ts';
 import type { TurnIds } from '../../record/inbox.ts';
 import type { OpenTurn } from '../../record/thread-record.ts';
-import { emptyTurn } from '../../turn/fold.ts';
+import { emptyTurn, foldTurn } from '../../turn/fold.ts';
 import { RESUMING } from '../../words/activity.ts';
 import { watchSilence } from './stop.ts';
-import { emit, log, set, settings, type Work } from './work.ts';
+import { emit, log, set, setLive, settings, type Work } from './work.ts';
 
-/* The begin of a turn, whoever began it. */
+/* The begin of a turn, whoever began it, and what is heard of it. */
 
 /** Ids for a turn that may begin. */
 export function turnIds({ context }: Work): TurnIds {
@@ -56,9 +57,19 @@ export function followTurn(work: Work, turn: OpenTurn, resumed = false): void {
       moved: [],
       isChanging: false,
       isJoined: false,
+      steerTries: 0,
+      steering: null,
+      isSteerHeld: false,
     },
   });
   emit(work, { do: 'open_turn', turn, resumed });
   log(work, 'info', { turn: turn.id, origin: turn.origin, messages: turn.items.length }, 'turn opened');
   watchSilence(work);
+}
+
+/** Adds what the agent said or did to what is known of the open turn. */
+export function fold(work: Work, event: AgentEvent): void {
+  const { live } = work.thread;
+  const next = live && foldTurn(live.fold, event);
+  if (next && next !== live.fold) setLive(work, { fold: next, isViewOutdated: true });
 }

@@ -1,23 +1,28 @@
 import type { Place } from '../../access/can.ts';
 import { hasChanged } from '../../approvals/effects.ts';
-import type { UserId } from '../../ids.ts';
+import type { ThreadKey, UserId } from '../../ids.ts';
 import { isHeadsUpDue } from '../../record/inbox.ts';
 import { findBackgroundOffer } from '../../record/offers.ts';
+import { handable, handedOver, sentItems } from '../../record/steered.ts';
 import { tasksOf } from '../../record/tasks.ts';
-import type { ApprovalRecord, Ending, ThreadRecord } from '../../record/thread-record.ts';
+import type { ApprovalRecord, Ending, OpenTurn, ThreadRecord } from '../../record/thread-record.ts';
+import type { TurnState } from '../../turn/fold.ts';
 import { type HomeThread, questionOf } from '../../view/home.ts';
 import { headsUp } from '../../view/memory-notice.ts';
 import { tailOfferView } from '../../view/offer.ts';
 import { statusText } from '../../view/status.ts';
-import { type TurnView, turnView } from '../../view/turn.ts';
-import { contextPercent } from './context.ts';
-import { placeOf, type Thread } from './thread.ts';
+import { type Steering, type TurnView, turnView } from '../../view/turn.ts';
+import { contextPercent, useOf } from './context.ts';
+import { isOver, placeOf, type Thread } from './thread.ts';
 import { type Known, settings } from './work.ts';
 
 /* What people are shown of a thread: views, lists and the status. */
 
-export interface ThreadOverview extends HomeThread {
+export interface ThreadOverview extends Omit<HomeThread, 'models'> {
+  key: ThreadKey;
   place: Place;
+  /** Who may choose the model besides admins; `null`: nobody. */
+  modelsOf: UserId | null;
   requester: UserId;
   /** Requests that wait for people. */
   asks: readonly ApprovalRecord[];
@@ -56,8 +61,18 @@ export function overviewOf(thread: Thread, link: number | null, botUser: UserId)
   const turn = record?.turn;
   const [task] = tasksOf(record);
   if (!record || (!turn && !task)) return null;
-  const { address, inbox } = record;
-  const shared = { address, place: placeOf(thread), page: thread.link.page, queued: inbox.length };
+  const { address, inbox, runtime, starter } = record;
+  // The conversation `default` has the agent's own model, which all others use.
+  const modelsOf = runtime === null || runtime.conversationId === 'default' ? null : starter;
+  const shared = {
+    key: thread.key,
+    modelsOf,
+    address,
+    place: placeOf(thread),
+    page: thread.link.page,
+    model: thread.link.model?.handle ?? null,
+    queued: inbox.length,
+  };
   if (!turn) {
     if (!task) return null;
     const { for: requester, since, what: question } = task;
@@ -93,7 +108,8 @@ export function workplaceOf(thread: Thread, link: number | null): string | null 
 export function viewOf(work: Known, ending: Ending | null): TurnView | null {
   const { record, live, link } = work.thread;
   if (!record?.turn || !live) return null;
-  const { turn } = record;
+  // As long as the history is asked who began it, nothing is said about that.
+  const turn = link.isIdentifying ? withoutClient(record.turn) : record.turn;
   const { permissions, autoApprove, verbosity } = settings(work);
   const reach = { hasReads: permissions === 'guarded', hasRules: autoApprove.length > 0 };
   return turnView(live.fold, {
@@ -105,12 +121,47 @@ export function viewOf(work: Known, ending: Ending | null): TurnView | null {
     where: { workingDirectory: link.workingDirectory, device: link.device, reach },
     now: work.context.now,
     queued: record.inbox.length,
+    steering: steeringOf(record, turn),
     offer: tailOfferView(record.offers.find(({ tail }) => tail?.turn === turn.id)),
     ...(isHeadsUpDue(record) && { headsUp: headsUp(work.context.policy, record.address.channel) }),
     hold: live.hold ?? (turn.state === 'prepared' ? { kind: 'starting' } : null),
     ending,
     verbosity,
   });
+}
+
+/** Whether the view of the open turn differs only by the words of its last text. */
+export function onlySaysMore(before: Thread, after: Thread): boolean {
+  const [was, is] = [before.live, after.live];
+  if (was === null || is === null) return false;
+  if (!isSame(before, after, ['live'])) return false;
+  if (!isSame(was, is, ['fold', 'silence', 'isViewOutdated'])) return false;
+  if (was.silence.asked !== is.silence.asked || was.silence.line !== is.silence.line) return false;
+  return isSame(was.fold, is.fold, ['parts']) && onlyLastGrew(was.fold.parts, is.fold.parts);
+}
+
+function onlyLastGrew(before: TurnState['parts'], after: TurnState['parts']): boolean {
+  const last = after.length - 1;
+  const [was, is] = [before[last], after[last]];
+  if (before.length !== after.length || was?.kind !== 'text' || is?.kind !== 'text') return false;
+  return was.messageId === is.messageId && after.every((part, place) => place === last || part === before[place]);
+}
+
+/** Whether the fields have the same values, apart from those named. */
+function isSame<T extends object>(before: T, after: T, apart: readonly (keyof T)[]): boolean {
+  for (const name in after) if (before[name] !== after[name] && !apart.includes(name)) return false;
+  return true;
+}
+
+const withoutClient = ({ client: _, ...turn }: OpenTurn): OpenTurn => turn;
+
+/** What the requester of a turn of people can hand to it, or has handed to it; `undefined`: nothing. */
+function steeringOf(record: ThreadRecord, turn: OpenTurn): Steering | undefined {
+  if (turn.origin === 'agent' || turn.ends) return undefined;
+  const isOffered = handable(record, turn.requester).length > 0;
+  const waiting = handedOver(record, turn).length;
+  const sent = sentItems(turn).length;
+  return isOffered || waiting + sent > 0 ? { isOffered, handedOver: waiting, sent } : undefined;
 }
 
 /** Whether people may have seen text of the turn that the bridge does not know. */
@@ -120,10 +171,13 @@ export function isSeenUnknown({ isTextUnknown, isSaidKnown }: NonNullable<Thread
 
 /** Says what the thread is doing, in Markdown for people. */
 export function statusOf(work: Known): string {
-  const { agentName, model, device, workingDirectory } = work.thread.link;
+  const { agentName, model, toolsets, device, workingDirectory, otherMode } = work.thread.link;
   const { permissions, autoApprove } = settings(work);
   const live = viewOf(work, null)?.live ?? null;
   const context = contextPercent(work.thread.link);
-  const place = { agentName, model, context, device, workingDirectory, permissions, hasRules: autoApprove.length > 0 };
-  return statusText(work.thread.record, live, place);
+  const running = work.thread.live && useOf(work, work.thread.live);
+  const used = running ?? work.thread.link.used;
+  const tokens = used && { used, isRunning: running !== null && !isOver(work.thread) };
+  const where = { agentName, model, toolsets, context, tokens, device, workingDirectory, otherMode };
+  return statusText(work.thread.record, live, { ...where, permissions, hasRules: autoApprove.length > 0 });
 }

@@ -3,6 +3,7 @@ import { type PlaceSettings, type Policy, settingsOf } from '../../access/policy
 import type { ChannelId, UserId } from '../../ids.ts';
 import type { ChangeContext } from '../../record/inbox-change.ts';
 import type { ApprovalRecord, OpenTurn, ThreadRecord } from '../../record/thread-record.ts';
+import { isToolName, type ToolName } from '../../tools/catalogue.ts';
 import type { Activity } from '../../view/turn.ts';
 import type { Effect } from './effects.ts';
 import type { Timer, TurnTimer } from './events.ts';
@@ -23,14 +24,12 @@ export interface Context extends Config {
   readonly isDraining: boolean;
   /** Whether the connection has reported a loss whose event is still to come. */
   readonly isLinkLost: boolean;
-  /** Whether no other event waits. */
-  readonly isLast: boolean;
   /** In how many other threads the agent changes things in this place. */
   countAlongside(workplace: string): number;
   /** Whether one more message may wait. */
   admit: ChangeContext['admit'];
   /** How many schedules this person and this channel have, in all threads. */
-  countSchedules(owner: UserId, channel: ChannelId): { user: number; channel: number };
+  countSchedules(owner: UserId, channel: ChannelId): { user: number; channel: number; workspace: number };
   /** Whether any thread has this schedule. */
   isScheduled(id: string): boolean;
   /** The end is a message of its own if its requester was last seen this many ms before; 0: never. */
@@ -60,6 +59,14 @@ export const openTurn = ({ thread }: Work): OpenTurn | null => thread.record?.tu
 
 /** The channel's settings now; they may change while a turn runs. */
 export const settings = ({ thread, context }: Known): PlaceSettings => settingsOf(context.policy, placeOf(thread));
+
+/** The tools of the bridge that the agent has here now. */
+export function toolsOf(work: Work): ToolName[] {
+  const { tools } = settings(work);
+  return work.context.tools.filter((name) => tools.includes(name));
+}
+
+export const hasTool = (work: Work, tool: string): tool is ToolName => isToolName(tool) && toolsOf(work).includes(tool);
 
 export const approvals = ({ thread }: Work): readonly ApprovalRecord[] => thread.record?.approvals ?? [];
 
