@@ -181,7 +181,7 @@ if (settings.env.SLACK_BOT_TOKEN !== undefined) {
   process.on('SIGINT', leave);
   process.on('SIGTERM', leave);
   print(
-    `In your workspace ${app.identity.url ?? app.identity.teamId}; Letta: ${letta ? `scripted, ${letta.controlUrl}` : 'yours'}.`,
+    `In your workspace ${app.identity?.url ?? app.identity?.teamId}; Letta: ${letta ? `scripted, ${letta.controlUrl}` : 'yours'}.`,
   );
   printCommand();
   print('Mention the bot there: @agent say 30 words. Press Ctrl-C to end.');

@@ -20,6 +20,8 @@ export interface SandboxOptions {
   letta: 'app-server' | 'single' | 'pair' | 'listen';
   /** ms between two words of the scripted Letta; default 20, so that one can watch without waiting long. */
   pace?: number;
+  /** With `letta: 'listen'`: how far the clock of the device is ahead of those of Slack and the bridge; default 0. */
+  clockAheadMs?: number;
   /** Whether the app is declared as an agent, as the agent variant of the manifest does; default no. */
   agent?: boolean;
   /** `http`: signed HTTP delivery instead of Socket Mode. */
@@ -207,9 +209,10 @@ async function startLetta(
 /** A scripted device that dials the bridge. The port is chosen first, because it stays over restarts of the bridge. */
 async function startDevice({
   pace = 20,
+  clockAheadMs = 0,
 }: SandboxOptions): Promise<{ letta: ScriptedLetta; env: Record<string, string> }> {
   const at = `127.0.0.1:${await freePort()}`;
-  const dials = { url: `http://${at}`, token: TOKEN, name: 'sandbox' };
+  const dials = { url: `http://${at}`, token: TOKEN, name: 'sandbox', clockAheadMs };
   const letta = await startScriptedLetta({ dials, pace });
   return { letta, env: { LETTA_LISTEN: at, LETTA_LISTEN_TOKEN: TOKEN } };
 }

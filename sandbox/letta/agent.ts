@@ -71,6 +71,21 @@ export class Agents {
     return conversation;
   }
 
+  /** A conversation with all that another one has so far, or its items up to one. A string: why there is none. */
+  forkConversation(id: string, agentId: string | undefined, upTo: string | null): Conversation | string {
+    const source =
+      id === 'default' && agentId !== undefined
+        ? this.findConversation({ agent_id: agentId, conversation_id: id })
+        : this.conversationById(id);
+    if (!source) return `Conversation ${id} not found`;
+    const owner = agentId ?? source.runtime.agent_id;
+    if (!this.#agents.has(owner)) return `Agent ${owner} not found`;
+    const copy = new Conversation({ agent_id: owner, conversation_id: this.world.nextConversationId() }, this.world);
+    if (!copy.copyFrom(source, upTo)) return `Message ${upTo} not found`;
+    this.#keep(copy);
+    return copy;
+  }
+
   listConversations(agentId: string, limit: number): Conversation[] {
     const own = [...this.#conversations.values()].filter((one) => one.runtime.agent_id === agentId && !one.missing);
     return own.reverse().slice(0, limit);
@@ -116,13 +131,16 @@ export class Agents {
   }
 
   #addConversation(runtime: Runtime): Conversation {
+    return this.#keep(new Conversation(runtime, this.world));
+  }
+
+  #keep(conversation: Conversation): Conversation {
     const [oldest] = this.#conversations;
     if (this.#conversations.size >= MAX_CONVERSATIONS && oldest) {
       oldest[1].stop();
       this.#conversations.delete(oldest[0]);
     }
-    const conversation = new Conversation(runtime, this.world);
-    this.#conversations.set(runtimeKey(runtime), conversation);
+    this.#conversations.set(runtimeKey(conversation.runtime), conversation);
     return conversation;
   }
 }

@@ -1,5 +1,6 @@
 import type { Agents } from './agent.ts';
 import { stopMonitor } from './background.ts';
+import { compact } from './compaction.ts';
 import type { Conversation } from './conversation.ts';
 import { Crons } from './crons.ts';
 import { isFileCommand, runFileCommand } from './device-files.ts';
@@ -8,12 +9,20 @@ import * as frames from './frames.ts';
 import type { UserInput } from './history.ts';
 import { MODELS, updateModel } from './models.ts';
 import { type Outlet, runtimeKey } from './outlet.ts';
+import { updateToolset } from './toolsets.ts';
 import type { Decision } from './turn.ts';
 import type { TurnInput } from './turn-input.ts';
 import { isJson, type Json, PERMISSION_MODES, type PermissionMode, type Runtime, text } from './types.ts';
 
 type Handler = (agents: Agents, outlet: Outlet, frame: Json) => void;
-type Scoped = (conversation: Conversation, outlet: Outlet, frame: Json, runtime: Json, fresh: boolean) => void;
+type Scoped = (
+  conversation: Conversation,
+  outlet: Outlet,
+  frame: Json,
+  runtime: Json,
+  fresh: boolean,
+  agents: Agents,
+) => void;
 
 /**
  * Handles one frame of a client. Frames that the real server ignores are ignored here (docs/letta-protocol.md, Other
@@ -41,7 +50,7 @@ export function handleFrame(agents: Agents, outlet: Outlet, frame: unknown): voi
   const conversation = agents.openConversation(runtime);
   const fresh = isFirstListener(agents, outlet, runtime);
   outlet.subscribe(runtime);
-  scoped(conversation, outlet, frame, frame.runtime, fresh);
+  scoped(conversation, outlet, frame, frame.runtime, fresh, agents);
 }
 
 /**
@@ -105,6 +114,14 @@ const PLAIN: Record<string, Handler> = {
       if (isJson(frame.body) && 'summary' in frame.body) one.setSummary(text(frame.body.summary) ?? null);
       return { conversation: one.toRecord() };
     }),
+  conversation_fork: (agents, outlet, frame) => {
+    const body = isJson(frame.body) ? frame.body : {};
+    const upTo = text(body.message_id) ?? null;
+    const copy = agents.forkConversation(String(frame.conversation_id), text(body.agent_id), upTo);
+    const missing = { success: false, conversation: null };
+    if (typeof copy === 'string') return sendResponse(outlet, frame, { ...missing, error: copy });
+    sendResponse(outlet, frame, { success: true, conversation: { id: copy.runtime.conversation_id } });
+  },
   conversation_messages_list: (agents, outlet, frame) =>
     answerAboutConversation(agents, outlet, frame, (one) =>
       one.history.listPage(isJson(frame.query) ? frame.query : {}),
@@ -119,6 +136,11 @@ const PLAIN: Record<string, Handler> = {
       (model) => agents.setModel(runtime.agent_id, model),
       isJson(frame.payload) ? frame.payload : {},
     );
+    if (body) sendResponse(outlet, frame, body);
+  },
+  update_toolset: (agents, outlet, frame) => {
+    const runtime = readRuntime(frame.runtime);
+    const body = runtime && updateToolset(agents.openConversation(runtime), frame.toolset_preference);
     if (body) sendResponse(outlet, frame, body);
   },
   external_tool_call_response: (agents, outlet, frame) => agents.world.externalTools.answer(outlet, frame),
@@ -252,23 +274,33 @@ const SCOPED: Record<string, Scoped> = {
     sendResponse(outlet, frame, { runtime: conversation.runtime, resumed, success: true });
     go();
   },
-  execute_command: (conversation, outlet, frame) => {
+  execute_command: (conversation, outlet, frame, _runtime, _fresh, agents) => {
     const id = String(frame.command_id);
-    const output = COMMANDS[id];
-    if (output === undefined) return sendResponse(outlet, frame, { success: false, output: `Unknown command: ${id}` });
-    if (id === 'clear') {
-      conversation.emitDelta(frames.slashCommand('start', id));
-      conversation.emitDelta(frames.slashCommand('end', id, { output, success: true }));
-    }
-    sendResponse(outlet, frame, { success: true, output });
+    if (id === 'compact') return void runCompact(agents, conversation, outlet, frame);
+    if (id !== 'clear') return sendResponse(outlet, frame, { success: false, output: `Unknown command: ${id}` });
+    conversation.hasCleared = true;
+    conversation.emitDelta(frames.slashCommand('start', id));
+    conversation.emitDelta(frames.slashCommand('end', id, { output: CLEARED, success: true }));
+    sendResponse(outlet, frame, { success: true, output: CLEARED });
   },
 };
 
-const COMMANDS: Record<string, string> = {
-  clear: "Agent's in-context messages cleared & moved to conversation history",
-  compact:
-    'Compaction completed. Message buffer length reduced from 0 to 1.\n\nSummary: No prior conversation messages.',
-};
+const CLEARED = "Agent's in-context messages cleared & moved to conversation history";
+
+const NOTHING_THERE =
+  'Compaction completed. Message buffer length reduced from 0 to 1.\n\nSummary: No prior conversation messages.';
+
+/** Answered when the summary is written; no loop state tells of it (docs/letta-protocol.md, Compaction). */
+async function runCompact({ world }: Agents, conversation: Conversation, outlet: Outlet, frame: Json): Promise<void> {
+  // After `clear` commands act on a new conversation that no frame names, while input goes on in this one (trace 37).
+  if (conversation.hasCleared) return sendResponse(outlet, frame, { success: true, output: NOTHING_THERE });
+  const args = (text(frame.args) ?? '').trim();
+  conversation.emitDelta(frames.slashCommand('start', 'compact'));
+  const outcome = await compact(conversation, world, args);
+  if (outcome === null) return;
+  conversation.emitDelta(frames.slashCommand('end', 'compact', outcome));
+  sendResponse(outlet, frame, outcome);
+}
 
 function inputProblem(payload: unknown): string | null {
   if (!isJson(payload)) return 'Protocol violation: input.payload must be an object';

@@ -5,6 +5,7 @@ import { unknownModel } from './models.ts';
 import { type Outlet, runtimeKey } from './outlet.ts';
 import { type PermissionScope, saveRule } from './permissions.ts';
 import { Queue, type QueueItem } from './queue.ts';
+import { TOOLSETS } from './toolsets.ts';
 import { type Decision, Turn, type TurnHost } from './turn.ts';
 import type { TurnInput } from './turn-input.ts';
 import type { Json, PermissionMode, Runtime, ToolCall } from './types.ts';
@@ -35,7 +36,10 @@ export class Conversation implements TurnHost {
   cwd: string;
   /** Why every turn here fails: the agent or the conversation does not exist. */
   missing: string | null = null;
+  hasCleared = false;
   hasToolset = false;
+  /** What a client chose. */
+  toolset = 'auto';
   background: Json[] = [];
   subagents: Json[] = [];
   #cwdRevision = 0;
@@ -88,6 +92,13 @@ export class Conversation implements TurnHost {
   setSummary(summary: string | null): void {
     this.summary = summary;
     this.#updatedAt = new Date().toISOString();
+  }
+
+  /** False: the source has no such item. */
+  copyFrom(source: Conversation, upTo: string | null): boolean {
+    this.summary = source.summary;
+    this.#model = source.#model;
+    return this.history.copyFrom(source.history, upTo);
   }
 
   get wrongModel(): string | null {
@@ -171,8 +182,10 @@ export class Conversation implements TurnHost {
         cwd: this.cwd,
         cwdRevision: this.#cwdRevision,
         isRepository: this.cwd.startsWith(this.#world.bootFolder),
-        toolset: this.hasToolset,
-        tools: this.hasToolset ? frames.LOADED_TOOLS : [],
+        toolset: this.hasToolset ? (this.toolset === 'auto' ? 'default' : this.toolset) : null,
+        chosenToolset: this.toolset,
+        toolsets: TOOLSETS,
+        tools: this.hasToolset && this.toolset !== 'none' ? frames.LOADED_TOOLS : [],
         background: this.background,
         pending,
       }),
@@ -258,6 +271,10 @@ export class Conversation implements TurnHost {
     if (idle) this.setLoop(before.status, before.runs, before.executing);
   }
 
+  get waitingCalls(): string[] {
+    return [...this.#pending.values()].map(({ call }) => call.id);
+  }
+
   permissionScope(): PermissionScope {
     return { machine: this.#world.machine, cwd: this.cwd, mode: this.mode, session: this.#allowedTools };
   }
@@ -267,10 +284,8 @@ export class Conversation implements TurnHost {
   /** Decides at once. Call `go` after the answer is sent: it carries out the decision. */
   submitInput(input: TurnInput): { disposition: 'started' | 'queued'; go: () => void } {
     const [key] = input.clientIds;
-    if (this.#turn && key !== undefined) {
-      if (this.#turn.clientIds.includes(key)) return { disposition: 'started', go: () => {} };
-      if (this.#queue.holds(key)) return { disposition: 'queued', go: () => {} };
-    }
+    if (key !== undefined && this.#queue.hasHad(key)) return { disposition: 'queued', go: () => {} };
+    if (key !== undefined && this.#turn?.clientIds.includes(key)) return { disposition: 'started', go: () => {} };
     const isBusy = this.#turn !== null || this.#isAfterQueuedTurn || this.#pending.size > 0;
     if (!isBusy && !this.#wasInterrupted && this.#queue.length === 0) {
       const isTracked = Date.now() >= this.#untrackedUntil;
@@ -500,6 +515,7 @@ export class Conversation implements TurnHost {
     this.#running.clear();
     this.#turn = null;
     this.#pending.clear();
+    this.#queue.removeAll();
     this.#loop = IDLE;
   }
 

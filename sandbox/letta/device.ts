@@ -14,6 +14,8 @@ export interface DialOptions {
   readonly name?: string;
   /** What it says it speaks; the real one says `v2-input`. */
   readonly protocol?: string;
+  /** How far its clock is ahead of this one's, in ms: so are all times that it names. Default 0. */
+  readonly clockAheadMs?: number;
 }
 
 interface DeviceOptions extends DialOptions {
@@ -37,7 +39,7 @@ const GIVES_UP_AFTER_MS = 2 * 60_000;
  */
 export function createDevice({ agents, sockets, faults }: SurfaceParts, options: DeviceOptions): Surface {
   const { world } = agents;
-  const { scale, token } = options;
+  const { scale, token, clockAheadMs = 0 } = options;
   const name = options.name ?? world.connectionName;
   const deviceId = options.deviceId ?? randomUUID();
   let peer: Peer | null = null;
@@ -55,7 +57,7 @@ export function createDevice({ agents, sockets, faults }: SurfaceParts, options:
 
   function connect(): Outlet {
     return world.addOutlet({
-      deliver: (frame) => peer?.send(frame),
+      deliver: (frame) => peer?.send(clockAheadMs === 0 ? frame : (moveTimes(frame, clockAheadMs) as Json)),
       hearsEverything: true,
       mayPass: (type) => peer !== null && (type === 'reply' || faults.mayPass()),
     });
@@ -216,4 +218,14 @@ export function createDevice({ agents, sockets, faults }: SurfaceParts, options:
       socket?.terminate();
     },
   };
+}
+
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+/** A frame with every time in it moved: `emitted_at`, `date` and the like are whole texts. */
+function moveTimes(value: unknown, ms: number): unknown {
+  if (typeof value === 'string') return TIME.test(value) ? new Date(Date.parse(value) + ms).toISOString() : value;
+  if (Array.isArray(value)) return value.map((each) => moveTimes(each, ms));
+  if (!isJson(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, moveTimes(each, ms)]));
 }

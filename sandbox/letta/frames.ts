@@ -81,7 +81,10 @@ interface DeviceStatus {
   readonly cwd: string;
   readonly cwdRevision: number;
   readonly isRepository: boolean;
-  readonly toolset: boolean;
+  /** `null`: not loaded. */
+  readonly toolset: string | null;
+  readonly chosenToolset: string;
+  readonly toolsets: readonly Json[];
   readonly tools: readonly string[];
   readonly background: readonly Json[];
   readonly pending: readonly Json[];
@@ -97,17 +100,9 @@ export function deviceStatus(status: DeviceStatus): Json {
     current_working_directory: status.cwd,
     git_context: status.isRepository ? { branch: 'master', recent_branches: [] } : null,
     letta_code_version: null,
-    current_toolset: status.toolset ? 'default' : null,
-    current_toolset_preference: 'auto',
-    available_toolsets: [
-      {
-        id: 'auto',
-        display_name: 'Auto',
-        label: 'Auto',
-        description: 'Auto-select based on the model',
-        is_featured: true,
-      },
-    ],
+    current_toolset: status.toolset,
+    current_toolset_preference: status.chosenToolset,
+    available_toolsets: status.toolsets,
     current_loaded_tools: status.tools,
     current_available_skills: [],
     background_processes: status.background,
@@ -175,7 +170,7 @@ export function stopReason(reason: string, runId: string, seqId: number): Json {
   return { message_type: 'stop_reason', stop_reason: reason, run_id: runId, seq_id: seqId, type: 'message' };
 }
 
-function lifecycle(messageType: string, runId: string | null, fields: Json, id = lifecycleId()): Json {
+export function lifecycle(messageType: string, runId: string | null, fields: Json, id = lifecycleId()): Json {
   return { id, date: now(), message_type: messageType, ...inRun(runId), ...fields };
 }
 

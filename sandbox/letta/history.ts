@@ -20,6 +20,13 @@ export interface UserInput {
   readonly queueId?: string;
 }
 
+/** How many messages there were and are, and the words in place of what is gone. */
+interface Summary {
+  readonly before: number;
+  readonly after: number;
+  readonly summary: string;
+}
+
 /** Text and number of images of a message's content: a string or parts. */
 function readContent(content: unknown): { text: string; images: number } {
   if (typeof content === 'string') return { text: content, images: 0 };
@@ -47,7 +54,7 @@ export class History {
 
   /** Ids of whole messages; parts of one message share an id. */
   get ids(): string[] {
-    return [...new Set(this.#items.map((item) => String(item.id).split(':')[0] ?? ''))];
+    return [...new Set(this.#items.map(baseOf))];
   }
 
   /**
@@ -96,6 +103,48 @@ export class History {
     return { messages, next_before: messages.at(-1)?.id ?? null, has_more: rest.length > limit };
   }
 
+  /**
+   * Takes over what another conversation has, under ids of its own, up to one item; `null`: all of it. False: there is no
+   * such item.
+   */
+  copyFrom(source: History, upTo: string | null): boolean {
+    const at = upTo === null ? source.#items.length - 1 : source.#items.findIndex(({ id }) => id === upTo);
+    if (upTo !== null && at < 0) return false;
+    const ids = new Map<string, string>();
+    this.#items = source.#items.slice(0, at + 1).map((item) => {
+      const base = baseOf(item);
+      const id = ids.get(base) ?? this.#nextId();
+      ids.set(base, id);
+      return { ...item, ...this.#runtime, id: id + String(item.id).slice(base.length) };
+    });
+    // What the model was sent has no ids: as many messages go along as there are items.
+    const left = new Set(source.#items.slice(at + 1).map(baseOf)).size;
+    this.#model = left === 0 ? [...source.#model] : source.#model.slice(0, -left);
+    return true;
+  }
+
+  /**
+   * Begins to summarise; the function that it returns puts the summary in place of the earlier messages. What was added
+   * in between is gone then, as with Letta (docs/letta-protocol.md, Compaction).
+   * @param keeps ids of calls that wait for approval: with mode `all` only they stay
+   */
+  beginSummary(mode: 'all' | 'sliding_window', keeps: readonly string[]): () => Summary {
+    const items = [...this.#items];
+    const model = [...this.#model];
+    const ids = this.ids;
+    return () => {
+      const before = this.ids.length;
+      const dropped = new Set(mode === 'all' ? ids : ids.slice(0, cut(items, ids)));
+      const isKept = (item: Json) => !dropped.has(baseOf(item)) || keeps.some((id) => String(item.id).includes(id));
+      this.#items = items.filter((item) => isKept(item) && item.message_type !== 'summary_message');
+      const summary = ids.length === 0 ? 'No prior conversation messages.' : 'word1 word2';
+      this.#addItem(this.#nextId(), 'summary_message', { summary });
+      this.#items.unshift(...this.#items.splice(-1));
+      this.#model = model.slice(Math.ceil(model.length * (mode === 'all' ? 1 : 0.3)));
+      return { before, after: this.ids.length, summary };
+    };
+  }
+
   #addUserItem(content: readonly unknown[], otid: string | undefined): void {
     this.#addItem(this.#nextId(), 'user_message', { role: 'user', content, ...(otid === undefined ? {} : { otid }) });
   }
@@ -112,6 +161,19 @@ export class History {
     if (this.#model.length > MAX_ITEMS) this.#model = this.#model.slice(-MAX_ITEMS);
   }
 }
+
+/** How many messages a summary replaces: 30 %, and what follows up to the next message of the agent. */
+function cut(items: readonly Json[], ids: readonly string[]): number {
+  const ofAgent = new Set(items.filter(({ message_type }) => OF_AGENT.has(String(message_type))).map(baseOf));
+  const from = Math.floor(ids.length * 0.3);
+  const at = ids.slice(from).findIndex((id) => ofAgent.has(id));
+  return at < 0 ? ids.length : from + at;
+}
+
+const OF_AGENT: ReadonlySet<string> = new Set(['assistant_message', 'reasoning_message', 'approval_request_message']);
+
+/** The id of the message that the item is a part of. */
+const baseOf = (item: Json): string => String(item.id).split(':')[0] ?? '';
 
 function reminders(): Json[] {
   return REMINDERS.map((words) => ({ type: 'text', text: words }));

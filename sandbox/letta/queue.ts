@@ -19,6 +19,8 @@ export interface QueueItem {
 export class Queue {
   #items: QueueItem[] = [];
   #added = 0;
+  /** Ids that are used up: what is sent again under one of them never runs. */
+  readonly #used = new Set<string>();
 
   get length(): number {
     return this.#items.length;
@@ -32,8 +34,9 @@ export class Queue {
     return this.#items.map(({ frame, isPaused }) => (isPaused ? { ...frame, paused: true } : frame));
   }
 
-  holds(clientMessageId: string): boolean {
-    return this.#items.some((item) => item.clientIds.includes(clientMessageId));
+  /** Whether an input with this id waits or has waited. */
+  hasHad(clientMessageId: string): boolean {
+    return this.#used.has(clientMessageId);
   }
 
   /** A message of a person. New input releases what an abort had paused. */
@@ -70,6 +73,7 @@ export class Queue {
     const frame = { id, client_message_id: clientMessageId, kind, source, content, enqueued_at };
     const messages = input.messages.map((message) => ({ otid: clientMessageId, ...message }));
     this.#items.push({ id, clientMessageId, clientIds: input.clientIds, messages, input, frame, isPaused: false });
+    for (const clientId of input.clientIds) this.#used.add(clientId);
     if (this.#items.length > MAX_ITEMS) this.#items.shift();
   }
 
@@ -78,6 +82,10 @@ export class Queue {
     const found = this.#items.find((item) => item.id === id);
     this.#items = this.#items.filter((item) => item !== found);
     return found?.clientMessageId;
+  }
+
+  removeAll(): void {
+    this.#items = [];
   }
 
   pauseAll(): void {

@@ -53,7 +53,11 @@ const directivesIn = (text: string) =>
     .filter(isDirective);
 const hasDirective = ({ role, text }: ModelMessage) =>
   role === 'user' && directivesIn(spokenWords(text) ?? text).length > 0;
-const words = (count: number) => Array.from({ length: count }, (_, index) => `word${index + 1}`).join(' ');
+/** @param line how many words a line has; 0: all are in one */
+function words(count: number, line = 0): string {
+  const pause = (index: number) => (index === 0 ? '' : line > 0 && index % line === 0 ? '\n' : ' ');
+  return Array.from({ length: count }, (_, index) => `${pause(index)}word${index + 1}`).join('');
+}
 const scriptedBash = (command: string): Act => bash(command, 'scripted command');
 
 function split(whole: string, separator: string): [string, string] {
@@ -98,7 +102,10 @@ const RULES: readonly Rule[] = [
   [/^say (\d+) words/i, ([count]) => [say(words(Number(count)))]],
   [/^say:\s*([\s\S]*)/i, ([text = '']) => [say(text)]],
   [/^say (?!\d+ words)(.+)/i, ([text = '']) => [say(text)]],
-  [/^slow (\d+) words(?: (\d+(?:\.\d+)?) ms)?/i, ([count, ms]) => [say(words(Number(count)), Number(ms ?? 200))]],
+  [
+    /^slow (\d+) words(?: (\d+(?:\.\d+)?) ms)?(?: in lines of (\d+))?/i,
+    ([count, ms, line]) => [say(words(Number(count), Number(line ?? 0)), Number(ms ?? 200))],
+  ],
   [/^reason then (.*)/i, ([rest = ''], messages) => [REASONING, ...acts(rest, messages)]],
   [/^preface (.*?) :: (.*)/i, ([text = '', rest = ''], messages) => [say(text), ...acts(rest, messages)]],
   [/^markdown/i, () => [say(MARKDOWN)]],

@@ -22,12 +22,13 @@ export type Decision =
 
 /** What a turn needs of the conversation that it is in. */
 export interface TurnHost extends TaskHost {
-  readonly history: Pick<History, 'addAssistant' | 'addToolReturn' | 'model'>;
+  readonly history: Pick<History, 'addAssistant' | 'addToolReturn' | 'beginSummary' | 'model'>;
   /** Why every turn fails. */
   readonly missing: string | null;
   /** Why every call of its model fails. */
   readonly wrongModel: string | null;
   hasToolset: boolean;
+  readonly toolset: string;
   emitEvent(type: string, body: Json): void;
   setLoop(status: string, runs?: readonly string[], executing?: readonly string[]): void;
   showQueue(dequeued?: readonly string[]): void;
@@ -242,8 +243,10 @@ export class Turn {
     const calls = tools.map((act, index) => this.#announceCall(`call_${number}_${index}`, act.name, act.input));
     const used = acts.find((act) => act.kind === 'context')?.tokens;
     this.#modelDelta(this.#world.nextDeltaId(), frames.usage(used));
-    if (used !== undefined && used > CONTEXT_WINDOW)
+    if (used !== undefined && used > CONTEXT_WINDOW) {
+      this.#conversation.history.beginSummary('sliding_window', [])();
       for (const delta of frames.compacted()) this.#modelDelta(this.#world.nextDeltaId(), delta);
+    }
     this.#conversation.history.addAssistant(id, { ...said, calls });
     this.openCalls = calls;
     this.#stopReason(calls.length > 0 ? 'requires_approval' : 'end_turn');
@@ -400,6 +403,9 @@ export class Turn {
     const allowed = this.#input.options.client_tool_allowlist;
     if (Array.isArray(allowed) && !allowed.includes(call.name)) {
       return { status: 'error', text: `Tool not found: ${call.name}. Available tools: ${allowed.join(', ')}` };
+    }
+    if (conversation.toolset === 'none' && frames.LOADED_TOOLS.includes(call.name)) {
+      return { status: 'error', text: `Tool not found: ${call.name}. Available tools: ` };
     }
     if (call.name === 'TaskStop') return stopTask(call, conversation);
     const running = call.name === 'Bash' ? conversation.noteRunning(call) : () => {};

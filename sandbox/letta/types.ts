@@ -46,6 +46,8 @@ export interface Timings {
    * (docs/letta-protocol.md, Queue and deduplication).
    */
   settle: number;
+  /** How long the summary of earlier messages takes. */
+  summary: number;
   /** How long a subagent takes to answer. */
   subagent: number;
   scale: number;
@@ -58,6 +60,7 @@ export const RECORDED_TIMINGS: Timings = {
   pump: 38,
   settle: 30,
   subagent: 150,
+  summary: 200,
   scale: 1,
 };
 

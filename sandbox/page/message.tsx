@@ -312,6 +312,8 @@ export function Message({ message, goesOn, inPane }: MessageProps) {
           message.text !== '' && <Mrkdwn text={message.text} />
         )}
         {message.edited && <small class="edited">(edited)</small>}
+        {message.stream === 'in_progress' && <small class="edited">(streaming…)</small>}
+        {message.stream === 'dead' && <small class="edited">Something went wrong</small>}
         <Files files={message.files} />
         <Reactions message={message} react={react} />
         {!inPane && <ReplyCount message={message} />}

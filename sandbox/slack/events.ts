@@ -1,5 +1,5 @@
 import type { Channel, ChannelKind, JsonObject, StoredMessage } from './model.ts';
-import { APP_ID, BOT, TEAM } from './state.ts';
+import { APP_ID } from './state.ts';
 import { fileWire, messageWire } from './wire.ts';
 import type { World } from './world.ts';
 
@@ -55,18 +55,28 @@ export function subscriptionFor(event: JsonObject, channel: Channel | undefined)
  * The `event_callback` around an event, as recorded (docs/slack.md, HTTP delivery; What a strict small Slack must do).
  */
 export function eventCallback(world: World, event: JsonObject, channel: Channel | undefined): JsonObject {
-  const context = { et: event.type, tid: TEAM.id, aid: APP_ID, cid: channel?.id };
+  const { team, bot } = world.workspace;
+  const enterpriseId = team.enterprise?.id ?? null;
+  const isForAll = world.installedAs?.startsWith('E') ?? false;
+  const context = { et: event.type, tid: team.id, aid: APP_ID, cid: channel?.id };
   return {
     token: 'verification-token',
-    team_id: TEAM.id,
-    ...(WITH_CONTEXT.includes(String(event.type)) && { context_team_id: TEAM.id, context_enterprise_id: null }),
+    team_id: team.id,
+    ...(enterpriseId !== null && { enterprise_id: enterpriseId }),
+    ...(WITH_CONTEXT.includes(String(event.type)) && { context_team_id: team.id, context_enterprise_id: enterpriseId }),
     api_app_id: APP_ID,
     event,
     type: 'event_callback',
     event_id: world.workspace.nextId('Ev'),
     event_time: Math.floor(world.now() / 1000),
     authorizations: [
-      { enterprise_id: null, team_id: TEAM.id, user_id: BOT.userId, is_bot: true, is_enterprise_install: false },
+      {
+        enterprise_id: enterpriseId,
+        team_id: isForAll ? null : team.id,
+        user_id: bot.userId,
+        is_bot: true,
+        is_enterprise_install: isForAll,
+      },
     ],
     is_ext_shared_channel: channel !== undefined && world.workspace.isShared(channel),
     event_context: `4-${Buffer.from(JSON.stringify(context)).toString('base64url')}`,
@@ -86,13 +96,15 @@ export function messageEvent(world: World, channel: Channel, message: StoredMess
     channel_type: CHANNEL_TYPES[channel.kind],
     ...(world.isAgent &&
       channel.kind === 'im' &&
-      message.user !== BOT.userId && { app_context: { entities: [contextEntity(message.ts, channel.id)] } }),
+      message.user !== world.workspace.bot.userId && {
+        app_context: { entities: [contextEntity(world, message.ts, channel.id)] },
+      }),
   };
 }
 
-function contextEntity(ts: string, channel: string): JsonObject {
+function contextEntity(world: World, ts: string, channel: string): JsonObject {
   const value = { message_ts: ts, channel_id: channel };
-  return { type: 'slack#/types/message_context', value, team_id: TEAM.id };
+  return { type: 'slack#/types/message_context', value, team_id: world.workspace.team.id };
 }
 
 export function appMention(world: World, channel: Channel, message: StoredMessage): JsonObject {
@@ -112,7 +124,7 @@ export function messageChanged(world: World, channel: Channel, now: StoredMessag
   return {
     type: 'message',
     subtype: 'message_changed',
-    message: { ...messageWire(world, now), source_team: TEAM.id, user_team: TEAM.id },
+    message: { ...messageWire(world, now), source_team: world.workspace.team.id, user_team: world.workspace.team.id },
     previous_message: previous,
     ...eventTime(world, channel),
   };
@@ -157,7 +169,7 @@ export function memberEvent(
     user,
     channel: channel.id,
     channel_type: channel.kind === 'public' ? 'C' : 'G',
-    team: TEAM.id,
+    team: world.workspace.team.id,
     ...(inviter !== undefined && { inviter }),
     event_ts: world.workspace.nextTs(channel.id),
   };
@@ -190,13 +202,19 @@ export function channelIdChanged(world: World, oldId: string, newId: string): Js
   };
 }
 
-export function sessionStopped(world: World, channel: string, user: string, threadTs: string): JsonObject {
+export function sessionStopped(
+  world: World,
+  channel: string,
+  user: string,
+  threadTs: string,
+  streams: readonly string[],
+): JsonObject {
   return {
     type: 'agent_session_stopped',
     channel,
     user,
     thread_ts: threadTs,
-    streaming_message_ts: [],
+    streaming_message_ts: streams,
     event_ts: world.workspace.nextTs(channel),
   };
 }
@@ -208,7 +226,18 @@ export function contextChanged(world: World, user: string, viewed: string): Json
     type: 'app_context_changed',
     channel: channel.id,
     user,
-    context: { entities: [{ type: 'slack#/types/channel_id', value: viewed, team_id: TEAM.id }] },
+    context: { entities: [{ type: 'slack#/types/channel_id', value: viewed, team_id: world.workspace.team.id }] },
     event_ts: world.workspace.nextTs(channel.id),
   };
+}
+
+/** The app was uninstalled; the envelope alone says where (docs/slack.md, OAuth and rotation). */
+export function appUninstalled(world: World): JsonObject {
+  return { type: 'app_uninstalled', event_ts: world.workspace.nextTs('app') };
+}
+
+/** Tokens of the app's bot were revoked. */
+export function tokensRevoked(world: World): JsonObject {
+  const tokens = { oauth: [], bot: [world.workspace.bot.userId] };
+  return { type: 'tokens_revoked', tokens, event_ts: world.workspace.nextTs('app') };
 }

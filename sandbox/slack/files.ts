@@ -48,7 +48,10 @@ export function serveFile(world: World, request: IncomingMessage, response: Serv
   if (fault?.kind === 'reset_before') return void request.socket.destroy();
   if (fault?.kind === 'http_500') return void response.writeHead(500, HTML).end('<html><body>Oops</body></html>');
   if (fault?.kind === 'redirect') return void response.writeHead(302, { location: fault.to ?? '/login' }).end();
-  const allowed = authorization === `Bearer ${world.tokens.bot}` && world.scopes.has('files:read');
+  const bearer = /^Bearer (.+)$/.exec(authorization)?.[1] ?? '';
+  const found = world.app.tokens.find(bearer);
+  const isOurs = found?.state === 'live' && found.grant.id === world.installedAs;
+  const allowed = isOurs && world.scopes.has('files:read');
   if (!allowed || world.revoked !== null || fault?.kind === 'html') {
     response.writeHead(200, HTML).end(LOGIN_PAGE);
     return;

@@ -1,6 +1,6 @@
 import type { Delivered } from './delivery.ts';
 import { isObject, type JsonObject, objects, type StoredMessage, type StoredView } from './model.ts';
-import { APP_ID, TEAM } from './state.ts';
+import { APP_ID } from './state.ts';
 import { elementsOf } from './validate/blocks.ts';
 import { initialValues } from './views.ts';
 import { messageWire, viewWire } from './wire.ts';
@@ -81,7 +81,12 @@ export function readChoice(element: JsonObject, { option, value }: Choice): Json
 
 function userPayload(world: World, userId: string): JsonObject {
   const user = world.workspace.users.get(userId);
-  return { id: userId, username: user?.name ?? userId, name: user?.name ?? userId, team_id: user?.team ?? TEAM.id };
+  return {
+    id: userId,
+    username: user?.name ?? userId,
+    name: user?.name ?? userId,
+    team_id: user?.team ?? world.workspace.team.id,
+  };
 }
 
 /** The action as Slack describes it: the element's own keys and what was chosen. */
@@ -101,7 +106,15 @@ function commonPayload(world: World, user: string): JsonObject {
   };
 }
 
-const TEAM_PAYLOAD = { id: TEAM.id, domain: TEAM.domain };
+/** Whose interaction it is. Of an org-wide installation it names the organisation, and no team. */
+function teamPayload({ workspace: { team }, installedAs }: World): JsonObject {
+  const isForAll = installedAs?.startsWith('E') ?? false;
+  return {
+    team: isForAll ? null : { id: team.id, domain: team.domain },
+    enterprise: team.enterprise,
+    is_enterprise_install: isForAll,
+  };
+}
 
 /** `block_actions` of a message, as recorded (docs/slack.md, Interactivity). */
 export function messageAction(
@@ -126,9 +139,7 @@ export function messageAction(
       ...thread,
     },
     trigger_id,
-    team: TEAM_PAYLOAD,
-    enterprise: null,
-    is_enterprise_install: false,
+    ...teamPayload(world),
     channel: { id: message.channel, name: channel?.kind === 'im' ? 'directmessage' : (channel?.name ?? '') },
     ...(!ephemeral && { message: messageWire(world, message, { profile: false }) }),
     state: { values },
@@ -151,11 +162,9 @@ export function messageShortcut(world: World, message: StoredMessage, user: stri
     type: 'message_action',
     token: 'verification-token',
     action_ts: world.workspace.nextTs('actions'),
-    team: TEAM_PAYLOAD,
+    ...teamPayload(world),
     user: userPayload(world, user),
     channel: { id: message.channel, name: channel?.kind === 'im' ? 'directmessage' : (channel?.name ?? '') },
-    is_enterprise_install: false,
-    enterprise: null,
     callback_id: callbackId,
     trigger_id: world.triggers.makeTrigger({ user, viewId: null }),
     response_url: world.responseUrls.makeUrl({ kind: 'actions', channel: message.channel, user }),
@@ -169,10 +178,8 @@ export function viewAction(world: World, view: StoredView, user: string, found: 
     ...commonPayload(world, user),
     container: { type: 'view', view_id: view.id },
     trigger_id: world.triggers.makeTrigger({ user, viewId: view.type === 'modal' ? view.id : null }),
-    team: TEAM_PAYLOAD,
-    enterprise: null,
-    is_enterprise_install: false,
-    view: viewWire(view),
+    ...teamPayload(world),
+    view: viewWire(world, view),
     actions: [actionPayload(world, found, choice)],
   };
 }
@@ -180,29 +187,25 @@ export function viewAction(world: World, view: StoredView, user: string, found: 
 export function viewSubmission(world: World, view: StoredView, user: string): JsonObject {
   return {
     type: 'view_submission',
-    team: TEAM_PAYLOAD,
+    ...teamPayload(world),
     user: userPayload(world, user),
     api_app_id: APP_ID,
     token: 'verification-token',
     trigger_id: world.triggers.makeTrigger({ user, viewId: view.id }),
-    view: viewWire(view),
+    view: viewWire(world, view),
     response_urls: [],
-    is_enterprise_install: false,
-    enterprise: null,
   };
 }
 
 export function viewClosed(world: World, view: StoredView, user: string, cleared: boolean): JsonObject {
   return {
     type: 'view_closed',
-    team: TEAM_PAYLOAD,
+    ...teamPayload(world),
     user: userPayload(world, user),
     api_app_id: APP_ID,
     token: 'verification-token',
-    view: viewWire(view),
+    view: viewWire(world, view),
     is_cleared: cleared,
-    is_enterprise_install: false,
-    enterprise: null,
   };
 }
 
@@ -211,10 +214,12 @@ export function slashCommand(
   input: { channel: string; user: string; command: string; text: string },
 ): JsonObject {
   const channel = world.workspace.findChannel(input.channel);
+  const { team } = world.workspace;
   return {
     token: 'verification-token',
-    team_id: TEAM.id,
-    team_domain: TEAM.domain,
+    team_id: team.id,
+    team_domain: team.domain,
+    ...(team.enterprise && { enterprise_id: team.enterprise.id, enterprise_name: team.enterprise.name }),
     channel_id: input.channel,
     channel_name:
       channel?.kind === 'im' ? 'directmessage' : channel?.kind === 'private' ? 'privategroup' : (channel?.name ?? ''),
@@ -223,7 +228,7 @@ export function slashCommand(
     command: input.command,
     text: input.text,
     api_app_id: APP_ID,
-    is_enterprise_install: 'false',
+    is_enterprise_install: String(world.installedAs?.startsWith('E') ?? false),
     response_url: world.responseUrls.makeUrl({ kind: 'commands', channel: input.channel, user: input.user }),
     trigger_id: world.triggers.makeTrigger({ user: input.user, viewId: null }),
   };

@@ -1,6 +1,5 @@
 import { appMention, memberEvent, messageChanged, messageDeleted, messageEvent, reactionEvent } from './events.ts';
-import type { Channel, FileAccess, JsonObject, SlackFile, StoredMessage } from './model.ts';
-import { BOT } from './state.ts';
+import type { Channel, FileAccess, JsonObject, MessageStream, SlackFile, StoredMessage } from './model.ts';
 import { storedBlocks } from './stored-blocks.ts';
 import { pingsOf } from './text/pings.ts';
 import { richText } from './text/rich-text.ts';
@@ -22,6 +21,8 @@ export interface NewMessage {
   clientMsgId?: string;
   ephemeralFor?: string;
   linkNames?: boolean;
+  /** It goes on growing. */
+  stream?: MessageStream;
 }
 
 function contentOf(
@@ -33,8 +34,8 @@ function contentOf(
   return { blocks: text === '' ? [] : [richText(text, world.workspace.nextBlockId())], ownBlocks: false };
 }
 
-function mentionsBot(message: StoredMessage): boolean {
-  return new RegExp(`<@${BOT.userId}(?:\\|[^>]*)?>`).test(message.text);
+function mentionsBot(world: World, message: StoredMessage): boolean {
+  return new RegExp(`<@${world.workspace.bot.userId}(?:\\|[^>]*)?>`).test(message.text);
 }
 
 /**
@@ -72,15 +73,17 @@ export function postMessage(world: World, channel: Channel, input: NewMessage): 
     ...(input.metadata && { metadata: input.metadata }),
     ...(input.clientMsgId !== undefined && { clientMsgId: input.clientMsgId }),
     ...(input.ephemeralFor !== undefined && { ephemeralFor: input.ephemeralFor }),
+    ...(input.stream && { stream: input.stream }),
   };
   workspace.addMessage(message);
   for (const file of message.files) file.shares.push({ channel: channel.id, ts: message.ts });
   if (message.ephemeralFor !== undefined) return message;
-  if (message.user === BOT.userId) workspace.statuses.delete(`${channel.id} ${message.threadTs ?? message.ts}`);
+  if (message.user === world.workspace.bot.userId)
+    workspace.statuses.delete(`${channel.id} ${message.threadTs ?? message.ts}`);
 
   const twins = [() => world.emitEvent(messageEvent(world, channel, message), channel.id)];
-  const speech = message.user !== undefined && message.user !== BOT.userId;
-  if (speech && channel.kind !== 'im' && mentionsBot(message)) {
+  const speech = message.user !== undefined && message.user !== world.workspace.bot.userId;
+  if (speech && channel.kind !== 'im' && mentionsBot(world, message)) {
     twins.push(() => world.emitEvent(appMention(world, channel, message), channel.id));
   }
   if (world.random() < 0.5) twins.reverse();

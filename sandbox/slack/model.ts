@@ -70,6 +70,22 @@ export interface SlackFile {
   shares: { channel: string; ts: string }[];
 }
 
+export interface StreamContent {
+  /** What it was opened with; `null`: with nothing yet. A stream takes one kind of content only. */
+  mode: 'markdown_text' | 'chunks' | null;
+  /** Markdown texts and blocks in their order; texts that touch are one. */
+  content: JsonObject[];
+  /** Task cards and plan titles, by id: the same id changes the same card. */
+  tasks: ReadonlyMap<string, JsonObject>;
+}
+
+/** A message that grows by `chat.appendStream` (docs/slack.md, Native streaming). */
+export interface MessageStream extends StreamContent {
+  startedAt: number;
+  /** `dead`: it became too old. `stopped`: a person stopped it with Slack's own button. */
+  state: 'in_progress' | 'completed' | 'dead' | 'stopped';
+}
+
 export interface StoredMessage {
   channel: string;
   ts: string;
@@ -98,6 +114,8 @@ export interface StoredMessage {
   /** Everyone whom any revision of it notifies: user ids, `here`, `channel`, `everyone`, user group ids. */
   pings: string[];
   revisions: number;
+  /** Set when it was begun by `chat.startStream`. */
+  stream?: MessageStream;
 }
 
 export interface StoredView {

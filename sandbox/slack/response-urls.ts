@@ -5,7 +5,6 @@ import { parseJson, readBody } from './http.ts';
 import { deleteMessage, editMessage, postMessage } from './messages.ts';
 import { isObject, type JsonObject, objects } from './model.ts';
 import { Refusal } from './refusal.ts';
-import { BOT, TEAM } from './state.ts';
 import { fallbackText } from './text/fallback.ts';
 import { appText } from './text/tokens.ts';
 import { validateMessageBlocks } from './validate/message.ts';
@@ -33,13 +32,13 @@ export function postResponse(world: World, target: ResponseTarget, body: JsonObj
   const own = blocks && objects(blocks);
   const text = given === '' ? fallbackText(own ?? []) : given;
   if (body.replace_original === true && original) {
-    editMessage(world, channel, original, { text, blocks: own, editor: BOT.botId });
+    editMessage(world, channel, original, { text, blocks: own, editor: world.workspace.bot.botId });
     return;
   }
   const inChannel = body.response_type === 'in_channel';
   const thread = typeof body.thread_ts === 'string' ? body.thread_ts : inChannel ? undefined : target.threadTs;
   postMessage(world, channel, {
-    user: BOT.userId,
+    user: world.workspace.bot.userId,
     text,
     ...(own && { blocks: own }),
     ...(!inChannel && { ephemeralFor: target.user }),
@@ -49,10 +48,12 @@ export function postResponse(world: World, target: ResponseTarget, body: JsonObj
 
 export class ResponseUrlStore {
   readonly #urls = new BoundedMap<string, { target: ResponseTarget; at: number; uses: number }>(MAX_URLS);
+  readonly #team: string;
   readonly #origin: () => string;
   readonly #now: () => number;
 
-  constructor(origin: () => string, now: () => number) {
+  constructor(team: string, origin: () => string, now: () => number) {
+    this.#team = team;
     this.#origin = origin;
     this.#now = now;
   }
@@ -60,7 +61,7 @@ export class ResponseUrlStore {
   makeUrl(target: ResponseTarget): string {
     const key = randomUUID();
     this.#urls.set(key, { target, at: this.#now(), uses: 0 });
-    return `${this.#origin()}/${target.kind}/${TEAM.id}/${key}`;
+    return `${this.#origin()}/${target.kind}/${this.#team}/${key}`;
   }
 
   /** Five uses within thirty minutes; then 404 with Slack's word as text. */

@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { installApp, newCodes, uninstallApp } from './app.ts';
+import { serveAuthorize } from './authorize.ts';
 import type { Control } from './control/api.ts';
 import { createControl } from './control/control.ts';
 import { controlServer } from './control/http.ts';
@@ -14,10 +16,11 @@ import { type CallEntry, Log } from './log.ts';
 import type { Shortcut } from './model.ts';
 import { ResponseUrlStore } from './response-urls.ts';
 import { SocketMode } from './socket-mode.ts';
-import { BOT, Workspace } from './state.ts';
+import { type Bot, TEAM, type Team, Workspace } from './state.ts';
+import { type Issued, Tokens } from './tokens.ts';
 import { Triggers } from './triggers.ts';
 import { serveWebApi } from './web-api/web-api.ts';
-import type { World } from './world.ts';
+import type { SlackApp, World } from './world.ts';
 
 const DEFAULT_SCOPES: readonly string[] = [
   'app_mentions:read',
@@ -56,8 +59,16 @@ export interface SlackOptions {
   limits?: 'on' | 'off';
   /** How events reach the app; default `socket`. */
   delivery?: 'socket' | { http: string; signingSecret?: string };
-  /** The only tokens that it accepts. */
+  /** The bot's token in the usual workspace, and the app-level one. */
   tokens?: { bot: string; app: string };
+  /** The organisation of the usual workspace; default: none. */
+  enterprise?: Team['enterprise'];
+  /** Whether the app is installed in the usual workspace, with `tokens.bot`; default yes. */
+  isInstalled?: boolean;
+  /** Workspaces beside the usual one. */
+  workspaces?: readonly WorkspaceOption[];
+  /** How the app can be installed by its users. */
+  oauth?: OAuthOptions;
   /** Bot scopes; default: all that this Slack knows something to do with. */
   scopes?: readonly string[];
   /** `bot_events` of the manifest; default: every event. */
@@ -88,13 +99,55 @@ export interface SlackOptions {
   pingIntervalMs?: number;
 }
 
+/** Everybody and everything in it is as in the usual workspace, with `suffix` at the end of all ids. */
+export interface WorkspaceOption {
+  /** `T…` */
+  id: string;
+  /** Capital letters. */
+  suffix: string;
+  name?: string;
+  domain?: string;
+  enterprise?: Team['enterprise'];
+  /** Installs the app there with this token; left out: it is not installed. */
+  token?: string;
+}
+
+export interface OAuthOptions {
+  clientId?: string;
+  clientSecret?: string;
+  /** Default: none, so that Slack sends nobody back. */
+  redirectUrls?: readonly string[];
+  /** `token_rotation_enabled` */
+  isRotated?: boolean;
+  lifetimeMs?: number;
+  graceMs?: number;
+  /** `org_deploy_enabled` */
+  isOrgWide?: boolean;
+}
+
+/** One workspace of a small Slack. */
+export interface SlackWorkspace {
+  team: Team;
+  bot: Bot;
+  control: Control;
+}
+
 export interface SmallSlack {
   /** Base of the Web API, with the slash at the end. */
   url: string;
   port: number;
   tokens: { bot: string; app: string };
   signingSecret: string;
+  /** For SLACK_CLIENT_ID and SLACK_CLIENT_SECRET. */
+  client: { id: string; secret: string };
+  /** Of the usual workspace. */
   control: Control;
+  /** All workspaces by team, the usual one first. */
+  workspaces: ReadonlyMap<string, SlackWorkspace>;
+  /** Installs the app in a workspace (`T…`) or an organisation (`E…`), as somebody at Slack does without the bridge. */
+  install(id: string, scopes?: readonly string[]): Issued;
+  /** Somebody removes the app from the workspace or organisation. */
+  uninstall(id: string): void;
   /** Simulates an outage: refuses connections and cuts open ones. */
   goAway(): Promise<void>;
   /** Ends the outage: answers again at the same address. */
@@ -103,6 +156,7 @@ export interface SmallSlack {
 }
 
 const SIGNING_SECRET = 'sandbox-signing-secret';
+const CLIENT = { id: '101010101010.202020202020', secret: 'sandbox-client-secret' } as const;
 const TOKENS = { bot: 'xoxb-sandbox-bot', app: 'xapp-1-A0SANDBOX-sandbox-app' } as const;
 
 /** Timers that `close` cancels; they do not keep the process alive. */
@@ -135,7 +189,6 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
   const timers = createTimers();
   const { runAfter } = timers;
   const log = new Log();
-  const workspace = new Workspace(now, random, options.channels);
   const delivery = options.delivery ?? 'socket';
   const tokens = options.tokens ?? TOKENS;
   const signingSecret = (delivery === 'socket' ? undefined : delivery.signingSecret) ?? SIGNING_SECRET;
@@ -143,16 +196,25 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
   const socketMode = new SocketMode({ random, ackTimeoutMs, pingIntervalMs, runAfter });
   const http =
     delivery === 'socket' ? null : new HttpDelivery({ requestUrl: delivery.http, signingSecret, ackTimeoutMs, now });
-  const responseUrls = new ResponseUrlStore(() => world.origin, now);
-
-  const world: World = {
-    workspace,
+  let origin = '';
+  const worlds = new Map<string, World>();
+  const { oauth = {} } = options;
+  const client = { id: oauth.clientId ?? CLIENT.id, secret: oauth.clientSecret ?? CLIENT.secret };
+  const app: SlackApp = {
+    clientId: client.id,
+    clientSecret: client.secret,
+    appToken: tokens.app,
+    redirectUrls: oauth.redirectUrls ?? [],
+    isOrgWide: oauth.isOrgWide ?? false,
+    tokens: new Tokens({ now, ...oauth }),
+    codes: newCodes(),
+    worlds,
+  };
+  const shared = {
+    app,
     log,
-    responseUrls,
     socketMode,
-    limits: new Limits(options.limits !== 'off'),
     faults: new Faults(),
-    triggers: new Triggers(now),
     deliveries: new Deliveries(http ?? socketMode, {
       log,
       now,
@@ -160,40 +222,89 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
       retryDelaysMs: options.retryDelaysMs ?? [0, 60_000, 300_000],
       interactionRetryDelaysMs: options.interactionRetryDelaysMs ?? (http ? [] : [0]),
     }),
-    tokens,
-    scopes: new Set(options.scopes ?? DEFAULT_SCOPES),
     isAgent: options.agent ?? false,
     commands: options.commands ?? ['/agent'],
     shortcuts: checkShortcuts(options.shortcuts ?? []),
     latencyMs: options.latencyMs ?? 0,
     onCall: options.onCall,
-    revoked: null,
-    origin: '',
     now,
     random,
     runAfter,
-    emitEvent(event, channelId) {
-      const channel = channelId === undefined ? undefined : workspace.findChannel(channelId);
-      if (channel && !channel.members.has(BOT.userId)) return;
-      const scope = scopeFor(event, channel);
-      if (scope !== null && !world.scopes.has(scope)) return;
-      if (options.events && !options.events.includes(subscriptionFor(event, channel))) return;
-      void world.deliveries.deliver({ kind: 'events_api', payload: eventCallback(world, event, channel) });
-    },
   };
+  const addWorld = (team: Team, suffix: string, moreChannels?: readonly string[]): World => {
+    const sister = [...worlds.values()].find(({ workspace: { team: other } }) => {
+      return team.enterprise !== null && other.enterprise?.id === team.enterprise.id;
+    });
+    const workspace = new Workspace({ now, random, moreChannels, team, suffix, bot: sister?.workspace.bot });
+    const world: World = {
+      ...shared,
+      workspace,
+      responseUrls: new ResponseUrlStore(team.id, () => origin, now),
+      limits: new Limits(options.limits !== 'off'),
+      triggers: new Triggers(now),
+      installedAs: null,
+      scopes: new Set(),
+      revoked: null,
+      get origin() {
+        return origin;
+      },
+      emitEvent(event, channelId) {
+        if (world.installedAs === null) return;
+        const channel = channelId === undefined ? undefined : workspace.findChannel(channelId);
+        if (channel && !channel.members.has(workspace.bot.userId)) return;
+        const scope = scopeFor(event, channel);
+        if (scope !== null && !world.scopes.has(scope)) return;
+        if (options.events && !options.events.includes(subscriptionFor(event, channel))) return;
+        void world.deliveries.deliver({ kind: 'events_api', payload: eventCallback(world, event, channel) });
+      },
+    };
+    worlds.set(team.id, world);
+    return world;
+  };
+  const scopes = options.scopes ?? DEFAULT_SCOPES;
+  const installWith = (token: string, id: string) => {
+    app.tokens.add(token, { id, scopes, by: '' });
+    installApp(app, { id, scopes, by: '' });
+  };
+  const world = addWorld({ ...TEAM, enterprise: options.enterprise ?? null }, '', options.channels);
+  if (options.isInstalled !== false) installWith(tokens.bot, TEAM.id);
+  for (const { id, suffix, token, ...given } of options.workspaces ?? []) {
+    addWorld(
+      { id, name: given.name ?? id, domain: given.domain ?? id.toLowerCase(), enterprise: given.enterprise ?? null },
+      suffix,
+    );
+    if (token !== undefined) installWith(token, id);
+  }
   const control = createControl(world, http);
-  const serveControl = controlServer(control);
+  const workspaces = new Map<string, SlackWorkspace>();
+  for (const [id, each] of worlds) {
+    workspaces.set(id, {
+      team: each.workspace.team,
+      bot: each.workspace.bot,
+      control: each === world ? control : createControl(each, http),
+    });
+  }
+  const controls = new Map([...workspaces].map(([id, { control }]) => [id, controlServer(control)]));
+  const controlOf = (id: string | null) => controls.get(id ?? TEAM.id);
+  const worldOfPath = (path: string) => worlds.get(/^\/[a-z-]+\/([A-Z0-9]+)/.exec(path)?.[1] ?? '') ?? world;
 
   const serveRequest = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(request.url ?? '/', 'http://127.0.0.1');
     const path = url.pathname;
     if (path.startsWith('/api/')) return serveWebApi(world, request, response, url);
-    if (path.startsWith('/_control/')) return serveControl(request, response, url);
+    if (path === '/oauth/v2/authorize') return serveAuthorize(app, request, response, url);
+    const serveControl = path.startsWith('/_control/') && controlOf(url.searchParams.get('team'));
+    if (serveControl) return serveControl(request, response, url);
     if (path.startsWith('/actions/') || path.startsWith('/commands/')) {
-      return responseUrls.serveUrl(world, request, response, path);
+      const at = worldOfPath(path);
+      return at.responseUrls.serveUrl(at, request, response, path);
     }
-    if (path.startsWith('/upload/v1/')) return receiveUpload(world, request, response, path);
-    if (path.startsWith('/files-pri/')) return serveFile(world, request, response, path);
+    if (path.startsWith('/upload/v1/')) {
+      const upload = path.replace('/upload/v1/', '');
+      const at = [...worlds.values()].find(({ workspace }) => workspace.uploads.has(upload)) ?? world;
+      return receiveUpload(at, request, response, path);
+    }
+    if (path.startsWith('/files-pri/')) return serveFile(worldOfPath(path), request, response, path);
     sendJson(response, 404, { ok: false, error: 'not_found' });
   };
   const server = createServer((request, response) => {
@@ -220,15 +331,19 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
     });
   await listen(options.port ?? 0);
   const { port } = server.address() as AddressInfo;
-  world.origin = `http://127.0.0.1:${port}`;
+  origin = `http://127.0.0.1:${port}`;
 
   let closing: Promise<void> | null = null;
   return {
-    url: `${world.origin}/api/`,
+    url: `${origin}/api/`,
     port,
     tokens,
     signingSecret,
+    client,
     control,
+    workspaces,
+    install: (id, given = scopes) => installApp(app, { id, scopes: given, by: 'U01ALICE' }),
+    uninstall: (id) => uninstallApp(app, id),
     goAway() {
       socketMode.causeFault({ socket: 'close' });
       return new Promise((resolve) => {

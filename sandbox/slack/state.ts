@@ -1,10 +1,25 @@
 import { BoundedMap } from '../bounded-map.ts';
 import type { Channel, JsonObject, SlackFile, SlackUser, StoredMessage, StoredView } from './model.ts';
 
-export const TEAM = { id: 'T01SANDBOX', domain: 'sandbox', name: 'Sandbox' } as const;
+/** A workspace, and the organisation that it may belong to. */
+export interface Team {
+  id: string;
+  domain: string;
+  name: string;
+  enterprise: { id: string; name: string } | null;
+}
+
+/** The app's bot in one workspace. */
+export interface Bot {
+  userId: string;
+  botId: string;
+  name: string;
+}
+
+export const TEAM: Team = { id: 'T01SANDBOX', domain: 'sandbox', name: 'Sandbox', enterprise: null };
 const EXTERNAL_TEAM = 'T05EXT';
 export const APP_ID = 'A0SANDBOX';
-export const BOT = { userId: 'U0BOT', botId: 'B0BOT', name: 'agent' } as const;
+const BOT: Bot = { userId: 'U0BOT', botId: 'B0BOT', name: 'agent' };
 /** Another app's bot: who `subtype: bot_message` of the control API speaks as. */
 export const OTHER_BOT = { botId: 'B0OTHER', appId: 'A0OTHER', name: 'otherbot' } as const;
 
@@ -42,6 +57,17 @@ export interface PendingUpload {
   content: Buffer | null;
 }
 
+export interface WorkspaceOptions {
+  now: () => number;
+  random: () => number;
+  moreChannels?: readonly string[] | undefined;
+  team?: Team | undefined;
+  /** Letters at the end of all ids; left out: none. */
+  suffix?: string | undefined;
+  /** Left out: one of its own. In the workspaces of an organisation the bot is the same. */
+  bot?: Bot | undefined;
+}
+
 /** Everything in the workspace. Ids and `ts` never repeat, not even after a reset, because clients dedupe by them. */
 export class Workspace {
   readonly users = new Map<string, SlackUser>();
@@ -59,16 +85,24 @@ export class Workspace {
   /** Ids that a channel had before (`channel_id_changed`). */
   readonly formerIds = new Map<string, string>();
 
+  readonly team: Team;
+  readonly bot: Bot;
+
   readonly #now: () => number;
   readonly #random: () => number;
   readonly #moreChannels: readonly string[];
+  /** At the end of the ids of everybody and everything here, because Slack gives no id twice. */
+  readonly #suffix: string;
   readonly #lastTs = new Map<string, number>();
   #counter = 0;
 
-  constructor(now: () => number, random: () => number, moreChannels: readonly string[] = []) {
+  constructor({ now, random, moreChannels = [], team = TEAM, suffix = '', bot }: WorkspaceOptions) {
     this.#now = now;
     this.#random = random;
     this.#moreChannels = moreChannels;
+    this.#suffix = suffix;
+    this.team = team;
+    this.bot = bot ?? { ...BOT, userId: `${BOT.userId}${suffix}`, botId: `${BOT.botId}${suffix}` };
     this.reset();
   }
 
@@ -76,34 +110,33 @@ export class Workspace {
     for (const map of [this.users, this.channels, this.userGroups, this.files, this.uploads]) map.clear();
     for (const map of [this.stacks, this.homes, this.statuses, this.sessions, this.prompts, this.formerIds])
       map.clear();
+    const { team, bot } = this;
+    const own = (id: string) => `${id}${this.#suffix}`;
     const person = (id: string, name: string, realName: string, kind: SlackUser['kind']) =>
       this.users.set(id, {
         id,
-        team: kind === 'external' ? EXTERNAL_TEAM : TEAM.id,
+        team: kind === 'external' ? EXTERNAL_TEAM : team.id,
         name,
         realName,
         kind,
         deleted: false,
-        ...(id === BOT.userId && { botId: BOT.botId }),
+        ...(id === bot.userId && { botId: bot.botId }),
       });
-    person('U01ALICE', 'alice', 'Alice Moreau', 'member');
-    person('U02BOB', 'bob', 'Bob Okafor', 'member');
-    person('U03CARA', 'cara', 'Cara Lind', 'member');
-    person('U04GUEST', 'guest', 'Gus Guest', 'guest');
-    person('U05EXT', 'ext', 'Eve External', 'external');
-    person(BOT.userId, BOT.name, 'Agent', 'bot');
-    const people = ['U01ALICE', 'U02BOB', 'U03CARA', 'U04GUEST'];
-    const general = this.addChannel('C01GEN', 'general', 'public', [...people, 'U05EXT', BOT.userId]);
+    person(own('U01ALICE'), 'alice', 'Alice Moreau', 'member');
+    person(own('U02BOB'), 'bob', 'Bob Okafor', 'member');
+    person(own('U03CARA'), 'cara', 'Cara Lind', 'member');
+    person(own('U04GUEST'), 'guest', 'Gus Guest', 'guest');
+    person(own('U05EXT'), 'ext', 'Eve External', 'external');
+    person(bot.userId, bot.name, 'Agent', 'bot');
+    const people = ['U01ALICE', 'U02BOB', 'U03CARA', 'U04GUEST'].map(own);
+    const general = this.addChannel(own('C01GEN'), 'general', 'public', [...people, own('U05EXT'), bot.userId]);
     general.topic = 'Releases on Thursdays';
-    this.addChannel('C02ENG', 'eng', 'private', [...people, BOT.userId]);
-    this.addChannel('C03OUT', 'outside', 'public', ['U01ALICE', 'U02BOB', 'U03CARA']);
-    for (const id of this.#moreChannels) this.addChannel(id, id.toLowerCase(), 'public', ['U01ALICE', BOT.userId]);
-    this.userGroups.set('S01ONCALL', {
-      id: 'S01ONCALL',
-      handle: 'oncall',
-      name: 'On call',
-      users: ['U01ALICE', 'U02BOB'],
-    });
+    this.addChannel(own('C02ENG'), 'eng', 'private', [...people, bot.userId]);
+    this.addChannel(own('C03OUT'), 'outside', 'public', people.slice(0, 3));
+    for (const id of this.#moreChannels)
+      this.addChannel(own(id), id.toLowerCase(), 'public', [own('U01ALICE'), bot.userId]);
+    const onCall = own('S01ONCALL');
+    this.userGroups.set(onCall, { id: onCall, handle: 'oncall', name: 'On call', users: people.slice(0, 2) });
   }
 
   addChannel(id: string, name: string, kind: Channel['kind'], members: string[], partner?: string): Channel {
@@ -114,7 +147,7 @@ export class Workspace {
       members: new Set(members),
       archived: false,
       created: Math.floor(this.#now() / 1000),
-      creator: members[0] ?? 'U01ALICE',
+      creator: members[0] ?? `U01ALICE${this.#suffix}`,
       messages: [],
       byTs: new Map(),
       threads: new Map(),
@@ -135,7 +168,7 @@ export class Workspace {
 
   openDirectMessage(user: string): Channel {
     const id = `D${user.slice(1)}`;
-    return this.channels.get(id) ?? this.addChannel(id, '', 'im', [user, BOT.userId], user);
+    return this.channels.get(id) ?? this.addChannel(id, '', 'im', [user, this.bot.userId], user);
   }
 
   isShared(channel: Channel): boolean {
@@ -155,7 +188,7 @@ export class Workspace {
   nextId(prefix: string): string {
     this.#counter += 1;
     const noise = Math.floor(this.#random() * 36 ** 3);
-    return `${prefix}0${this.#counter.toString(36).toUpperCase().padStart(5, '0')}${noise.toString(36).toUpperCase().padStart(3, '0')}`;
+    return `${prefix}0${this.#suffix}${this.#counter.toString(36).toUpperCase().padStart(5, '0')}${noise.toString(36).toUpperCase().padStart(3, '0')}`;
   }
 
   nextBlockId(): string {

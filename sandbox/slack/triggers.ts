@@ -27,6 +27,10 @@ export class Triggers {
     return id;
   }
 
+  has(id: string): boolean {
+    return this.#triggers.has(id);
+  }
+
   /** Uses the trigger up. @throws Refusal with Slack's error. */
   useTrigger(id: string): Trigger {
     const trigger = this.#triggers.get(id);

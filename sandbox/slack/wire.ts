@@ -1,19 +1,19 @@
 import type { Channel, JsonObject, SlackFile, SlackUser, StoredMessage, StoredView } from './model.ts';
-import { APP_ID, BOT, OTHER_BOT, TEAM } from './state.ts';
+import { APP_ID, OTHER_BOT } from './state.ts';
 import type { World } from './world.ts';
 
 const ICONS = 'https://a.slack-edge.com/80588/img/plugins/app';
 
 export function botProfile(world: World, updated = 1_766_422_444): JsonObject {
   return {
-    id: BOT.botId,
+    id: world.workspace.bot.botId,
     deleted: false,
-    name: world.workspace.users.get(BOT.userId)?.realName ?? BOT.name,
+    name: world.workspace.users.get(world.workspace.bot.userId)?.realName ?? world.workspace.bot.name,
     updated,
     app_id: APP_ID,
-    user_id: BOT.userId,
+    user_id: world.workspace.bot.userId,
     icons: { image_36: `${ICONS}/bot_36.png`, image_48: `${ICONS}/bot_48.png`, image_72: `${ICONS}/service_72.png` },
-    team_id: TEAM.id,
+    team_id: world.workspace.team.id,
   };
 }
 
@@ -38,7 +38,7 @@ export function fileWire(world: World, file: SlackFile): JsonObject {
 /** A file as `files.info` answers it. */
 export function wholeFile(world: World, file: SlackFile): JsonObject {
   const { mode = 'hosted', clip, transcript, url } = file;
-  const base = `${world.origin}/files-pri/${TEAM.id}-${file.id}`;
+  const base = `${world.origin}/files-pri/${world.workspace.team.id}-${file.id}`;
   const seconds = Math.floor(file.created / 1000);
   return {
     id: file.id,
@@ -51,7 +51,7 @@ export function wholeFile(world: World, file: SlackFile): JsonObject {
     filetype: file.filetype,
     pretty_type: file.filetype.toUpperCase(),
     user: file.user,
-    user_team: TEAM.id,
+    user_team: world.workspace.team.id,
     editable: false,
     size: mode === 'external' ? 0 : fileSize(file),
     mode,
@@ -64,8 +64,8 @@ export function wholeFile(world: World, file: SlackFile): JsonObject {
     url_private: `${base}/${encodeURIComponent(file.name)}`,
     url_private_download: `${base}/download/${encodeURIComponent(file.name)}`,
     media_display_type: 'unknown',
-    permalink: `https://${TEAM.domain}.slack.com/files/${file.user}/${file.id}/${encodeURIComponent(file.name)}`,
-    permalink_public: `https://slack-files.com/${TEAM.id}-${file.id}-0000000000`,
+    permalink: `https://${world.workspace.team.domain}.slack.com/files/${file.user}/${file.id}/${encodeURIComponent(file.name)}`,
+    permalink_public: `https://slack-files.com/${world.workspace.team.id}-${file.id}-0000000000`,
     is_starred: false,
     skipped_shares: true,
     has_rich_preview: false,
@@ -86,7 +86,7 @@ function isRoot(world: World, message: StoredMessage): boolean {
 /** A message as events and history show it, without the keys that belong to the event around it. */
 export function messageWire(world: World, message: StoredMessage, options: { profile?: boolean } = {}): JsonObject {
   const author = message.user === undefined ? undefined : world.workspace.users.get(message.user);
-  const own = message.user === BOT.userId;
+  const own = message.user === world.workspace.bot.userId;
   const external = author?.kind === 'external';
   const thread = message.threadTs ?? (isRoot(world, message) ? message.ts : undefined);
   return {
@@ -97,7 +97,7 @@ export function messageWire(world: World, message: StoredMessage, options: { pro
     ts: message.ts,
     ...(message.edited && { edited: message.edited }),
     ...(message.clientMsgId !== undefined && { client_msg_id: message.clientMsgId }),
-    ...(own && { bot_id: BOT.botId, app_id: APP_ID }),
+    ...(own && { bot_id: world.workspace.bot.botId, app_id: APP_ID }),
     ...(message.botId !== undefined && { bot_id: message.botId }),
     ...(message.botId !== undefined && message.user === undefined && { username: message.username ?? OTHER_BOT.name }),
     // With a person's token, too, Slack names the app that posted.
@@ -157,15 +157,17 @@ export function channelWire(world: World, channel: Channel): JsonObject {
     is_shared: world.workspace.isShared(channel),
     is_ext_shared: world.workspace.isShared(channel),
     is_org_shared: false,
-    is_member: channel.members.has(BOT.userId),
-    context_team_id: TEAM.id,
+    is_member: channel.members.has(world.workspace.bot.userId),
+    context_team_id: world.workspace.team.id,
     topic: { value: channel.topic ?? '', creator: '', last_set: 0 },
     purpose: { value: '', creator: '', last_set: 0 },
   };
 }
 
-export function userWire(user: SlackUser, withEmail: boolean): JsonObject {
+export function userWire(world: World, user: SlackUser, withEmail: boolean): JsonObject {
   const bot = user.kind === 'bot';
+  const { team } = world.workspace;
+  const grid = user.kind === 'external' ? null : team.enterprise;
   return {
     id: user.id,
     team_id: user.team,
@@ -193,15 +195,18 @@ export function userWire(user: SlackUser, withEmail: boolean): JsonObject {
     is_bot: bot,
     is_app_user: false,
     ...(user.kind === 'external' && { is_stranger: true }),
+    ...(grid && {
+      enterprise_user: { id: user.id, enterprise_id: grid.id, enterprise_name: grid.name, teams: [team.id] },
+    }),
     updated: 1_766_422_444,
   };
 }
 
-export function viewWire(view: StoredView): JsonObject {
+export function viewWire(world: World, view: StoredView): JsonObject {
   const { source } = view;
   return {
     id: view.id,
-    team_id: TEAM.id,
+    team_id: world.workspace.team.id,
     type: view.type,
     blocks: view.blocks,
     private_metadata: source.private_metadata ?? '',
@@ -217,7 +222,7 @@ export function viewWire(view: StoredView): JsonObject {
     root_view_id: view.rootId,
     app_id: APP_ID,
     external_id: view.externalId,
-    app_installed_team_id: TEAM.id,
-    bot_id: BOT.botId,
+    app_installed_team_id: world.workspace.team.id,
+    bot_id: world.workspace.bot.botId,
   };
 }

@@ -1,3 +1,5 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { BoundedMap } from '../bounded-map.ts';
 import type { Deliveries } from './delivery.ts';
 import type { Faults } from './faults.ts';
 import type { Limits } from './limits.ts';
@@ -5,7 +7,32 @@ import type { CallEntry, Log } from './log.ts';
 import type { JsonObject, Shortcut } from './model.ts';
 import type { SocketMode } from './socket-mode.ts';
 import type { Workspace } from './state.ts';
+import type { Grant, Tokens } from './tokens.ts';
 import type { Triggers } from './triggers.ts';
+
+/** A code that Slack put into a redirect: it is good for one exchange. */
+export interface Code {
+  grant: Grant;
+  redirectUri: string | null;
+  at: number;
+  isUsed: boolean;
+}
+
+/** One app at Slack, with the workspaces where it can be installed. */
+export interface SlackApp {
+  readonly clientId: string;
+  readonly clientSecret: string;
+  /** App-level. */
+  readonly appToken: string;
+  /** Slack redirects to these, and to what lies below them. */
+  readonly redirectUrls: readonly string[];
+  /** Whether an organisation can install it for all of its workspaces (`org_deploy_enabled`). */
+  readonly isOrgWide: boolean;
+  readonly tokens: Tokens;
+  readonly codes: BoundedMap<string, Code>;
+  /** By team. */
+  readonly worlds: ReadonlyMap<string, World>;
+}
 
 /** What the parts of the small Slack share. */
 export interface World {
@@ -17,7 +44,14 @@ export interface World {
   readonly responseUrls: ResponseUrls;
   readonly deliveries: Deliveries;
   readonly socketMode: SocketMode;
-  readonly tokens: { bot: string; app: string };
+  /** The app, with all workspaces of this Slack. */
+  readonly app: SlackApp;
+  /**
+   * As whose installation the app is in this workspace: its own (`T…`), or the organisation's (`E…`); `null`: not
+   * installed.
+   */
+  installedAs: string | null;
+  /** That the installation has here. */
   readonly scopes: Set<string>;
   /** Whether the app is declared as an agent (docs/slack.md, Agent apps). */
   readonly isAgent: boolean;
@@ -29,7 +63,7 @@ export interface World {
   /** After `tokens_revoked`: the error of every call. */
   revoked: string | null;
   /** `http://127.0.0.1:PORT` */
-  origin: string;
+  readonly origin: string;
   now(): number;
   /** 0 ≤ n < 1 */
   random(): number;
@@ -41,6 +75,7 @@ export interface World {
 
 export interface ResponseUrls {
   makeUrl(target: ResponseTarget): string;
+  serveUrl(world: World, request: IncomingMessage, response: ServerResponse, path: string): Promise<void>;
 }
 
 export interface ResponseTarget {

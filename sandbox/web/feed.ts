@@ -155,7 +155,7 @@ export class Feed {
  * A short text that changes when the message looks different, because contents are too long to compare ten times a
  * second.
  */
-function lookOf({ revisions, edited, deleted, reply_count, reactions, files }: SeenMessage): string {
+function lookOf({ revisions, edited, deleted, reply_count, reactions, files, stream }: SeenMessage): string {
   const by = Object.entries(reactions).map(([name, users]) => `${name} ${users.join()}`);
-  return [revisions, edited, deleted, reply_count, files.length, ...by].join('|');
+  return [revisions, edited, deleted, stream, reply_count, files.length, ...by].join('|');
 }

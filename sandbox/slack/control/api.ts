@@ -97,6 +97,8 @@ export interface SeenMessage {
   deleted: boolean;
   /** The only one who sees it. */
   ephemeral: string | null;
+  /** Of a natively streamed message: `in_progress` while it grows, `dead` when Slack gave it up. */
+  stream: 'in_progress' | 'completed' | 'dead' | 'stopped' | null;
   /** Whom any revision of it would notify: user ids, user group ids, `here`, `channel`, `everyone`. */
   pings: string[];
   reactions: Record<string, string[]>;

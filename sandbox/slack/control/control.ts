@@ -13,7 +13,8 @@ import {
 } from '../messages.ts';
 import { type Channel, isObject, type StoredMessage } from '../model.ts';
 import { postResponse } from '../response-urls.ts';
-import { APP_ID, BOT, OTHER_BOT, TEAM } from '../state.ts';
+import { APP_ID, OTHER_BOT } from '../state.ts';
+import { stopStreams } from '../streams.ts';
 import { clientText } from '../text/tokens.ts';
 import { closeViews } from '../views.ts';
 import { viewWire } from '../wire.ts';
@@ -182,18 +183,18 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
     async openHome({ user, tab }) {
       const home = workspace.homes.get(personOf(world, user));
       const shown = tab ?? 'home';
-      world.emitEvent(appHomeOpened(world, user, shown, shown === 'home' && home ? viewWire(home) : undefined));
+      world.emitEvent(appHomeOpened(world, user, shown, shown === 'home' && home ? viewWire(world, home) : undefined));
       return { channel: workspace.openDirectMessage(user).id };
     },
 
     async openGroup({ users }) {
       const unknown = users.find((user) => !workspace.users.has(user));
       if (unknown !== undefined) throw new ControlError(404, `no such user: ${unknown}`);
-      const names = [...users, BOT.userId].map((user) => workspace.users.get(user)?.name);
+      const names = [...users, world.workspace.bot.userId].map((user) => workspace.users.get(user)?.name);
       return {
         channel: workspace.addChannel(workspace.nextId('C'), `mpdm-${names.join('--')}-1`, 'mpim', [
           ...users,
-          BOT.userId,
+          world.workspace.bot.userId,
         ]).id,
       };
     },
@@ -228,7 +229,8 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
       memberOf(world, channelOf(world, channel), user);
       const session = workspace.liveSessions().find((each) => each.channel === channel && each.thread === thread_ts);
       if (session?.status !== 'processing') throw new ControlError(404, `no session is working in ${thread_ts}`);
-      world.emitEvent(sessionStopped(world, channel, user, thread_ts), channel);
+      const streams = stopStreams(world, channel, thread_ts);
+      world.emitEvent(sessionStopped(world, channel, user, thread_ts, streams), channel);
       return {};
     },
 
@@ -290,7 +292,10 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
 
     views(user) {
       const home = workspace.homes.get(user);
-      return { modals: (workspace.stacks.get(user) ?? []).map(viewWire), home: home ? viewWire(home) : null };
+      return {
+        modals: (workspace.stacks.get(user) ?? []).map((view) => viewWire(world, view)),
+        home: home ? viewWire(world, home) : null,
+      };
     },
 
     log({ type, method } = {}) {
@@ -301,9 +306,9 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
     },
 
     state: () => ({
-      team: TEAM.id,
+      team: world.workspace.team.id,
       app: APP_ID,
-      bot: BOT.userId,
+      bot: world.workspace.bot.userId,
       now: world.now(),
       users: [...workspace.users.values()].map(({ id, name, realName, kind, team }) => ({
         id,

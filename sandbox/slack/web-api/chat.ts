@@ -1,7 +1,7 @@
 import { broadcastMessage, deleteMessage, editMessage, postMessage } from '../messages.ts';
 import { type Channel, type JsonObject, objects, type StoredMessage } from '../model.ts';
 import { Refusal } from '../refusal.ts';
-import { BOT, TEAM } from '../state.ts';
+import { streamOf } from '../streams.ts';
 import { fallbackText } from '../text/fallback.ts';
 import { appText } from '../text/tokens.ts';
 import { validateAttachments, validateMessageBlocks, validateMetadata } from '../validate/message.ts';
@@ -82,7 +82,7 @@ function ownMessage(call: Call, refusal: string): { channel: ReturnType<typeof k
   const ts = call.args.ts('ts', 'message_not_found') ?? call.args.required('ts');
   const message = call.world.workspace.findMessage(channel.id, ts);
   if (!message || message.isTombstone) throw new Refusal('message_not_found');
-  if (message.user !== BOT.userId) throw new Refusal(refusal);
+  if (message.user !== call.world.workspace.bot.userId) throw new Refusal(refusal);
   return { channel, message };
 }
 
@@ -114,7 +114,7 @@ export const chat: Methods = {
       const given = readContent(call, false);
       const broadcast = root !== undefined && args.bool('reply_broadcast') === true;
       const message = postMessage(world, channel, {
-        user: BOT.userId,
+        user: world.workspace.bot.userId,
         text: visibleText(given),
         linkNames: given.linkNames,
         ...(given.blocks && { blocks: given.blocks }),
@@ -139,6 +139,7 @@ export const chat: Methods = {
       if (channel.archived) throw new Refusal('is_inactive');
       if (call.args.bool('reply_broadcast') === true) return broadcastReply(call, channel, message);
       if (message.subtype === 'thread_broadcast') throw new Refusal('no_dual_broadcast_content_update');
+      if (streamOf(call.world, message)?.state === 'in_progress') throw new Refusal('streaming_state_conflict');
       const given = readContent(call, true);
       checkMismatch(message, given.blocks);
       const attachmentsOnly = given.text === undefined && given.blocks === undefined;
@@ -146,7 +147,7 @@ export const chat: Methods = {
       editMessage(call.world, channel, message, {
         text: attachmentsOnly ? message.text : visibleText(given),
         blocks: attachmentsOnly ? own : given.blocks,
-        editor: BOT.botId,
+        editor: call.world.workspace.bot.botId,
         linkNames: given.linkNames,
         ...(given.attachments && { attachments: given.attachments }),
         ...(given.metadata && { metadata: given.metadata }),
@@ -175,7 +176,7 @@ export const chat: Methods = {
       const root = threadRoot(call, channel);
       const given = readContent(call, false);
       const message = postMessage(world, channel, {
-        user: BOT.userId,
+        user: world.workspace.bot.userId,
         text: visibleText(given),
         ephemeralFor: user,
         linkNames: given.linkNames,
@@ -194,7 +195,7 @@ export const chat: Methods = {
       const ts = call.args.ts('message_ts', 'message_not_found') ?? call.args.required('message_ts');
       const message = call.world.workspace.findMessage(channel.id, ts);
       if (!message) throw new Refusal('message_not_found');
-      const path = `https://${TEAM.domain}.slack.com/archives/${channel.id}/p${ts.replace('.', '')}`;
+      const path = `https://${call.world.workspace.team.domain}.slack.com/archives/${channel.id}/p${ts.replace('.', '')}`;
       const thread = message.threadTs === undefined ? '' : `?thread_ts=${message.threadTs}&cid=${channel.id}`;
       return { channel: channel.id, permalink: `${path}${thread}` };
     },

@@ -1,7 +1,6 @@
 import { joinChannel } from '../messages.ts';
 import type { Channel, StoredMessage } from '../model.ts';
 import { Refusal } from '../refusal.ts';
-import { BOT } from '../state.ts';
 import { channelWire, historyWire } from '../wire.ts';
 import {
   type Call,
@@ -86,6 +85,7 @@ export const conversations: Methods = {
   'conversations.list': {
     scopes: [],
     tier: 'T2',
+    needsTeam: true,
     run(call) {
       const { world, args } = call;
       const wanted = (args.string('types') || 'public_channel').split(',').map((type) => type.trim());
@@ -99,7 +99,7 @@ export const conversations: Methods = {
       const list = [...world.workspace.channels.values()].filter(
         (channel) =>
           kinds.includes(channel.kind) &&
-          (channel.kind === 'public' || channel.members.has(BOT.userId)) &&
+          (channel.kind === 'public' || channel.members.has(world.workspace.bot.userId)) &&
           !(args.bool('exclude_archived') === true && channel.archived),
       );
       const { items, cursor } = pageOf(list, call, args.int('limit', { default: 100, max: 1000 }));
@@ -137,7 +137,7 @@ export const conversations: Methods = {
         return { channel: args.bool('return_im') ? channelWire(world, channel) : { id: channel.id } };
       }
       requireScope(world, ['mpim:write']);
-      const members = [...users, BOT.userId].sort();
+      const members = [...users, world.workspace.bot.userId].sort();
       const same = [...workspace.channels.values()].find(
         (c) => c.kind === 'mpim' && [...c.members].sort().join() === members.join(),
       );
@@ -152,7 +152,7 @@ export const conversations: Methods = {
       const channel = knownChannel(call, call.args.required('channel'));
       if (channel.kind !== 'public') throw new Refusal('method_not_supported_for_channel_type');
       if (channel.archived) throw new Refusal('is_archived');
-      const joined = joinChannel(call.world, channel, BOT.userId);
+      const joined = joinChannel(call.world, channel, call.world.workspace.bot.userId);
       return {
         channel: channelWire(call.world, channel),
         ...(!joined && { warning: 'already_in_channel', response_metadata: { warnings: ['already_in_channel'] } }),

@@ -2,7 +2,6 @@ import { fileType } from '../files.ts';
 import { postMessage } from '../messages.ts';
 import { isObject, type JsonObject, objects, type SlackFile } from '../model.ts';
 import { Refusal } from '../refusal.ts';
-import { BOT } from '../state.ts';
 import { appText } from '../text/tokens.ts';
 import { validateMessageBlocks } from '../validate/message.ts';
 import { wholeFile } from '../wire.ts';
@@ -14,8 +13,10 @@ const MOST_BYTES = 1_000_000_000;
 
 /** A file can be seen where it was shared: in a channel that the app is in. The app's own ones are always its to see. */
 function maySee(world: World, file: SlackFile): boolean {
-  if (file.user === BOT.userId) return true;
-  return file.shares.some(({ channel }) => world.workspace.channels.get(channel)?.members.has(BOT.userId));
+  if (file.user === world.workspace.bot.userId) return true;
+  return file.shares.some(({ channel }) =>
+    world.workspace.channels.get(channel)?.members.has(world.workspace.bot.userId),
+  );
 }
 
 /**
@@ -27,7 +28,7 @@ function placesOf({ workspace }: World, file: SlackFile): JsonObject {
   const ids = { public: new Set<string>(), private: new Set<string>(), im: new Set<string>() };
   for (const { channel: id, ts } of file.shares) {
     const channel = workspace.findChannel(id);
-    if (!channel?.members.has(BOT.userId)) continue;
+    if (!channel?.members.has(workspace.bot.userId)) continue;
     ids[channel.kind === 'public' ? 'public' : channel.kind === 'im' ? 'im' : 'private'].add(id);
     const side = channel.kind === 'public' ? 'public' : 'private';
     const { threadTs } = workspace.findMessage(id, ts) ?? {};
@@ -79,7 +80,7 @@ export const files: Methods = {
           ...type,
           ...(upload.altText !== '' && { altText: upload.altText }),
           content: upload.content,
-          user: BOT.userId,
+          user: world.workspace.bot.userId,
           created: world.now(),
           shares: [],
         };
@@ -92,7 +93,7 @@ export const files: Methods = {
       world.runAfter(5, () => {
         for (const channel of channels) {
           postMessage(world, channel, {
-            user: BOT.userId,
+            user: world.workspace.bot.userId,
             subtype: 'file_share',
             text: appText(args.string('initial_comment') ?? ''),
             files: complete,

@@ -1,13 +1,14 @@
 import type { Tier } from '../limits.ts';
 import type { Channel, JsonObject, StoredMessage } from '../model.ts';
 import { Refusal } from '../refusal.ts';
-import { BOT } from '../state.ts';
 import type { World } from '../world.ts';
 import type { Args } from './args.ts';
 
 export interface Call {
   world: World;
   args: Args;
+  /** That it was made with; empty where none is needed. */
+  token: string;
 }
 
 export interface Method {
@@ -16,6 +17,8 @@ export interface Method {
   tier: Tier;
   /** Default `bot`. */
   token?: 'bot' | 'app' | 'none';
+  /** With the token of an org-wide installation it needs `team_id`. */
+  needsTeam?: boolean;
   run(call: Call): JsonObject;
 }
 
@@ -35,7 +38,8 @@ export function knownChannel({ world }: Call, id: string): Channel {
   if (world.workspace.formerIds.has(id)) throw new Refusal('channel_not_found');
   const channel = world.workspace.findChannel(id);
   if (!channel) throw new Refusal('channel_not_found');
-  if (channel.kind !== 'public' && !channel.members.has(BOT.userId)) throw new Refusal('channel_not_found');
+  if (channel.kind !== 'public' && !channel.members.has(world.workspace.bot.userId))
+    throw new Refusal('channel_not_found');
   return channel;
 }
 
@@ -46,7 +50,7 @@ export function requireConversationScope(world: World, channel: Channel, right: 
 /** A conversation the app takes part in. */
 export function joinedChannel(call: Call, id: string): Channel {
   const channel = knownChannel(call, id);
-  if (!channel.members.has(BOT.userId)) throw new Refusal('not_in_channel');
+  if (!channel.members.has(call.world.workspace.bot.userId)) throw new Refusal('not_in_channel');
   return channel;
 }
 
@@ -55,7 +59,7 @@ export function writableChannel(call: Call, id: string): Channel {
   const { workspace, scopes } = call.world;
   const user = workspace.users.get(id);
   const channel = user && user.kind !== 'bot' ? workspace.openDirectMessage(user.id) : knownChannel(call, id);
-  if (!channel.members.has(BOT.userId) && !(channel.kind === 'public' && scopes.has('chat:write.public'))) {
+  if (!channel.members.has(workspace.bot.userId) && !(channel.kind === 'public' && scopes.has('chat:write.public'))) {
     throw new Refusal('not_in_channel');
   }
   if (channel.archived) throw new Refusal('is_archived');

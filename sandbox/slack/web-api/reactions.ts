@@ -2,7 +2,6 @@ import { EMOJI } from '../emoji.ts';
 import { changeReaction } from '../messages.ts';
 import type { StoredMessage } from '../model.ts';
 import { Refusal } from '../refusal.ts';
-import { BOT } from '../state.ts';
 import { messageWire } from '../wire.ts';
 import { type Call, joinedChannel, type Methods } from './method.ts';
 
@@ -25,7 +24,7 @@ function changeOwnReaction(call: Call, add: boolean): void {
   if (joinedChannel(call, args.required('channel')).archived) throw new Refusal('is_archived');
   const message = namedMessage(call);
   if (add && !message.reactions.has(name) && message.reactions.size >= 50) throw new Refusal('too_many_emoji');
-  if (!changeReaction(world, message, BOT.userId, name, add))
+  if (!changeReaction(world, message, world.workspace.bot.userId, name, add))
     throw new Refusal(add ? 'already_reacted' : 'no_reaction');
 }
 

@@ -1,6 +1,5 @@
 import { isObject } from '../model.ts';
 import { Refusal } from '../refusal.ts';
-import { TEAM } from '../state.ts';
 import { userWire } from '../wire.ts';
 import { type Methods, pageOf } from './method.ts';
 
@@ -11,7 +10,7 @@ export const users: Methods = {
     run({ world, args }) {
       const user = world.workspace.users.get(args.required('user'));
       if (!user) throw new Refusal('user_not_found');
-      return { user: userWire(user, world.scopes.has('users:read.email')) };
+      return { user: userWire(world, user, world.scopes.has('users:read.email')) };
     },
   },
   'users.lookupByEmail': {
@@ -21,7 +20,7 @@ export const users: Methods = {
       const email = args.required('email').toLowerCase();
       const wires = [...world.workspace.users.values()]
         .filter(({ deleted }) => !deleted)
-        .map((user) => userWire(user, true));
+        .map((user) => userWire(world, user, true));
       const user = wires.find(({ profile }) => isObject(profile) && profile.email === email);
       if (!user) throw new Refusal('users_not_found');
       return { user };
@@ -30,13 +29,14 @@ export const users: Methods = {
   'users.list': {
     scopes: ['users:read'],
     tier: 'T2',
+    needsTeam: true,
     run(call) {
       const { world, args } = call;
       const all = [...world.workspace.users.values()];
       const { items, cursor } = pageOf(all, call, args.int('limit', { default: 1000, max: 1000 }));
       const withEmail = world.scopes.has('users:read.email');
       return {
-        members: items.map((user) => userWire(user, withEmail)),
+        members: items.map((user) => userWire(world, user, withEmail)),
         cache_ts: Math.floor(world.now() / 1000),
         response_metadata: { next_cursor: cursor },
       };
@@ -45,12 +45,13 @@ export const users: Methods = {
   'usergroups.list': {
     scopes: ['usergroups:read'],
     tier: 'T2',
+    needsTeam: true,
     run({ world, args }) {
       const withUsers = args.bool('include_users') === true;
       return {
         usergroups: [...world.workspace.userGroups.values()].map((group) => ({
           id: group.id,
-          team_id: TEAM.id,
+          team_id: world.workspace.team.id,
           is_usergroup: true,
           name: group.name,
           handle: group.handle,
@@ -65,6 +66,7 @@ export const users: Methods = {
   'usergroups.users.list': {
     scopes: ['usergroups:read'],
     tier: 'T2',
+    needsTeam: true,
     run({ world, args }) {
       const group = world.workspace.userGroups.get(args.required('usergroup'));
       if (!group) throw new Refusal('no_such_subteam');

@@ -2,6 +2,7 @@ import type { JsonObject, StoredView } from '../model.ts';
 import { Refusal } from '../refusal.ts';
 import { closeViews, makeView, replaceView, STACK_MAX } from '../views.ts';
 import { viewWire } from '../wire.ts';
+import type { World } from '../world.ts';
 import type { Call, Methods } from './method.ts';
 
 function givenView(call: Call): unknown {
@@ -12,8 +13,8 @@ function stackOf(call: Call, user: string): StoredView[] {
   return call.world.workspace.stacks.get(user) ?? [];
 }
 
-function viewAnswer(view: StoredView): JsonObject {
-  return { view: viewWire(view) };
+function viewAnswer(world: World, view: StoredView): JsonObject {
+  return { view: viewWire(world, view) };
 }
 
 function triggerId(call: Call): string {
@@ -31,7 +32,7 @@ export const views: Methods = {
       view.user = trigger.user;
       closeViews(world, trigger.user);
       world.workspace.stacks.set(trigger.user, [view]);
-      return viewAnswer(view);
+      return viewAnswer(call.world, view);
     },
   },
   'views.push': {
@@ -47,7 +48,7 @@ export const views: Methods = {
       if (stack.length >= STACK_MAX) throw new Refusal('push_limit_reached');
       Object.assign(view, { user: trigger.user, rootId: top.rootId, previousId: top.id });
       world.workspace.stacks.set(trigger.user, [...stack, view]);
-      return viewAnswer(view);
+      return viewAnswer(call.world, view);
     },
   },
   'views.update': {
@@ -63,7 +64,7 @@ export const views: Methods = {
       const hash = args.string('hash');
       if (hash !== undefined && hash !== view.hash) throw new Refusal('hash_conflict');
       replaceView(world, view, givenView(call));
-      return viewAnswer(view);
+      return viewAnswer(call.world, view);
     },
   },
   'views.publish': {
@@ -79,7 +80,7 @@ export const views: Methods = {
       const view = makeView(world, givenView(call), 'home');
       view.user = user;
       world.workspace.homes.set(user, view);
-      return viewAnswer(view);
+      return viewAnswer(call.world, view);
     },
   },
 };

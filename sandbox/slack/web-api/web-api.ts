@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { worldsOf } from '../app.ts';
 import type { CallFault } from '../faults.ts';
 import { BodyTooLarge, parseArguments, readBody } from '../http.ts';
 import type { JsonObject } from '../model.ts';
@@ -12,14 +13,18 @@ import { chat } from './chat.ts';
 import { conversations } from './conversations.ts';
 import { files } from './files.ts';
 import { type Method, type Methods, requireScope } from './method.ts';
+import { oauth } from './oauth.ts';
 import { reactions } from './reactions.ts';
+import { streams } from './streams.ts';
 import { users } from './users.ts';
 import { views } from './views.ts';
 
 const METHODS = new Map<string, Method>(
   Object.entries<Method>({
     ...auth,
+    ...oauth,
     ...chat,
+    ...streams,
     ...conversations,
     ...users,
     ...views,
@@ -42,25 +47,64 @@ function rateLimited(seconds: number): Answer {
   return { status: 429, body: { ok: false, error: 'ratelimited' }, headers: { 'retry-after': String(seconds) } };
 }
 
-function checkToken(world: World, method: Method, token: string | undefined): void {
-  if (method.token === 'none') return;
-  if (token === undefined || token === '') throw new Refusal('not_authed');
-  if (token !== world.tokens.bot && token !== world.tokens.app) throw new Refusal('invalid_auth');
-  const wanted = method.token === 'app' ? world.tokens.app : world.tokens.bot;
-  if (token !== wanted) throw new Refusal('not_allowed_token_type');
-  if (world.revoked !== null) throw new Refusal(world.revoked);
+/** The workspace that a call is for, by its token. @throws Refusal */
+function worldFor(first: World, method: Method, raw: JsonObject, token: string): World {
+  if (method.token === 'none') return first;
+  const { app } = first;
+  if (token === '') throw new Refusal('not_authed');
+  const found = app.tokens.find(token);
+  if (!found && token !== app.appToken) throw new Refusal('invalid_auth');
+  if ((method.token === 'app') === (found !== null)) throw new Refusal('not_allowed_token_type');
+  if (!found) return checkedWorld(first);
+  const { grant, state } = found;
+  if (state === 'expired') throw new Refusal('token_expired');
+  if (state === 'revoked') throw new Refusal(app.tokens.isInstalled(grant.id) ? 'token_revoked' : 'account_inactive');
+  const worlds = worldsOf(app, grant.id).filter(({ installedAs }) => installedAs === grant.id);
+  const [only] = worlds;
+  if (!only) throw new Refusal('account_inactive');
+  return checkedWorld(grant.id.startsWith('E') ? worldOfOrganisation(worlds, method, raw) : only);
 }
 
-function answerCall(world: World, name: string, raw: JsonObject, token: string | undefined): Answer {
+function checkedWorld(world: World): World {
+  if (world.revoked !== null) throw new Refusal(world.revoked);
+  return world;
+}
+
+/** An org-wide token acts in many workspaces: `team_id` tells which, else whatever the call names. */
+function worldOfOrganisation(worlds: readonly World[], { needsTeam = false }: Method, raw: JsonObject): World {
+  const [first] = worlds;
+  const team = typeof raw.team_id === 'string' && raw.team_id !== '' ? raw.team_id : null;
+  if (team === null && needsTeam) {
+    const messages = ['[ERROR] missing required field: team_id [json-pointer:/]'];
+    throw new Refusal('missing_argument', { messages });
+  }
+  const named = (world: World) => {
+    const { users, channels, files, stacks } = world.workspace;
+    const ids = [raw.channel, raw.channel_id, raw.user, raw.user_id, raw.file, raw.view_id, raw.users]
+      .filter((id) => typeof id === 'string')
+      .flatMap((id) => id.split(','));
+    return (
+      ids.some((id) => users.has(id) || channels.has(id) || files.has(id) || world.workspace.findChannel(id)) ||
+      [...stacks.values()].flat().some((view) => ids.includes(view.id)) ||
+      (typeof raw.trigger_id === 'string' && world.triggers.has(raw.trigger_id))
+    );
+  };
+  const found =
+    team === null ? (worlds.find(named) ?? first) : worlds.find((world) => world.workspace.team.id === team);
+  if (!found) throw new Refusal('team_access_not_granted');
+  return found;
+}
+
+function answerCall(first: World, name: string, raw: JsonObject, token: string): Answer {
   const method = METHODS.get(name);
   try {
     if (!method) throw new Refusal('unknown_method', { extra: { req_method: name } });
-    checkToken(world, method, token);
+    const world = worldFor(first, method, raw, token);
     const channel = raw.channel ?? raw.channel_id;
     const wait = world.limits.takeCall(name, method.tier, typeof channel === 'string' ? channel : '', world.now());
     if (wait !== null) return rateLimited(wait);
     requireScope(world, method.scopes);
-    const body = method.run({ world, args: new Args(raw) });
+    const body = method.run({ world, args: new Args(raw), token });
     const scopes = {
       'x-oauth-scopes': [...world.scopes].join(','),
       'x-accepted-oauth-scopes': method.scopes.join(','),
@@ -146,8 +190,12 @@ export async function serveWebApi(
   if (faulty) return sendAnswer(faulty, fault);
   if (raw === null) return sendAnswer({ status: 200, body: { ok: false, error: 'invalid_json' } });
 
-  const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  const token = bearer ?? (typeof raw.token === 'string' ? raw.token : undefined);
+  const [scheme = '', given = ''] = (request.headers.authorization ?? '').split(' ');
+  const token = /^bearer$/i.test(scheme) && given !== '' ? given : typeof raw.token === 'string' ? raw.token : '';
+  if (/^basic$/i.test(scheme)) {
+    const [client_id = '', client_secret = ''] = Buffer.from(given, 'base64').toString().split(':');
+    Object.assign(raw, { client_id, client_secret });
+  }
   const result = answerCall(world, name, raw, token);
   if (fault?.kind === 'reset_after') return resetConnection(result.body, fault);
   return sendAnswer(result, fault ?? undefined);
