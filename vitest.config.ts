@@ -26,6 +26,7 @@ export default defineConfig({
     // Far beyond what any test takes: on a busy machine nothing should fail.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    globalSetup: ['test/support/postgres/broker.ts'],
     projects: [
       {
         extends: true,

@@ -118,6 +118,9 @@ const PURE = [
   'slack/receiver/control-frame.ts',
   'slack/render/**',
   'slack/words/**',
+  'storage/keys.ts',
+  'storage/postgres/layout-1.ts',
+  'storage/postgres/uri.ts',
   'storage/store-uri.ts',
 ];
 
@@ -168,13 +171,19 @@ const RULES: Rule[] = [
     folder: 'storage',
     because: 'another kind of store is another file here, and nothing elsewhere',
     ours: fromBridge,
-    packages: /^(keyv|zod|node:.+)$/,
+    packages: /^(keyv|pg|zod|node:.+)$/,
   },
   {
     folder: 'ops',
     because: 'what watches the bridge is not a part of it',
     ours: fromBridge,
     packages: /^(pino|pino-pretty|prom-client|node:.+)$/,
+  },
+  {
+    folder: 'workspaces',
+    because: 'it joins all sides for one installation after another, as app.ts does for the process',
+    ours: (target) => !/^(sandbox|setup)\/|^(main|app|cli)\.ts$/.test(target),
+    packages: /^node:.+$/,
   },
   {
     folder: 'config',
@@ -192,6 +201,12 @@ const RULES: Rule[] = [
     folder: 'doctor',
     because: 'it looks at all sides from outside; the bridge does not know that it is looked at',
     ours: (target) => !/^(sandbox|setup)\/|^main\.ts$/.test(target),
+    packages: /^node:.+$/,
+  },
+  {
+    folder: 'store',
+    because: 'it moves stores of bridges that do not run',
+    ours: (target) => /^(storage\/|clock\.ts$|ops\/log\.ts$)/.test(target),
     packages: /^node:.+$/,
   },
   {
@@ -364,6 +379,10 @@ describe('the boundaries of src/ and sandbox/', () => {
       'slack/receiver/http.ts',
       'slack/tools/post-message.ts',
       'slack/api/slack-time.ts',
+      'slack/installations/install-state.ts',
+      'slack/installations/installer.ts',
+      'slack/installations/rotating-token.ts',
+      'slack/installations/stored.ts',
     ]);
     const wrong = sources
       .filter(({ folder }) => folder === 'letta' || folder === 'ops' || folder === 'slack')

@@ -40,8 +40,10 @@ describe('the image', () => {
       .find(({ name }) => name === 'dependencies')
       ?.instructions.filter(({ name }) => name === 'RUN');
     expect(installs?.map(({ text }) => text)).toEqual(['npm ci --omit=dev --no-audit --no-fund']);
-    // That stage does not see the sandbox's workspace, so nothing of it may be needed at run time.
-    expect(JSON.parse(readFileSync('sandbox/package.json', 'utf8'))).not.toHaveProperty('dependencies');
+    // That stage does not see the workspaces, so nothing of them may be needed at run time.
+    for (const workspace of ['sandbox', 'tools/node']) {
+      expect(JSON.parse(readFileSync(`${workspace}/package.json`, 'utf8'))).not.toHaveProperty('dependencies');
+    }
     expect(copies.some((text) => /(^|\s)(src|test|bench)(\s|$)/.test(text))).toBe(false);
   });
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { ASK_SHORTCUT } from '../src/slack/render/action-ids.ts';
+import { ASK_SHORTCUT, FORK_SHORTCUT } from '../src/slack/render/action-ids.ts';
 
 const manifest = z
   .object({
@@ -46,10 +46,13 @@ const SCOPES_OF_METHODS: Record<string, string[]> = {
   'apps.connections.open': [],
   'auth.test': [],
   'bots.info': ['users:read'],
+  'chat.appendStream': ['chat:write'],
   'chat.delete': ['chat:write'],
   'chat.getPermalink': [],
   'chat.postEphemeral': ['chat:write'],
   'chat.postMessage': ['chat:write'],
+  'chat.startStream': ['chat:write'],
+  'chat.stopStream': ['chat:write'],
   'chat.update': ['chat:write'],
   'conversations.history': HISTORY,
   'conversations.info': READ,
@@ -57,6 +60,8 @@ const SCOPES_OF_METHODS: Record<string, string[]> = {
   'conversations.members': READ,
   'conversations.open': ['im:write', 'mpim:write'],
   'conversations.replies': HISTORY,
+  'apps.uninstall': [],
+  'auth.teams.list': [],
   'files.completeUploadExternal': ['files:write'],
   'files.getUploadURLExternal': ['files:write'],
   'files.info': ['files:read'],
@@ -75,6 +80,7 @@ const SCOPES_OF_METHODS: Record<string, string[]> = {
 
 /** What each subscribed event needs (docs.slack.dev/reference/events), and how the code names it. */
 const EVENTS: Record<string, { scopes: string[]; type: string }> = {
+  app_uninstalled: { scopes: [], type: 'app_uninstalled' },
   app_home_opened: { scopes: [], type: 'app_home_opened' },
   app_mention: { scopes: ['app_mentions:read'], type: 'app_mention' },
   channel_id_changed: { scopes: ['channels:read', 'groups:read'], type: 'channel_id_changed' },
@@ -84,6 +90,7 @@ const EVENTS: Record<string, { scopes: string[]; type: string }> = {
   'message.im': { scopes: ['im:history'], type: 'message' },
   'message.mpim': { scopes: ['mpim:history'], type: 'message' },
   reaction_added: { scopes: ['reactions:read'], type: 'reaction_added' },
+  tokens_revoked: { scopes: [], type: 'tokens_revoked' },
   reaction_removed: { scopes: ['reactions:read'], type: 'reaction_removed' },
 };
 
@@ -140,7 +147,7 @@ describe('manifest.yml', () => {
   });
 
   it('has the message shortcuts that the code handles', () => {
-    expect(manifest.features.shortcuts.map((shortcut) => shortcut.callback_id)).toEqual([ASK_SHORTCUT]);
+    expect(manifest.features.shortcuts.map((shortcut) => shortcut.callback_id)).toEqual([ASK_SHORTCUT, FORK_SHORTCUT]);
     expect(granted).toContain('commands');
   });
 

@@ -109,13 +109,14 @@ describe('letta-slack', () => {
   it('lists its commands, and refuses an unknown one', () => {
     const help = lettaSlack(['--help']);
     expect(help.status).toBe(0);
-    for (const name of ['start', 'doctor', 'setup', 'sandbox', 'manifest']) expect(help.stdout).toContain(`  ${name} `);
+    for (const name of ['start', 'doctor', 'setup', 'sandbox', 'store', 'manifest'])
+      expect(help.stdout).toContain(`  ${name} `);
     const none = lettaSlack(['fly']);
     expect(none.status).toBe(2);
     expect(none.stderr).toContain('There is no command "fly"');
   });
 
-  it.each(['start', 'doctor', 'setup', 'sandbox', 'manifest'])('%s has --help and --version', (name) => {
+  it.each(['start', 'doctor', 'setup', 'sandbox', 'store', 'manifest'])('%s has --help and --version', (name) => {
     const help = lettaSlack([name, '--help']);
     expect(help.stderr).toBe('');
     expect(help.stdout).toMatch(new RegExp(`^letta-slack ${name}\\b`));

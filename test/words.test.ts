@@ -79,9 +79,9 @@ const OWN_SENTENCES: ReadonlyMap<string, string> = new Map([
   ['src/bridge/tools/params.ts', 'what is wrong with a call: models read it'],
   ['src/bridge/turn/file-notes.ts', 'the lines of a prompt about files: the agent reads them'],
   ['src/bridge/turn/prompt.ts', 'the envelope of a prompt: the agent reads it'],
-  ['src/slack/api/identity.ts', 'errors at the start: they are on the terminal of who runs the bridge'],
-  ['src/slack/api/token-watch.ts', 'the same, of a token that Slack no longer accepts'],
-  ['src/storage/store-uri.ts', 'what is wrong with a setting: setup and the start print it'],
+  ['src/slack/api/token-watch.ts', 'a token that Slack no longer accepts: on the terminal of who runs the bridge'],
+  ['src/storage/postgres/uri.ts', 'what is wrong with a setting: setup and the start print it'],
+  ['src/storage/store-uri.ts', 'the same, of other stores'],
 ]);
 
 interface Node {

@@ -110,11 +110,11 @@ describe('the wait of a last edit', () => {
 });
 
 describe('rows of repeated runs', () => {
-  it('have the median of each figure, and a target if any', () => {
+  it('have each figure’s median and range, and a target if any', () => {
     const run = (value: number, target: number) => [row('a', value, 'ms'), row('b', value, 'x', target)];
     expect(medianRows([run(1, 5), run(9, 4), run(4, 3)])).toEqual([
-      { id: 'a', value: 4, unit: 'ms' },
-      { id: 'b', value: 4, unit: 'x', target: 4, met: true },
+      { id: 'a', value: 4, unit: 'ms', range: [1, 9] },
+      { id: 'b', value: 4, unit: 'x', target: 4, met: true, range: [1, 9] },
     ]);
   });
 });

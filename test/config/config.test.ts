@@ -45,17 +45,23 @@ describe('loadConfig', () => {
       recordThreads: null,
       slack: {
         botToken: 'xoxb-1-abc',
+        oauth: null,
         apiUrl: 'https://slack.com/api/',
         mode: { kind: 'socket', appToken: 'xapp-1-abc' },
       },
       letta: { mode: 'app-server', url: 'ws://127.0.0.1:4500/ws', token: null },
       agentId: null,
-      policy: {
-        ...closedPolicy,
-        users: { everyone: false, members: true, ids: [], groups: [] },
-        channels: { everywhere: false, directMessages: true, ids: ['C01GEN'] },
+      policies: {
+        usual: {
+          ...closedPolicy,
+          users: { everyone: false, members: true, ids: [], groups: [] },
+          channels: { everywhere: false, directMessages: true, ids: ['C01GEN'] },
+        },
+        workspaces: { everyone: false, ids: [] },
+        own: new Map(),
       },
       store: 'sqlite://./data/bridge.db',
+      postgres: { connections: 10, heartbeatMs: 5_000, expiryMs: 15_000 },
       staleAfterMs: 15 * 60_000,
       approvals: { timeoutMs: 86_400_000, auditKeptForMs: 90 * 86_400_000 },
       catchUp: { tier: 'full', maxAgeMs: 86_400_000, threads: 200, threadAgeMs: 7 * 86_400_000 },
@@ -64,10 +70,12 @@ describe('loadConfig', () => {
       notifyAfterMs: 120_000,
       retentionMs: 7 * 86_400_000,
       maxMessages: 5,
+      nativeStreams: true,
       queue: { perThread: 50, total: 1_000 },
       turnSilenceMs: 30 * 60_000,
       drainMs: 20_000,
       port: null,
+      metricsByWorkspace: false,
     });
   });
 
@@ -107,11 +115,20 @@ describe('loadConfig', () => {
       apiKey: 'sk-let-key',
       environment: 'my laptop',
       relay: 'pair',
+      webUrl: null,
     });
     expect(loadConfig(CLOUD).letta).toMatchObject({ environment: null, relay: 'single' });
     expect(config.port).toBeNull();
     expect(loadConfig({ ...CLOUD, PORT: '8080' })).toMatchObject({ port: 8080, slack: { mode: { port: 8080 } } });
     expect(loadConfig({ ...SOCKET, PORT: '0' }).port).toBe(0);
+  });
+
+  it('takes an encrypted web app, for the cloud alone', () => {
+    const { letta } = loadConfig({ ...CLOUD, LETTA_WEB_URL: 'https://chat.example.com/app/' });
+    expect(letta).toMatchObject({ webUrl: 'https://chat.example.com/app' });
+    expect(complaint({ LETTA_WEB_URL: 'http://127.0.0.1:8080' }, CLOUD)).toContain('begins with https://');
+    expect(complaint({ LETTA_WEB_URL: 'https://me:secret@chat.example.com' }, CLOUD)).toContain('contains a password');
+    expect(complaint({ LETTA_WEB_URL: 'https://chat.example.com' })).toContain('without LETTA_API_KEY');
   });
 
   it('reads every other setting', () => {
@@ -128,8 +145,13 @@ describe('loadConfig', () => {
       LOG_LEVEL: 'DEBUG',
     });
     expect(config.slack.apiUrl).toBe('http://localhost:9000/api/');
-    expect(config.policy.users).toEqual({ everyone: false, members: true, ids: ['U01ALICE', 'U02BOB'], groups: [] });
-    expect(config.policy.channels).toEqual({ everywhere: true, directMessages: false, ids: [] });
+    expect(config.policies.usual.users).toEqual({
+      everyone: false,
+      members: true,
+      ids: ['U01ALICE', 'U02BOB'],
+      groups: [],
+    });
+    expect(config.policies.usual.channels).toEqual({ everywhere: true, directMessages: false, ids: [] });
     expect(config.letta).toEqual({ mode: 'app-server', url: 'wss://letta.example.com/ws', token: 'secret' });
     expect(config).toMatchObject({ agentId: 'agent-local-12ab', store: 'memory://' });
     expect(config.logLevel).toBe('debug');
@@ -142,7 +164,12 @@ describe('loadConfig', () => {
       ADMINS: 'U03CARA',
       SHOW_REASONING: 'on',
     };
-    const { policy } = loadConfig({ ...SOCKET, ...set, PERMISSIONS: 'acceptEdits', VERBOSITY: 'quiet' });
+    const { usual: policy } = loadConfig({
+      ...SOCKET,
+      ...set,
+      PERMISSIONS: 'acceptEdits',
+      VERBOSITY: 'quiet',
+    }).policies;
     expect(policy.defaults).toEqual({
       listen: 'thread',
       context: 'thread',
@@ -153,6 +180,8 @@ describe('loadConfig', () => {
       selfApproval: false,
       subagents: false,
       models: 'admins',
+      deviceCommands: 'none',
+      resume: 'ask',
       autoApprove: [],
       reactions: {},
       tools: closedPolicy.defaults.tools,
@@ -161,7 +190,7 @@ describe('loadConfig', () => {
       binding: null,
     });
     expect(policy.admins).toEqual({ ids: ['U03CARA'], groups: [] });
-    expect(loadConfig({ ...SOCKET, SLACK_ALLOWED_USERS: 'S01ONCALL' }).policy.users).toEqual({
+    expect(loadConfig({ ...SOCKET, SLACK_ALLOWED_USERS: 'S01ONCALL' }).policies.usual.users).toEqual({
       ...closedPolicy.users,
       groups: ['S01ONCALL'],
     });
@@ -272,8 +301,9 @@ describe('loadConfig', () => {
     );
   });
 
-  it('refuses a store that is not supported yet', () => {
-    expect(complaint({ STORE: 'redis://localhost' })).toMatch(/does not support yet/);
+  it('refuses a store that it does not offer', () => {
+    expect(complaint({ STORE: 'redis://localhost' })).toMatch(/may lose/);
+    expect(complaint({ STORE: 'postgres://localhost/bridge?ssl=1' })).toMatch(/sslmode=verify-full/);
   });
 
   it.each<[string, Env, string]>([
@@ -316,7 +346,7 @@ describe('loadConfig', () => {
 
   it('never repeats a secret, whatever is wrong with it', () => {
     const secrets = SETTINGS.filter((setting) => 'secret' in setting).map((setting) => setting.name);
-    expect(secrets).toHaveLength(6);
+    expect(secrets).toHaveLength(9);
     fc.assert(
       fc.property(fc.string({ minLength: 6 }), fc.constantFrom(...secrets), (text, name) => {
         const secret = `S3CR3T${text}`;
@@ -324,6 +354,34 @@ describe('loadConfig', () => {
         expect(formatProblems(problems)).not.toContain('S3CR3T');
       }),
     );
+    fc.assert(
+      fc.property(fc.string(), fc.constantFrom('', '?ssl=1', '?sslmode=no', '#x'), (text, rest) => {
+        const problems = problemsOf({ ...SOCKET, STORE: `postgres://bridge:S3CR3T${text}@db/bridge${rest}` });
+        expect(formatProblems(problems)).not.toContain('S3CR3T');
+      }),
+    );
+  });
+
+  it('takes the password and the trust of Postgres from its own variables', () => {
+    const env = { PGPASSWORD: 'p@ss word', PGSSLMODE: 'require', PGSSLROOTCERT: '/ca.pem' };
+    const config = loadConfig({ ...SOCKET, ...env, STORE: 'postgres://bridge@db/bridge?sslmode=verify-full' });
+    expect(Object.fromEntries(new URL(config.store).searchParams)).toEqual({
+      password: 'p@ss word',
+      sslmode: 'verify-full',
+      sslrootcert: '/ca.pem',
+    });
+    expect(secretsOf(config)).toEqual(expect.arrayContaining(['p@ss word', 'p%40ss%20word']));
+    expect(loadConfig({ ...SOCKET, ...env }).store).toBe('sqlite://./data/bridge.db');
+  });
+
+  it.each([
+    [{ LEASE_EXPIRY: '5s' }],
+    [{ LEASE_HEARTBEAT: '10s' }],
+    [{ LEASE_HEARTBEAT: '1s', LEASE_EXPIRY: '2s' }],
+    [{ STORE_CONNECTIONS: '0' }],
+    [{ STORE_CONNECTIONS: 'many' }],
+  ])('refuses %o, which cannot work', (env) => {
+    expect(problemsOf({ ...SOCKET, ...env })).toHaveLength(1);
   });
 
   it('returns a configuration or problems for any input, each with a fix', () => {

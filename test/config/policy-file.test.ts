@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { settingsOf } from '../../src/bridge/access/policy.ts';
 import { ConfigError, loadConfig } from '../../src/config/config.ts';
 import { readPolicyFile } from '../../src/config/policy-file.ts';
-import { reloadPolicy } from '../../src/config/policy-reload.ts';
+import { reloadPolicies } from '../../src/config/policy-reload.ts';
 import { createMemoryLog } from '../support/log.ts';
 
 const ENV = {
@@ -14,7 +14,7 @@ const ENV = {
 };
 
 const files = (text: string | null) => (path: string) => (path === './policy.yml' ? text : null);
-const policyOf = (text: string, env: Record<string, string> = ENV) => loadConfig(env, files(text)).policy;
+const policyOf = (text: string, env: Record<string, string> = ENV) => loadConfig(env, files(text)).policies.usual;
 
 function problemsOf(text: string | null, env: Record<string, string> = ENV): string[] {
   try {
@@ -27,6 +27,27 @@ function problemsOf(text: string | null, env: Record<string, string> = ENV): str
 }
 
 describe('models in a policy file', () => {
+  it('model and toolset: of new conversations in that channel alone', () => {
+    const policy = policyOf(
+      'users: members\nchannels:\n  C01GEN: { model: lab/two high, toolset: codex }\n  C02ENG: {}',
+    );
+    expect(settingsOf(policy, 'C01GEN').binding).toMatchObject({
+      model: { handle: 'lab/two', effort: 'high' },
+      toolset: 'codex',
+    });
+    expect(settingsOf(policy, 'C02ENG').binding).toBeNull();
+    expect(problemsOf('users: members\nchannels:\n  C01GEN: { toolset: [] }').join()).toContain('toolset');
+  });
+
+  it('device_commands: closed unless a place opens it', () => {
+    const policy = policyOf('users: members\nchannels:\n  C01GEN: { device_commands: admins }\n  C02ENG: {}');
+    expect(settingsOf(policy, 'C01GEN').deviceCommands).toBe('admins');
+    expect(settingsOf(policy, 'C02ENG').deviceCommands).toBe('none');
+    expect(problemsOf('users: members\nchannels: [C01GEN]\ndevice_commands: all').join()).toMatch(
+      /device_commands.*none, admins or everyone/,
+    );
+  });
+
   it('are chosen by admins, and by starters of threads where named', () => {
     const policy = policyOf('users: members\nchannels:\n  C01GEN: { models: starter }\n  C02ENG: {}');
     expect(settingsOf(policy, 'C01GEN').models).toBe('starter');
@@ -99,6 +120,7 @@ channels:
 bots: { allow: [B0OTHER], in_a_row: 2 }
 limits:
   user: { turns: 30 per 1h, at_once: 3 }
+  workspace: { at_once: 2000, schedules: 0 }
 listen: mention
 show_reasoning: on
 auto_approve: ["Bash(npm test)"]
@@ -112,6 +134,7 @@ auto_approve: ["Bash(npm test)"]
     expect(policy.limits).toEqual({
       user: { rate: { turns: 30, perMs: 3_600_000 }, atOnce: 3 },
       channel: { rate: null, atOnce: null },
+      workspace: { rate: null, atOnce: 2000, schedules: 0 },
     });
     expect(settingsOf(policy, 'C01GEN')).toMatchObject({
       listen: 'mention',
@@ -315,14 +338,14 @@ describe('policy.example.yml', () => {
 describe('reloading the policy', () => {
   it('returns the new one', () => {
     const log = createMemoryLog();
-    const policy = reloadPolicy(ENV, log, files('users: [U01ALICE]\nchannels: [dm]'));
+    const policy = reloadPolicies(ENV, log, files('users: [U01ALICE]\nchannels: [dm]'))?.usual;
     expect(policy?.users.ids).toEqual(['U01ALICE']);
     expect(log.lines).toMatchObject([{ level: 'info', fields: { users: 1, channels: 0 } }]);
   });
 
   it('keeps the old one and logs every problem with its fix', () => {
     const log = createMemoryLog();
-    expect(reloadPolicy(ENV, log, files('users: [bob]\nchannels: [general]'))).toBeNull();
+    expect(reloadPolicies(ENV, log, files('users: [bob]\nchannels: [general]'))).toBeNull();
     expect(log.lines.map(({ level, fields }) => [level, fields.setting])).toEqual([
       ['error', 'policy.yml:1 users'],
       ['error', 'policy.yml:2 channels'],

@@ -4,8 +4,8 @@ import { makeThreadKey, makeToken, makeTurnId, type ThreadKey } from '../../src/
 import { isActive, type ThreadRecord } from '../../src/bridge/record/thread-record.ts';
 import { WAITING_KEPT } from '../../src/bridge/record/waiting.ts';
 import { BridgeError } from '../../src/errors.ts';
+import type { Revs, StorageAdapter } from '../../src/storage/adapter.ts';
 import { assembleStore } from '../../src/storage/open.ts';
-import type { StorageAdapter } from '../../src/storage/sqlite.ts';
 import { createFakeClock } from '../support/clock.ts';
 import { createMemoryLog } from '../support/log.ts';
 import { approvalRecord, inboxItem, offerOf, openTurn, threadKeyOf, threadRecord, tsOf } from '../support/records.ts';
@@ -16,7 +16,7 @@ export interface Medium {
   adapter(namespace: string): StorageAdapter;
   /** As a process that starts again: whatever was open is gone, what was stored is there. */
   reopen(): void;
-  destroy(): void;
+  destroy(): void | Promise<void>;
 }
 
 /** The calls to storage that may fail, and how: thrown, answered with `false`, or the process dies. */
@@ -41,13 +41,13 @@ function faultyDisk(medium: Medium): Disk {
     meanwhile: null,
     adapter(namespace) {
       const inner = medium.adapter(namespace);
-      const around = async <T>(method: string, key: string, run: () => Promise<T>): Promise<T> => {
+      const around = async <T>(method: string, key: string, run: () => Promise<T>, refusal?: unknown): Promise<T> => {
         const call = `${namespace}.${method}`;
         if (method !== 'get') disk.writes.push(call);
         await disk.meanwhile?.(call);
         const how = disk.fail?.(call, key);
         if (how === 'throw') throw new Error('disk I/O error');
-        if (how === 'false') return (method === 'get' ? undefined : false) as T;
+        if (how === 'false') return refusal as T;
         return run();
       };
       return new Proxy(inner, {
@@ -56,9 +56,13 @@ function faultyDisk(medium: Medium): Disk {
             case 'get':
               return async (key: string) => around('get', key, () => target.get(key));
             case 'set':
-              return async (key: string, value: unknown) => around('set', key, () => target.set(key, value));
+              return async (key: string, value: unknown) => around('set', key, () => target.set(key, value), false);
+            case 'replace':
+              // What the disk does not answer with yes or no is a failure, and no conflict.
+              return async (key: string, value: string, revs: Revs) =>
+                around('set', key, async (): Promise<boolean | undefined> => target.replace(key, value, revs));
             case 'delete':
-              return async (key: string) => around('delete', key, () => target.delete(key));
+              return async (key: string) => around('delete', key, () => target.delete(key), false);
             default: {
               const value: unknown = Reflect.get(target, name, target);
               return typeof value === 'function' ? value.bind(target) : value;
@@ -88,8 +92,8 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
 export function threadsContract(name: string, createMedium: () => Medium): void {
   describe(`threads on ${name}`, () => {
     const mediums: Medium[] = [];
-    afterEach(() => {
-      for (const medium of mediums.splice(0)) medium.destroy();
+    afterEach(async () => {
+      for (const medium of mediums.splice(0)) await medium.destroy();
     });
 
     function setUp(medium = createMedium()) {
@@ -184,6 +188,29 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       expect(await again.threads.findByToken('approve1')).toBe(KEY);
       expect(await again.choices.get('agent')).toBe('agent-1');
       expect(await again.choices.get('device')).toBeNull();
+    });
+
+    it('keep messages that were handed to the running turn', async () => {
+      const { threads, restart } = setUp();
+      const sent = {
+        clientMessageId: 'slack-2',
+        items: [{ ...inboxItem(2, BIG), now: true as const }],
+        context: [inboxItem(3, BIG)],
+      };
+      const stored = await threads.update(KEY, () =>
+        threadRecord(KEY, {
+          inbox: [{ ...inboxItem(9), goesOn: true, now: true }],
+          turn: openTurn(1, {
+            wasSteered: true,
+            steered: [
+              { ...sent, state: 'sent', changes: [{ key: inboxItem(2).key, item: null }] },
+              { ...sent, clientMessageId: 'slack-4', state: 'joined', joined: { at: 5, after: 'm1' } },
+            ],
+          }),
+        }),
+      );
+      expect(stored?.turn?.steered).toHaveLength(2);
+      expect(await restart().threads.load(KEY)).toEqual(stored);
     });
 
     it('refuse a record with another key or with invalid values', async () => {
@@ -397,6 +424,123 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         expect(await disk.count('items')).toBe(2);
         expect(await threads.listOfChannel('T01SANDBOX', 'C09NEW')).toEqual([TO]);
         expect(await threads.move(from, TO, (record) => record)).toBeNull();
+      });
+    });
+
+    describe('by their conversation', () => {
+      const runtimeOf = (n: number) => ({ agentId: 'agent-1', conversationId: `local-conv-${n}`, deviceId: `d-${n}` });
+
+      it('are found over whichever device, while they have it', async () => {
+        const { threads, disk, restart } = setUp();
+        const runtime = runtimeOf(3);
+        await threads.update(threadKeyOf(1), () => threadRecord(threadKeyOf(1)));
+        await threads.update(threadKeyOf(2), () => threadRecord(threadKeyOf(2), { runtime }));
+        expect(await threads.findByConversation({ ...runtime })).toBe(threadKeyOf(2));
+        expect(await threads.findByConversation({ ...runtime, agentId: 'agent-2' })).toBeNull();
+        expect(await threads.findByConversation(runtimeOf(4))).toBeNull();
+        const again = restart().threads;
+        const read: string[] = [];
+        disk.fail = (call) => void read.push(call);
+        expect(await again.findByConversation(runtime)).toBe(threadKeyOf(2));
+        expect(read).toEqual(['conversations.get', 'conversations.get', 'threads.get']);
+        await again.update(threadKeyOf(2), (now) => now && { ...now, runtime: { ...runtime, deviceId: 'd-9' } });
+        expect(await again.findByConversation(runtime)).toBe(threadKeyOf(2));
+        await again.update(threadKeyOf(2), (now) => now && { ...now, runtime: runtimeOf(4) });
+        expect(await again.findByConversation(runtime)).toBeNull();
+        expect(await again.findByConversation(runtimeOf(4))).toBe(threadKeyOf(2));
+        await again.update(threadKeyOf(2), (now) => now && { ...now, runtime: null });
+        expect(await again.findByConversation(runtimeOf(4))).toBeNull();
+      });
+
+      it('are added before the record is written and removed after', async () => {
+        const { threads, disk } = setUp();
+        await threads.update(KEY, () => threadRecord(KEY));
+        disk.writes.length = 0;
+        await threads.update(KEY, (now) => now && { ...now, runtime: runtimeOf(1) });
+        await threads.update(KEY, (now) => now && { ...now, muted: true });
+        await threads.update(KEY, (now) => now && { ...now, runtime: runtimeOf(2) });
+        expect(disk.writes).toEqual([
+          ...['conversations.set', 'threads.set', 'threads.set'],
+          ...['conversations.set', 'threads.set', 'conversations.delete'],
+        ]);
+      });
+
+      it('are found when any one write of the index failed', async () => {
+        for (const failing of [1, 2, 3]) {
+          for (const how of ['throw', 'false'] as const) {
+            const { threads, disk } = setUp();
+            let count = 0;
+            disk.fail = (call) => {
+              const isWrite = call === 'conversations.set' || call === 'conversations.delete';
+              if (isWrite) count += 1;
+              return isWrite && count === failing ? how : undefined;
+            };
+            const store = (n: number) =>
+              threads
+                .update(KEY, (now) => ({ ...(now ?? threadRecord(KEY)), runtime: runtimeOf(n) }))
+                .catch(() => null);
+            await store(1);
+            await store(1);
+            expect(await threads.findByConversation(runtimeOf(1))).toBe(KEY);
+            await store(2);
+            await store(2);
+            expect(await threads.findByConversation(runtimeOf(1))).toBeNull();
+            expect(await threads.findByConversation(runtimeOf(2))).toBe(KEY);
+            expect(count).toBeGreaterThanOrEqual(failing);
+          }
+        }
+      });
+
+      it('left in it by a crash: are dropped when read', async () => {
+        const { threads, disk } = setUp();
+        await threads.update(KEY, () => threadRecord(KEY));
+        disk.fail = (call) => (call === 'threads.set' ? 'throw' : undefined);
+        const change = threads.update(KEY, (now) => now && { ...now, runtime: runtimeOf(1) });
+        await expect(change).rejects.toThrow();
+        disk.fail = null;
+        const before = await disk.count('conversations');
+        expect(await threads.findByConversation(runtimeOf(1))).toBeNull();
+        expect(await disk.count('conversations')).toBe(before - 1);
+      });
+
+      it('stored before there was an index: are found, then by it', async () => {
+        const { threads, disk, medium, restart } = setUp();
+        for (const n of [1, 2, 3]) {
+          await threads.update(threadKeyOf(n), () => threadRecord(threadKeyOf(n), { runtime: runtimeOf(n) }));
+        }
+        await medium.adapter('conversations').clear();
+        const again = restart().threads;
+        await again.update(threadKeyOf(4), () => threadRecord(threadKeyOf(4), { runtime: runtimeOf(4) }));
+        const read: string[] = [];
+        disk.fail = (call) => void read.push(call);
+        for (const n of [1, 2, 3, 4]) expect(await again.findByConversation(runtimeOf(n))).toBe(threadKeyOf(n));
+        expect(read.filter((call) => call === 'threads.get')).toHaveLength(4 + 4);
+        read.length = 0;
+        expect(await restart().threads.findByConversation(runtimeOf(3))).toBe(threadKeyOf(3));
+        expect(read).toEqual(['conversations.get', 'conversations.get', 'threads.get']);
+      });
+
+      it('with one in common: each is found until none has it', async () => {
+        const { threads } = setUp();
+        const keys = Array.from({ length: 30 }, (_, n) => threadKeyOf(n + 1));
+        for (const key of keys) await threads.update(key, () => threadRecord(key, { runtime: runtimeOf(1) }));
+        for (const [at, key] of keys.toReversed().entries()) {
+          expect(await threads.findByConversation(runtimeOf(1))).toBe(at < 20 ? key : keys[0]);
+          if (key === keys[0]) break;
+          await threads.update(key, (now) => now && { ...now, runtime: null });
+        }
+        await threads.update(threadKeyOf(1), (now) => now && { ...now, runtime: null });
+        expect(await threads.findByConversation(runtimeOf(1))).toBeNull();
+      });
+
+      it('move with their thread to another key', async () => {
+        const { threads, disk } = setUp();
+        const to = threadKeyOf(2);
+        await threads.update(KEY, () => threadRecord(KEY, { runtime: runtimeOf(1) }));
+        const before = await disk.count('conversations');
+        await threads.move(KEY, to, (now) => ({ ...now, key: to }));
+        expect(await threads.findByConversation(runtimeOf(1))).toBe(to);
+        expect(await disk.count('conversations')).toBe(before);
       });
     });
 

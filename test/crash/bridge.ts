@@ -9,6 +9,8 @@ export interface Bridge {
   lines: LogLine[];
   /** When it logged that it is up; ms since 1970. */
   upAt: number;
+  /** SIGSTOP and SIGCONT. */
+  signal(signal: NodeJS.Signals): void;
   /** Resolves when it is gone. */
   kill(): Promise<void>;
   /** SIGTERM; resolves with the exit code, `null` when it had to be killed. */
@@ -16,7 +18,7 @@ export interface Bridge {
 }
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-const UP_WITHIN_MS = 30_000;
+const UP_WITHIN_MS = 90_000;
 const STOPS_WITHIN_MS = 30_000;
 const LINES_KEPT = 20_000;
 
@@ -40,6 +42,7 @@ export async function startBridge(
   const bridge: Bridge = {
     lines: [],
     upAt: 0,
+    signal: (signal) => void child.kill(signal),
     async kill() {
       child.kill('SIGKILL');
       await gone;

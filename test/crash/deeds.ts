@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RealLetta, Surface } from '../support/letta/real-letta.ts';
-import { type Expected, judge, type Verdict } from './judge.ts';
+import { type Expected, GOES_ON_WITHIN_MS, judge, type Verdict } from './judge.ts';
 import type { Stage } from './stage.ts';
 import { MID_STREAM, type Step, SUBMITTED } from './steps.ts';
 import { Story } from './story.ts';
@@ -15,6 +15,11 @@ export interface Deed {
 const SETTLED_WITHIN_MS = 30_000;
 /** Within this time the client notices missing pings and reconnects the socket. */
 const DEAF_WITHIN_MS = 75_000;
+/**
+ * Letta killed at the end of a turn leaves a lock of the conversation behind, and ends the next turn there 20 s after its last
+ * word (docs/letta-protocol.md, Loss and restart).
+ */
+const LOCKED_MS = 20_000;
 /** Longer than a request waits for its answer. */
 const FROZEN_MS = 12_000;
 /** Each further round strikes this much later in the step. */
@@ -77,6 +82,7 @@ export async function killLetta(
         since,
         within: SETTLED_WITHIN_MS,
         wordsBefore: before[at] ?? 0,
+        goesOnWithin: GOES_ON_WITHIN_MS + LOCKED_MS,
         mayForget: true,
       });
       noteVerdict('letta-killed', step.name, round, withMissedStep(verdict, wasReached));

@@ -21,7 +21,8 @@ export interface Verdict {
 }
 
 const QUIET_MS = 600;
-const GOES_ON_WITHIN_MS = 20_000;
+/** The next message is answered, and nothing is at work any more. */
+export const GOES_ON_WITHIN_MS = 20_000;
 const CLICK_EVERY_MS = 500;
 
 /**
@@ -37,7 +38,8 @@ async function waitForRest(story: Story, until: number): Promise<number | null> 
       clicked = now;
       await story.clickApprove();
     }
-    const rests = story.endings().length > 0 && story.signsOfWork().length === 0;
+    const isAnswered = story.kind !== 'steered' || story.countJoinedAnswers() > 0;
+    const rests = story.endings().length > 0 && isAnswered && story.signsOfWork().length === 0;
     since = rests ? (since ?? now) : null;
     if (since !== null && now - since >= QUIET_MS) return since;
     await sleep(25);
@@ -83,7 +85,10 @@ export async function judge(
   const outcome = story.endings().length === 0 ? 'nothing' : story.wasInterrupted ? 'interrupted' : 'answered';
   if (outcome === 'nothing') addLost('no outcome');
   if (outcome === 'interrupted' && expected === 'answered') addLost(`interrupted: ${story.endings().join(' | ')}`);
-  if (story.endings().length > 1) addDoubled(`${story.endings().length} endings: ${story.endings().join(' | ')}`);
+  // What was handed over joins the turn, or is the next one.
+  const mostTurns = story.kind === 'steered' ? 2 : 1;
+  if (story.endings().length > mostTurns)
+    addDoubled(`${story.endings().length} endings: ${story.endings().join(' | ')}`);
 
   const words = story.words();
   const repeated = words.length - new Set(words).size;
@@ -97,11 +102,17 @@ export async function judge(
   if (turns === 0 && outcome === 'answered') addLost('no turn');
   const effects = story.countEffects();
   if (effects > 1) addDoubled(`the command ran ${effects} times`);
-  if (story.kind === 'tool' && outcome === 'answered' && effects === 0 && !story.wasClosedByLetta)
+  if (story.runsTool && outcome === 'answered' && effects === 0 && !story.wasClosedByLetta)
     addLost('the command never ran');
   const messages = story.answers().length;
-  if (story.kind === 'words' && messages > 1) addDoubled(`${messages} messages for one answer`);
+  if (!story.runsTool && messages > 1) addDoubled(`${messages} messages for one answer`);
   if (story.cards().length > 1) addDoubled(`${story.cards().length} cards for one request`);
+
+  if (story.kind === 'steered') {
+    const joined = story.countJoinedAnswers();
+    if (joined === 0) addLost('the message that was handed over is not answered');
+    if (joined > 1) addDoubled(`the message that was handed over is answered ${joined} times`);
+  }
 
   const more = () => story.stage.waitUntil(() => story.hasGoneOn() && story.signsOfWork().length === 0, goesOnWithin);
   await story.sayMore();
@@ -132,7 +143,7 @@ export async function judge(
 }
 
 function report(story: Story): string {
-  const calls = story.stage.callsAbout(story.ts).map((call) => call.slice(0, 300));
-  const log = tail(story.stage.bridge.lines, 60);
+  const calls = story.stage.callsAbout(story.thread).map((call) => call.slice(0, 300));
+  const log = tail(story.stage.lines(), 60);
   return [story.text(), '--- calls to Slack', ...calls.slice(-40), '--- log of the bridge', log].join('\n');
 }

@@ -3,17 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { parse } from 'yaml';
-import type { EnvelopeEntry } from '../../sandbox/slack/log.ts';
 import { type SmallSlack, startSlack } from '../../sandbox/slack/server.ts';
 import type { RealLetta } from '../support/letta/real-letta.ts';
-import { type Bridge, startBridge, tail } from './bridge.ts';
+import { type Bridge, type LogLine, startBridge, tail } from './bridge.ts';
+import { Scene } from './scene.ts';
 
 /** One workspace with one bridge and its store; several of them share a real Letta. */
-export class Stage {
+export class Stage extends Scene {
   readonly slack: SmallSlack;
   readonly letta: RealLetta;
   readonly #folder: string;
-  readonly #watchers = new Set<() => void>();
   #bridge: Bridge | null = null;
 
   static async open(letta: RealLetta): Promise<Stage> {
@@ -30,6 +29,7 @@ export class Stage {
   }
 
   private constructor(slack: SmallSlack, letta: RealLetta) {
+    super();
     this.slack = slack;
     this.letta = letta;
     this.#folder = mkdtempSync(join(tmpdir(), 'crash-bridge-'));
@@ -51,47 +51,15 @@ export class Stage {
       STORE: 'sqlite://./data/bridge.db',
       ...letta.env,
     };
-    this.#bridge = await startBridge(this.#folder, settings, () => {
-      for (const look of [...this.#watchers]) look();
-    });
+    this.#bridge = await startBridge(this.#folder, settings, () => this.lookAgain());
   }
 
-  /** Whether `condition` came true in time; it is checked at each log line and every millisecond. */
-  waitUntil(condition: () => boolean, ms: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const end = Date.now() + ms;
-      const done = (result: boolean) => {
-        clearInterval(timer);
-        this.#watchers.delete(look);
-        resolve(result);
-      };
-      const look = () => {
-        if (condition()) done(true);
-        else if (Date.now() > end) done(false);
-      };
-      const timer = setInterval(look, 1);
-      this.#watchers.add(look);
-      look();
-    });
+  account() {
+    return { url: this.slack.url, token: this.slack.tokens.bot };
   }
 
-  /** The deliveries of a message, oldest first: `message` and its twin `app_mention`, with their retries. */
-  deliveriesOf(ts: string): EnvelopeEntry[] {
-    return this.slack.control.log({ type: 'envelope' }).flatMap((entry) => {
-      if (entry.type !== 'envelope') return [];
-      const { event } = entry.payload as { event?: { type?: string; ts?: string } };
-      return event?.ts === ts && (event.type === 'message' || event.type === 'app_mention') ? [entry] : [];
-    });
-  }
-
-  /** The bridge's Slack calls about a thread, one line each, for a report. */
-  callsAbout(thread: string): string[] {
-    return this.slack.control.log({ type: 'call' }).flatMap((entry) => {
-      if (entry.type !== 'call' || !JSON.stringify([entry.args, entry.answer]).includes(thread)) return [];
-      const { text, status } = entry.args;
-      const brief = { status, text: typeof text === 'string' ? text.slice(-60) : undefined };
-      return [`${new Date(entry.at).toISOString()} ${entry.method} ${JSON.stringify(brief)} → ${entry.status}`];
-    });
+  lines(): readonly LogLine[] {
+    return this.bridge.lines;
   }
 
   /** Sends a first message, which finds or creates the agent. */
@@ -104,7 +72,6 @@ export class Stage {
     if (!(await this.waitUntil(answered, 30_000))) throw new Error(`no answer at all\n${tail(this.bridge.lines)}`);
   }
 
-  /** Keys of the threads that the next start would read. */
   activeRows(): string[] {
     const database = new DatabaseSync(join(this.#folder, 'data/bridge.db'), { readOnly: true, timeout: 2_000 });
     try {

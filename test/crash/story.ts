@@ -2,12 +2,17 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SeenMessage } from '../../sandbox/slack/control/api.ts';
 import { isObject, type JsonObject, objects } from '../../sandbox/slack/model.ts';
-import type { Stage } from './stage.ts';
+import type { Scene } from './scene.ts';
 
-/** `words`: a streamed answer. `tool`: a command that asks first and leaves a line in a file. */
-export type Kind = 'words' | 'tool';
+/**
+ * `words`: an answer that grows by edits. `streamed`: one in a thread of a direct message, as a native stream. `tool`: a
+ * command that asks first and leaves a line in a file. `steered`: the same, and a message is handed to its turn while it
+ * asks.
+ */
+export type Kind = 'words' | 'streamed' | 'tool' | 'steered';
 
 const CHANNEL = 'C01GEN';
+const DIRECT = 'D01ALICE';
 const ALICE = 'U01ALICE';
 const WORDS = 60;
 const LIVE = /^(⏳|🔧|⛔ Stopping)/u;
@@ -17,40 +22,53 @@ let counter = 0;
 /** One message to the agent, and what a person sees of its outcome. */
 export class Story {
   readonly id: string;
-  readonly stage: Stage;
+  readonly stage: Scene;
   readonly kind: Kind;
   readonly #file: string;
   #hasStartedOver = false;
   ts = '';
+  /** Where the thread is, and its first message. */
+  readonly #channel: string;
+  readonly #user: string;
+  #root = '';
 
-  constructor(stage: Stage, kind: Kind) {
+  constructor(stage: Scene, kind: Kind) {
     counter += 1;
     this.id = `crash-${process.pid}-${counter}`;
     this.stage = stage;
     this.kind = kind;
+    this.#channel = `${kind === 'streamed' ? DIRECT : CHANNEL}${stage.suffix}`;
+    this.#user = `${ALICE}${stage.suffix}`;
     this.#file = join(stage.letta.project, `${this.id}.txt`);
   }
 
   /** Sends the message. The envelopes are already on their way when this returns; the promise only waits for the ts. */
-  sayIt(): Promise<void> {
-    const directive =
-      this.kind === 'words' ? `slow ${WORDS} words 50 ms` : `run bash echo ${this.id} >> ${this.#file} && sleep 0.5`;
-    const said = this.stage.slack.control.message({
-      channel: CHANNEL,
-      user: ALICE,
+  async sayIt(): Promise<void> {
+    const directive = this.runsTool
+      ? `run bash echo ${this.id} >> ${this.#file} && sleep 0.5`
+      : `slow ${WORDS} words 50 ms`;
+    if (this.kind === 'streamed') this.#root = await this.stage.postAsBot(this.#channel, `Thread of ${this.id}`);
+    const { ts } = await this.stage.slack.control.message({
+      channel: this.#channel,
+      user: this.#user,
       text: `@agent ${this.id}\n${directive}`,
+      ...(this.#root !== '' && { thread_ts: this.#root }),
     });
-    return said.then(({ ts }) => {
-      this.ts = ts;
-    });
+    this.ts = ts;
+    if (this.#root === '') this.#root = ts;
+  }
+
+  /** The first message of the thread. */
+  get thread(): string {
+    return this.#root;
   }
 
   /** Sends another message in the same thread, which must be answered whatever happened before. */
   async sayMore(): Promise<void> {
     await this.stage.slack.control.message({
-      channel: CHANNEL,
-      user: ALICE,
-      thread_ts: this.ts,
+      channel: this.#channel,
+      user: this.#user,
+      thread_ts: this.#root,
       text: `say: after ${this.id}`,
     });
   }
@@ -58,16 +76,15 @@ export class Story {
   /** Does what people are told to do when Letta has lost the conversation: `!new`. */
   async startOver(): Promise<void> {
     this.#hasStartedOver = true;
-    const place = { channel: CHANNEL, user: ALICE, thread_ts: this.ts };
+    const place = { channel: this.#channel, user: this.#user, thread_ts: this.#root };
     await this.stage.slack.control.message({ ...place, text: '!new' });
-    const answered = () =>
-      this.stage.bridge.lines.some(({ kind, outcome }) => kind === 'message' && outcome === 'command');
+    const answered = () => this.stage.lines().some(({ kind, outcome }) => kind === 'message' && outcome === 'command');
     await this.stage.waitUntil(answered, 5_000);
   }
 
   /** Whether the thread's conversation is gone, and people were told what to do. */
   get isForgotten(): boolean {
-    return /no longer exists at Letta\. Write .!new/.test(this.text());
+    return /conversation no longer exists at Letta\./.test(this.text());
   }
 
   /** Whether {@link sayMore} came to something. */
@@ -78,8 +95,10 @@ export class Story {
   /** The bot's messages in the thread, without what only one person sees. */
   shownMessages(): SeenMessage[] {
     if (this.ts === '') return [];
-    const messages = this.stage.slack.control.messages(CHANNEL, { thread_ts: this.ts });
-    return messages.filter((message) => message.bot_id !== null && message.ephemeral === null && !message.deleted);
+    const messages = this.stage.slack.control.messages(this.#channel, { thread_ts: this.#root });
+    const isShown = ({ bot_id, ephemeral, deleted, ts }: SeenMessage) =>
+      bot_id !== null && ephemeral === null && !deleted && ts !== this.#root;
+    return messages.filter(isShown);
   }
 
   /** The messages that show turns; an offer to go on is none of them. */
@@ -99,7 +118,28 @@ export class Story {
   }
 
   get allWords(): number {
-    return this.kind === 'words' ? WORDS : 0;
+    return this.runsTool ? 0 : WORDS;
+  }
+
+  get runsTool(): boolean {
+    return this.kind === 'tool' || this.kind === 'steered';
+  }
+
+  /** Writes a message while the tool asks, and hands it to the turn as soon as it waits. */
+  async handOver(): Promise<void> {
+    const place = { channel: this.#channel, user: this.#user };
+    await this.stage.slack.control.message({ ...place, thread_ts: this.#root, text: `say: joined ${this.id}` });
+    const button = () => this.withButton('bridge_send_now')[0];
+    await this.stage.waitUntil(() => button() !== undefined, 20_000);
+    const messageTs = button()?.ts ?? '';
+    await this.stage.slack.control.interact({ ...place, messageTs, action: 'bridge_send_now' });
+  }
+
+  /** How often people see the answer to the message of {@link handOver}. */
+  countJoinedAnswers(): number {
+    return this.text()
+      .split('\n')
+      .filter((line) => line.trim() === `joined ${this.id}`).length;
   }
 
   /** How often people see the answer of {@link sayMore}. */
@@ -118,7 +158,7 @@ export class Story {
   cards(): SeenMessage[] {
     return this.shownMessages().filter((message) => {
       const text = message.blocks.flatMap(textsOf).join('\n');
-      return text.includes(this.id) && !this.#isStatus(message);
+      return text.includes(`echo ${this.id}`) && !this.#isStatus(message);
     });
   }
 
@@ -150,8 +190,11 @@ export class Story {
   signsOfWork(): string[] {
     const { statuses } = this.stage.slack.control.state();
     return [
-      ...statuses.filter((status) => status.thread_ts === this.ts).map(({ status }) => `status "${status}"`),
+      ...statuses.filter((status) => status.thread_ts === this.#root).map(({ status }) => `status "${status}"`),
       ...this.withButton('bridge_stop').map(() => 'Stop button'),
+      ...this.shownMessages().flatMap(({ stream }) =>
+        stream === 'in_progress' || stream === 'dead' ? ['stream'] : [],
+      ),
       ...this.shownMessages().flatMap((message) => {
         const line = liveLineOf(message);
         return line === null ? [] : [`"${line}"`];
@@ -159,7 +202,7 @@ export class Story {
       ...this.withButton('bridge_approve').map(() => 'open card'),
       ...this.stage
         .activeRows()
-        .filter((key) => key.includes(this.ts))
+        .filter((key) => key.includes(this.#root))
         .map(() => 'active row'),
     ];
   }
@@ -183,8 +226,8 @@ export class Story {
     const card = this.withButton('bridge_approve')[0];
     if (!card) return false;
     const click = this.stage.slack.control.interact({
-      user: ALICE,
-      channel: CHANNEL,
+      user: this.#user,
+      channel: this.#channel,
       messageTs: card.ts,
       action: 'bridge_approve',
     });

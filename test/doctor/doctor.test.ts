@@ -1,4 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it, type TestContext } from 'vitest';
@@ -13,14 +16,18 @@ import { createSocketDialer } from '../../src/letta/link/socket.ts';
 import { readManifest } from '../../src/manifest/file.ts';
 import { controlPath } from '../../src/ops/control.ts';
 import { openStore } from '../../src/storage/open.ts';
+import { openHouse } from '../../src/storage/open-house.ts';
 import { openDatabase } from '../../src/storage/sqlite.ts';
+import { oauthSettings, redirectUrl } from '../support/installing.ts';
 import { createMemoryLog } from '../support/log.ts';
+import { createSchema, findServer, type Schema } from '../support/postgres/schema.ts';
 import { until } from '../support/until.ts';
 import { LISTENING, MARKED, settingsFor, startWhole, temporaryFolder } from '../support/whole.ts';
 
 const manifest = readManifest();
 const SCOPES = [...manifest.oauth_config.scopes.bot, 'reactions:write'];
 const CHANNEL = 'C01GEN';
+const server = await findServer();
 /** What the stories below have shown. */
 const shown = new Set<TroubleName>();
 
@@ -657,10 +664,164 @@ describe.concurrent('doctor’s look at the store', () => {
   });
 });
 
+describe('doctor, where people install the app', () => {
+  async function installed(context: TestContext, well = true) {
+    const page = createServer((request, response) => {
+      response.writeHead(request.url === '/slack/install' && well ? 200 : 404).end();
+    });
+    await new Promise<void>((resolve) => page.listen(0, '127.0.0.1', resolve));
+    context.onTestFinished(() => void page.close());
+    const { port } = page.address() as AddressInfo;
+    const there = await ward(context, { isInstalled: false, oauth: { redirectUrls: [redirectUrl(port)] } });
+    return { ...there, oauth: { ...oauthSettings(there.slack, port), LETTA_APP_SERVER_TOKEN: MARKED.letta } };
+  }
+
+  it('asks Slack for the app, and the page whether it answers', async (context) => {
+    const { examine, oauth } = await installed(context);
+    const report = await examine({ env: oauth });
+    expect(troublesOf(report)).toEqual([]);
+    expect(textOf(report, 'installing')).toEqual([
+      'Slack knows the app; every workspace may install it',
+      expect.stringMatching(/^people install the app at http:.*\/slack\/install$/),
+    ]);
+  });
+
+  it('names settings that Slack does not know, and a page away', async (context) => {
+    const { examine, oauth } = await installed(context, false);
+    const wrong = { SLACK_CLIENT_SECRET: 'f'.repeat(32), ENCRYPTION_KEY_OLD: randomBytes(32).toString('hex') };
+    const report = await examine({ env: { ...oauth, ...wrong, SLACK_ALLOWED_WORKSPACES: 'T02SECOND' } });
+    expect(troublesOf(report)).toEqual(['oauth_client', 'install_page', 'old_key']);
+    expect(named(report, 'oauth_client')?.text).toContain('bad_client_secret');
+    expect(JSON.stringify(report)).not.toContain('ffffff');
+  });
+
+  it('says when Slack does not answer', async (context) => {
+    const { examine, oauth, slack } = await installed(context);
+    await slack.close();
+    expect(troublesOf(await examine({ env: oauth }))).toContain('oauth_unknown');
+  });
+});
+
+describe.skipIf(server === null)('doctor’s look at a store on Postgres', () => {
+  async function database({ onTestFinished }: Pick<TestContext, 'onTestFinished'>) {
+    const schema = await createSchema(server ?? '');
+    onTestFinished(() => schema.drop());
+    return schema;
+  }
+  const withOptions = (uri: string, options: string) => {
+    const url = new URL(uri);
+    url.searchParams.set('options', `${url.searchParams.get('options')} ${options}`);
+    return url.href;
+  };
+  /** The throw-away server has fsync off, which is the first thing that doctor would tell. */
+  const isSafe = async ({ run }: Schema) =>
+    JSON.stringify(await run('SHOW fsync')).includes('on') ? [] : ['store_unsafe'];
+
+  it('tells version, place, layout and who uses it, but no password', async (context) => {
+    const { examine } = await ward(context);
+    const schema = await database(context);
+    const before = await examine({ env: { STORE: schema.uri } });
+    const unsafe = await isSafe(schema);
+    if (unsafe.length === 0) expect(textOf(before, 'store')[0]).toContain('will be made by the first start');
+    expect(troublesOf(before)).toEqual([...unsafe, 'not_tried']);
+    const house = await openHouse(schema.uri, { clock: systemClock, log: createMemoryLog() });
+    context.onTestFinished(() => house.close());
+    const report = await examine({ env: { STORE: schema.uri } });
+    if (unsafe.length === 0) expect(textOf(report, 'store')[0]).toMatch(/layout 1, 1 process uses it/);
+    const { password } = new URL(schema.uri);
+    expect(JSON.stringify([before, report])).not.toContain(password);
+    shown.add('store_unsafe');
+  });
+
+  it('tells which process serves what, and opens no connection beside them', async (context) => {
+    const { examine, slack } = await ward(context);
+    const schema = await database(context);
+    const open = async () => {
+      const house = await openHouse(schema.uri, { clock: systemClock, log: createMemoryLog() });
+      context.onTestFinished(() => house.close());
+      return house;
+    };
+    const [owner, standby] = [await open(), await open()];
+    await owner.leases.take('T01SANDBOX');
+    await (await owner.leases.take('T02SECOND'))?.keepServed(true);
+    await owner.replicas.announce({ sockets: 2, workspaces: 2 });
+    await standby.replicas.announce({ sockets: 0, workspaces: 0 });
+    const env = { STORE: schema.uri };
+    const report = await examine({ env });
+    const stores = textOf(report, 'store').join('\n');
+    expect(stores).toMatch(/pid \d+ on \S+, started \S+: serves T01SANDBOX, T02SECOND/);
+    expect(stores).toContain(': serves no workspace now');
+    expect(textOf(report, 'socket')).toEqual([
+      'running processes: 2, with connections: 2',
+      expect.stringMatching(/^No connection to Slack: pid \d+ on \S+, started /),
+    ]);
+    expect(named(report, 'not_tried_shared')?.text).toContain('2 running process(es)');
+    expect(slack.control.state().connections).toEqual([]);
+    expect(slack.control.log({ method: 'apps.connections.open' })).toHaveLength(1);
+    await schema.run(
+      `UPDATE bridge_leases SET expires_at = clock_timestamp() - interval '6 seconds' WHERE workspace LIKE 'T0%'`,
+    );
+    expect(named(await examine({ env }), 'store_unserved')?.text).toContain('No process serves T02SECOND,');
+    for (const name of ['process_unconnected', 'not_tried_shared', 'store_unserved'] as const) shown.add(name);
+  });
+
+  it('finds what keeps the bridge from using it', async (context) => {
+    const { examine } = await ward(context);
+    const schema = await database(context);
+    const why = async (uri: string) => named(await examine({ env: { STORE: uri } }), 'store_database')?.text;
+    expect(await why(schema.uri.replace(/:\d+\//, ':9/'))).toContain('nothing listens');
+    expect(await why(schema.uri.replace(/:[^:@]+@/, ':wrong@'))).toContain('refuses the password');
+    expect(await why(withOptions(schema.uri, '-csynchronous_commit=off'))).toContain('ALTER ROLE');
+    await schema.run('CREATE TABLE bridge_layouts (layout integer); INSERT INTO bridge_layouts VALUES (99)');
+    expect(named(await examine({ env: { STORE: schema.uri } }), 'store_newer')?.text).toContain('layout 99');
+  });
+
+  it('finds a clock that is off, and deliveries that were given up', async (context) => {
+    const { examine } = await ward(context);
+    const schema = await database(context);
+    if ((await isSafe(schema)).length > 0) {
+      // The server's word for it, so that the next findings are looked for.
+      await schema.run(
+        `CREATE FUNCTION current_setting(name text) RETURNS text LANGUAGE sql AS $$
+           SELECT CASE name WHEN 'fsync' THEN 'on' ELSE pg_catalog.current_setting(name) END $$`,
+      );
+    }
+    const first = `${new URL(schema.uri).searchParams.get('options')},pg_catalog`;
+    const url = new URL(schema.uri);
+    url.searchParams.set('options', first);
+    const env = { STORE: url.href };
+    await (await openHouse(url.href, { clock: systemClock, log: createMemoryLog() })).close();
+    const clock = { ...systemClock, now: () => systemClock.now() - 60_000 };
+    expect(named(await examine({ env, clock }), 'store_clock')?.text).toMatch(/is (59|60|61) s ahead/);
+    await schema.run(
+      `INSERT INTO bridge_inbound (token, workspace, delivery, failed_at) VALUES ('t', 'T1', '{}', clock_timestamp())`,
+    );
+    expect(named(await examine({ env }), 'store_deliveries')?.text).toContain('1 deliveries');
+    shown.add('store_deliveries');
+  });
+
+  it('finds the agent that was chosen in its only workspace', async (context) => {
+    const { examine } = await ward(context);
+    const schema = await database(context);
+    const house = await openHouse(schema.uri, { clock: systemClock, log: createMemoryLog() });
+    context.onTestFinished(() => house.close());
+    const lease = await house.leases.take('T01SANDBOX');
+    if (!lease) throw new Error('the lease was refused');
+    const store = await house.openWorkspace('T01SANDBOX', lease);
+    await store.choices.set('agent', 'agent-gone');
+    expect(named(await examine({ env: { STORE: schema.uri } }), 'agent_gone')?.text).toContain('agent-gone');
+  });
+});
+
 describe('doctor’s troubles', () => {
   it('are all shown by the tests above', () => {
     const unseen = Object.keys(TROUBLES).filter((name) => !shown.has(name as TroubleName));
     // Only the superuser can give a file to somebody else.
-    expect(unseen).toEqual(process.getuid?.() === 0 ? [] : ['store_owner']);
+    const unable = process.getuid?.() === 0 ? [] : ['store_owner'];
+    const onPostgres = [
+      ...['process_unconnected', 'not_tried_shared', 'store_database', 'store_unsafe', 'store_clock'],
+      ...['store_deliveries', 'store_unserved'],
+    ];
+    expect(unseen.toSorted()).toEqual([...unable, ...(server === null ? onPostgres : [])].toSorted());
   });
 });

@@ -5,7 +5,7 @@ import { transcript } from '../../sandbox/slack/transcript.ts';
 import { until } from '../support/until.ts';
 
 /** A thread with a scripted device that dials the bridge; its name is `sandbox`. */
-async function story({ onTestFinished }: TestContext, pace = 2) {
+async function story({ onTestFinished }: Pick<TestContext, 'onTestFinished'>, pace = 2, clockAheadMs = 0) {
   const lines: string[] = [];
   const sandbox = await startSandbox({
     port: 0,
@@ -13,6 +13,7 @@ async function story({ onTestFinished }: TestContext, pace = 2) {
     letta: 'listen',
     env: {},
     pace,
+    clockAheadMs,
     log: (line) => void lines.push(line),
   });
   onTestFinished(() => sandbox.close());
@@ -29,7 +30,9 @@ async function story({ onTestFinished }: TestContext, pace = 2) {
   /** Nothing in the thread looks alive. */
   const quiet = () => control.state().statuses.length === 0 && !/⏳|🔧|\[Stop\]/.test(shown());
   const click = async (words: string, action: string) => {
-    const { ts: messageTs = '' } = messages().find(({ blocks }) => JSON.stringify(blocks).includes(words)) ?? {};
+    // The answer may name the same command, without a button.
+    const has = (blocks: unknown) => [words, `"${action}"`].every((part) => JSON.stringify(blocks).includes(part));
+    const { ts: messageTs = '' } = messages().find(({ blocks }) => has(blocks)) ?? {};
     await control.interact({ channel, user: 'U01ALICE', messageTs, action });
   };
   const restart = async () => {
@@ -132,5 +135,39 @@ describe.concurrent('a device that dials the bridge', () => {
     await until(() => shown().includes('back again'), shown);
     await until(quiet, shown);
     expect(count(shown(), 'back again')).toBe(1);
+  });
+
+  it.for([
+    ['ten years behind', -10],
+    ['ten years ahead', 10],
+  ] as const)('with a clock %s: answers, asks, is cut, goes on', async ([, years], context) => {
+    const { expect } = context;
+    const ahead = years * 365 * 86_400_000;
+    const { say, shown, messages, quiet, click, restart, causeFault, letta } = await story(context, 20, ahead);
+    await say('@agent run bash touch made.txt && echo made it');
+    await until(() => shown().includes('[Approve]'), shown);
+    await click('touch made.txt', 'bridge_approve');
+    await until(() => shown().includes('Done:'), shown);
+    await until(quiet, shown);
+    const times = [...JSON.stringify(letta?.log()).matchAll(/"emitted_at":"([^"]+)"/g)].map(([, time = '']) => time);
+    expect(times.length).toBeGreaterThan(5);
+    for (const time of times) expect(Math.abs(Date.parse(time) - Date.now() - ahead)).toBeLessThan(3_600_000);
+    const before = messages().length;
+    await say('slow 40 words');
+    await until(() => shown().includes('word3'), shown);
+    causeFault({ kind: 'close' });
+    await until(() => shown().includes('word12'), shown);
+    await restart();
+    await until(() => shown().includes('word40'), shown);
+    await until(quiet, shown);
+    expect(shown()).toContain(allWords(40));
+    expect(count(shown(), 'word40')).toBe(1);
+    expect(messages()).toHaveLength(before + 1);
+    expect(shown()).not.toContain('Interrupted');
+    causeFault({ kind: 'restart', ms: 500 });
+    await say('say: here again');
+    await until(() => shown().includes('here again'), shown);
+    await until(quiet, shown);
+    expect(count(shown(), 'here again')).toBe(1);
   });
 });

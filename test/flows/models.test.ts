@@ -1,7 +1,7 @@
 import { describe, expect, it, type TestContext } from 'vitest';
 import { type SandboxOptions, startSandbox } from '../../sandbox/sandbox.ts';
 import { transcript } from '../../sandbox/slack/transcript.ts';
-import { until } from '../support/until.ts';
+import { until, untilIdle } from '../support/until.ts';
 
 /** A thread that alice began, in a bridge between both doubles. */
 async function story(letta: SandboxOptions['letta'], { onTestFinished }: Pick<TestContext, 'onTestFinished'>) {
@@ -19,11 +19,9 @@ async function story(letta: SandboxOptions['letta'], { onTestFinished }: Pick<Te
     );
   const say = (text: string, user = 'U01ALICE') => control.message({ channel, user, text, thread_ts: thread });
   await shows('hello there');
-  await until(
-    () => !sees('U01ALICE').includes('[Stop]'),
-    () => sees('U01ALICE'),
-  );
-  return { ...sandbox, say, sees, shows };
+  const isIdle = () => untilIdle(say, () => sees('U01ALICE'));
+  await isIdle();
+  return { ...sandbox, say, sees, shows, isIdle };
 }
 
 describe('the model of a conversation', () => {
@@ -61,10 +59,10 @@ describe('the model of a conversation', () => {
   });
 
   it('is nearly full: said once, and what Letta summarised', async (context) => {
-    const { say, shows, sees } = await story('listen', context);
+    const { say, shows, sees, isIdle } = await story('listen', context);
     await say('@agent context 80640');
     await shows('now 80640 tokens');
-    await say('!status');
+    await isIdle();
     await shows('context 63 %');
     await say('@agent context 110000');
     await shows('This conversation fills 86 % of the model’s context.');
@@ -76,6 +74,29 @@ describe('the model of a conversation', () => {
     await shows('fills 94 %');
     expect(sees('U01ALICE').match(/This conversation fills/g)).toHaveLength(2);
     expect(sees('U01ALICE').match(/Letta summarised the earlier messages of/g)).toHaveLength(1);
+  });
+
+  it('its tokens are in the status, and counted for admins', async (context) => {
+    const { say, shows, sees } = await story('app-server', context);
+    await shows('last turn 100 tokens in, 10 out');
+    await say('!usage 7d');
+    await shows('Only admins can do this.');
+    await say('!usage', 'U03CARA');
+    await shows('The last 7 days (UTC): 1 turn, 100 tokens in, 10 out.', 'U03CARA');
+    await shows('- `lmstudio/scripted`: 1 turn', 'U03CARA');
+    expect(sees('U01ALICE')).not.toContain('The last 7 days');
+  });
+
+  it('is given room by !compact; a message meanwhile is answered afterwards', async (context) => {
+    const { say, shows, isIdle } = await story('listen', context);
+    await say('@agent say: second');
+    await shows('second');
+    await isIdle();
+    await say('!compact');
+    await shows('I’m asking Letta to summarise');
+    await say('@agent say: after all');
+    await shows('alice had Letta summarise the earlier messages');
+    await shows('after all');
   });
 
   it('outlives a restart of the bridge, which asks Letta for it', async (context) => {

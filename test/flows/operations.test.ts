@@ -1,8 +1,9 @@
 import { renameSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { transcript } from '../../sandbox/slack/transcript.ts';
 import { until } from '../support/until.ts';
-import { startWhole, type Whole } from '../support/whole.ts';
+import { startWhole, temporaryFolder, type Whole } from '../support/whole.ts';
 
 const CHANNEL = 'C01GEN';
 
@@ -81,6 +82,22 @@ describe('logs, metrics and readiness', () => {
     expect(metrics).toContain('letta_slack_ready{part="slack"} 1\n');
   });
 
+  it('metrics by workspace: have its id', async (context) => {
+    const whole = await startWhole(context, { env: { METRICS_BY_WORKSPACE: 'on' } });
+    const root = await say(whole, 'U01ALICE', '@agent run bash touch x');
+    await until(
+      () => shown(whole, root).includes('[Approve]'),
+      () => shown(whole, root),
+    );
+    const metrics = await whole.get('/metrics');
+    const own = 'workspace="T01SANDBOX"';
+    expect(metrics).toContain(`letta_slack_open_approvals{${own}} 1\n`);
+    expect(metrics).toContain(`letta_slack_live_threads{${own}} 1\n`);
+    expect(metrics).toContain(`kind="message",outcome="accepted",reason="",${own}} 1\n`);
+    expect(metrics).toMatch(new RegExp(`method="chat.postMessage",result="ok",${own}} [1-9]`));
+    expect(metrics).toContain('letta_slack_ready{part="slack"} 1\n');
+  });
+
   it('calls that Slack limits: counted by method', async (context) => {
     const whole = await startWhole(context);
     await whole.slack.control.faults({ method: 'users.info', kind: 'ratelimited', retryAfter: 0 });
@@ -95,8 +112,8 @@ describe('logs, metrics and readiness', () => {
 
   it('store file moved away: not ready, acknowledges nothing, recovers', async (context) => {
     const { expect } = context;
-    const whole = await startWhole(context);
-    const path = whole.env.STORE?.replace('sqlite://', '') ?? '';
+    const path = join(temporaryFolder(context), 'bridge.db');
+    const whole = await startWhole(context, { env: { STORE: `sqlite://${path}` } });
     const root = await say(whole, 'U01ALICE', '@agent say: before');
     await until(
       () => shown(whole, root).includes('before') && !shown(whole, root).includes('[Stop]'),

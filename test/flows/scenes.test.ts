@@ -46,7 +46,7 @@ describe.concurrent("the sandbox's scenes", () => {
     await playFile(file, { letta: 'app-server' });
   });
 
-  it.for(['first-mention.yml', 'approvals.yml', 'stop.yml', 'question.yml'])(
+  it.for(['first-mention.yml', 'approvals.yml', 'stop.yml', 'question.yml', 'send-now.yml'])(
     '%s plays over the hosted relay, on one socket and on two',
     async (file) => {
       await playFile(file, { letta: 'single' });

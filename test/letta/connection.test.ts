@@ -15,7 +15,11 @@ type Of<Type extends Told['type']> = Extract<Told, { type: Type }>;
 
 const stored: StoredRuntime = { agentId: 'agent-1', conversationId: 'conv-1', deviceId: null };
 
-function setUp({ runtime = stored as StoredRuntime | null, lanes = ['direct'] as LaneEndpoint['name'][] } = {}) {
+function setUp({
+  runtime = stored as StoredRuntime | null,
+  lanes = ['direct'] as LaneEndpoint['name'][],
+  title = undefined as string | undefined,
+} = {}) {
   const clock = createFakeClock();
   const log = createMemoryLog();
   const letta = createFakeLetta();
@@ -67,7 +71,7 @@ function setUp({ runtime = stored as StoredRuntime | null, lanes = ['direct'] as
   const none: Told[] = [];
   const connection = createConnection(
     { route, dial: fake.dial, line, clock, random, log },
-    { runtime, mode: 'standard' },
+    { runtime, mode: 'standard', ...(title !== undefined && { title }) },
     // Told after every `ready`; tests about it look for themselves.
     (event) => void (event.type === 'background' && event.tasks.length === 0 ? none.push(event) : told.push(event)),
   );
@@ -124,6 +128,51 @@ describe('a connection', () => {
     expect(letta.conversations).toEqual(['conv-1', 'conv-2']);
   });
 
+  it('gives a new conversation its title, a stored one none', async () => {
+    for (const lane of ['direct', 'stream'] as const) {
+      const { clock, last, sent, letta } = setUp({ runtime: null, lanes: [lane], title: 'deploy the shop' });
+      await clock.settle();
+      const id = last('ready')?.runtime.conversationId ?? '';
+      expect(sent('conversation_update')).toEqual([expect.objectContaining({ conversation_id: id })]);
+      expect(letta.summaries.get(id)).toBe('deploy the shop');
+    }
+    const { clock, sent } = setUp({ title: 'deploy the shop' });
+    await clock.settle();
+    expect(sent('conversation_update')).toEqual([]);
+  });
+
+  it('a title that Letta does not take keeps nothing waiting', async () => {
+    const { clock, last, letta } = setUp({ runtime: null, title: 'deploy the shop' });
+    letta.ignoredTypes.add('conversation_update');
+    await clock.settle();
+    expect(last('ready')).toBeDefined();
+    // The name it was made with, by which an attempt whose answer was lost is found.
+    expect(letta.summaries.get('conv-2')).toMatch(/^deploy the shop \w+$/);
+    await clock.advance(20_000);
+    expect(last('lost')).toBeUndefined();
+  });
+
+  it('runs a command of the device, whose end only a delta tells', async () => {
+    const { clock, connection, sent, deliver } = setUp();
+    await clock.settle();
+    const ran = connection.runCommand('greet', 'bob');
+    await clock.settle();
+    expect(sent('execute_command')).toEqual([expect.objectContaining({ command_id: 'greet', args: 'bob' })]);
+    const runtime = { agent_id: 'agent-1', conversation_id: 'conv-1' };
+    const end = { message_type: 'slash_command_end', output: 'hello bob', success: true };
+    deliver({ type: 'stream_delta', runtime, delta: { ...end, command_id: 'other' } });
+    deliver({ type: 'stream_delta', runtime, delta: { ...end, command_id: 'greet' } });
+    expect(await ran).toMatchObject({ ok: true, output: 'hello bob' });
+  });
+
+  it('a command without an end: is not known to have run', async () => {
+    const { clock, connection } = setUp();
+    await clock.settle();
+    const ran = connection.runCommand('greet', '').catch((error: unknown) => error);
+    await clock.advance(4 * 60_000);
+    expect(await ran).toMatchObject({ code: 'link_lost', certain: false });
+  });
+
   it('submits an input and streams its turn to the end', async () => {
     const { clock, connection, told, types } = setUp();
     await clock.settle();
@@ -166,6 +215,34 @@ describe('a connection', () => {
     await clock.advance(2_000);
     expect(last('turn-ended')).toMatchObject({ stopReason: 'cancelled' });
     expect(await connection.abort()).toEqual({ aborted: false });
+  });
+
+  it('queues input behind a running turn, and takes it out', async () => {
+    const { clock, connection, last, sent } = setUp();
+    await clock.settle();
+    await connection.submit({ clientMessageId: 'cm-1', content: 'hang' });
+    await connection.join({ clientMessageId: 'cm-2', content: 'more' });
+    await clock.settle();
+    expect(last('queue')?.clientMessageIds).toEqual(['cm-2']);
+    expect(await connection.withdraw('cm-2')).toBe(true);
+    await clock.settle();
+    expect(sent('remove_queue_item')).toEqual([expect.objectContaining({ item_id: 'q-1' })]);
+    expect(last('queue')?.clientMessageIds).toEqual([]);
+    // Nothing is asked of Letta for what is not there.
+    expect(await connection.withdraw('cm-2')).toBe(false);
+    expect(sent('remove_queue_item')).toHaveLength(1);
+  });
+
+  it('cannot tell whether input left the queue without an answer', async () => {
+    const { clock, connection, letta } = setUp();
+    await clock.settle();
+    await connection.submit({ clientMessageId: 'cm-1', content: 'hang' });
+    await connection.join({ clientMessageId: 'cm-2', content: 'more' });
+    await clock.settle();
+    letta.ignoredTypes.add('remove_queue_item');
+    const withdrawn = expect(connection.withdraw('cm-2')).rejects.toMatchObject({ certain: false });
+    await clock.advance(6_000);
+    await withdrawn;
   });
 
   it('rejects a waiting input as uncertain when the link is lost', async () => {

@@ -64,6 +64,14 @@ describe('a manifest variant', () => {
     expect(() => manifestFor(base, { ...plain, ...wish })).toThrow(message);
   });
 
+  it('for other workspaces names where people install the app', () => {
+    const { oauth_config, settings } = manifestFor(base, { ...plain, oauth: 'https://bridge.example.com', org: true });
+    expect(oauth_config).toMatchObject({ redirect_urls: ['https://bridge.example.com/slack/oauth_redirect'] });
+    expect(settings).toMatchObject({ org_deploy_enabled: true, socket_mode_enabled: true });
+    expect(manifestFor(base, plain).oauth_config).not.toHaveProperty('redirect_urls');
+    expect(() => manifestFor(base, { ...plain, oauth: 'http://bridge.example.com' })).toThrow(/https/);
+  });
+
   it('fits whole into a link that creates the app', () => {
     const manifest = manifestFor(base, { ...plain, name: 'Prod & Co', url: 'https://bridge.example.com', agent: true });
     const link = new URL(createAppLink(manifest));

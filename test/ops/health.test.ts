@@ -10,8 +10,8 @@ afterEach(async () => {
   for (const server of servers.splice(0)) await server.stop();
 });
 
-async function serve(checks: () => Check[]) {
-  const server = await serveHealth(healthRoutes(checks), { port: 0, host: '127.0.0.1', clock });
+async function serve(checks: () => Check[], served?: () => string[]) {
+  const server = await serveHealth(healthRoutes(checks, null, served), { port: 0, host: '127.0.0.1', clock });
   servers.push(server);
   return async (path: string, init?: RequestInit) => {
     const response = await fetch(`http://127.0.0.1:${server.port}${path}`, init);
@@ -72,6 +72,19 @@ describe('the health server', () => {
     const { status, body } = await get('/readyz');
     expect(status).toBe(503);
     expect(JSON.stringify(body)).not.toContain('secret');
+  });
+
+  it('answers /readyz with the workspaces it serves, at most 100', async () => {
+    const workspaces = ['T02', 'T01'];
+    const get = await serve(
+      () => [],
+      () => workspaces,
+    );
+    expect(await get('/readyz')).toMatchObject({ body: { serves: { count: 2, workspaces: ['T01', 'T02'] } } });
+    for (let n = 2; n < 1_000; n += 1) workspaces.push(`T${100 + n}`);
+    const { body } = await get('/readyz');
+    expect(body).toMatchObject({ serves: { count: 1_000 } });
+    expect((body as { serves: { workspaces: string[] } }).serves.workspaces).toHaveLength(100);
   });
 
   it('answers other paths with 404, other methods with 405', async () => {

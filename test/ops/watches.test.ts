@@ -24,20 +24,20 @@ describe('the store check', () => {
       },
     };
     const log = createMemoryLog();
-    const watch = watchStore({ threads, choices, clock, log });
-    return { clock, disk, watch, log };
+    const watch = watchStore({ choices, clock, log });
+    return { clock, disk, watch, watched: watch.watchThreads(threads), log };
   }
   const full = new BridgeError('store_failed', 'disk full', { retry: true });
 
   it('fails from a failed write until one succeeds', async () => {
-    const { watch, disk, log } = setUp();
+    const { watch, watched, disk, log } = setUp();
     expect(watch.check()).toEqual({ name: 'store', ok: true, state: 'writable' });
     disk.failure = full;
-    await expect(watch.threads.update(THREAD, (record) => record)).rejects.toBe(full);
-    await expect(watch.threads.update(THREAD, (record) => record)).rejects.toBe(full);
+    await expect(watched.update(THREAD, (record) => record)).rejects.toBe(full);
+    await expect(watched.update(THREAD, (record) => record)).rejects.toBe(full);
     expect(watch.check()).toEqual({ name: 'store', ok: false, state: 'failing' });
     disk.failure = null;
-    await watch.threads.update(THREAD, (record) => record);
+    await watched.update(THREAD, (record) => record);
     expect(watch.check().ok).toBe(true);
     expect(log.lines.map((line) => line.message)).toEqual(['the store fails', 'the store works again']);
   });
@@ -58,9 +58,9 @@ describe('the store check', () => {
   });
 
   it('stays well when a record is refused as too large', async () => {
-    const { watch, disk } = setUp();
+    const { watch, watched, disk } = setUp();
     disk.failure = new BridgeError('record_too_large', 'too large');
-    await expect(watch.threads.update(THREAD, (record) => record)).rejects.toThrow('too large');
+    await expect(watched.update(THREAD, (record) => record)).rejects.toThrow('too large');
     expect(watch.check().ok).toBe(true);
   });
 });

@@ -38,15 +38,15 @@ describe.skipIf(SKIPPED)('the page with a real agent', () => {
       await tab.getByRole('textbox', { name: field }).fill(text);
       await tab.getByRole('textbox', { name: field }).press('Enter');
     };
-    await write('Message #general', '@agent slow 30 words 80 ms');
+    await write('Message #general', '@agent slow 200 words 80 ms');
     await tab
       .locator('main')
       .getByRole('button', { name: /repl(y|ies)/ })
       .click();
     const thread = tab.getByRole('region', { name: 'Thread' });
     await thread.getByText('word3').waitFor();
-    expect(await thread.getByText('word30').count()).toBe(0);
-    await thread.getByText('word30').waitFor();
+    expect(await thread.getByText('word200').count()).toBe(0);
+    await thread.getByText('word200').waitFor();
     await write('Message the thread', 'run bash echo made it > page.txt && cat page.txt');
     await thread
       .getByRole('button')

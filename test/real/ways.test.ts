@@ -56,15 +56,22 @@ describe('the ways of README.md to reach an agent, as they stand there', () => {
     expect(await answers(letta, env)).toContain('it works');
   });
 
-  it('the cloud, by a double of it', async () => {
-    const { command, settings } = blocksOf('Letta’s cloud'.replace('’', "'"));
+  it.each([
+    ['single', "Letta's cloud"],
+    ['pair', "Letta's cloud, over a pair of sockets"],
+  ] as const)('the cloud, by a double of it: %s', async (surface, way) => {
+    const { command, settings } = blocksOf(way);
     // Only the double's key and the flag for a Letta that is not the cloud are added.
     const filled = command
       .replace('YOUR_KEY', 'test-token-of-24-characters')
       .replace('letta ', 'letta --backend local ');
     const debug = `export IGNORE_SELF_HOSTED_LISTENER_ERROR=1; exec env ${filled} --debug`;
-    const letta = await startRealLetta('single', { command: debug, ready: /Connected\./ });
-    const { LETTA_ENVIRONMENT = '' } = settings;
-    expect(await answers(letta, { ...letta.env, LETTA_ENVIRONMENT })).toContain('it works');
+    const letta = await startRealLetta(surface, { command: debug, ready: /Connected\./ });
+    const { LETTA_API_KEY, ...rest } = settings;
+    expect(LETTA_API_KEY).toBe('YOUR_KEY');
+    // What the block does not say must not come from elsewhere, so that the block is what runs.
+    const { LETTA_RELAY, ...double } = letta.env;
+    expect(rest.LETTA_RELAY ?? 'single').toBe(LETTA_RELAY);
+    expect(await answers(letta, { ...double, ...rest })).toContain('it works');
   });
 });

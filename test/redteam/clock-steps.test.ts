@@ -1,21 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { ApprovalRequest } from '../../src/bridge/agent-event.ts';
+import { touchX } from '../bridge/thread/approvals/asking-people.ts';
 import { address, createStage, text } from '../slack/outbox/stage.ts';
 import { createMiddle, createRunning } from '../support/middle.ts';
 
 const MINUTE = 60_000;
 /** Set by hand, by NTP after a bad start, by a virtual machine that was moved. */
 const STEPS = [-90_000, -300_000, -86_400_000, 60 * MINUTE];
-
-const bash: ApprovalRequest = {
-  requestId: 'perm-1',
-  callId: 'call-1',
-  tool: 'Bash',
-  input: { command: 'touch x' },
-  diffs: [],
-  suggestions: [],
-  questions: null,
-};
 
 describe.each(STEPS)('a wall clock that steps by %i ms', (ms) => {
   it("does not delay a running turn's text or end", async () => {
@@ -60,7 +50,7 @@ describe.each(STEPS)('a wall clock that steps by %i ms', (ms) => {
 
   it('does not change when an undecided request expires', async () => {
     const middle = await createRunning({ approvalTimeoutMs: 2 * 60 * MINUTE });
-    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
     await middle.clock.advance(10 * MINUTE);
     middle.clock.stepWallClock(ms);
     await middle.clock.advance(105 * MINUTE);

@@ -388,7 +388,7 @@ async function stage(): Promise<Stage> {
     url: null,
   };
   const inbound = createSlackInbound({
-    ...{ botToken: 'xoxb-1', mode: { transport }, intake: middle.intake, api, clock: middle.clock, identity },
+    ...{ mode: { transport }, intake: middle.intake, api, clock: middle.clock, identity },
     ...{ random: { next: () => 0.5, id: () => 'r' }, log: silentLog },
     metrics: { count: () => undefined, gauge: () => undefined, observe: () => undefined },
     whispers: middle.surface,

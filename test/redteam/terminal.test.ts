@@ -138,7 +138,10 @@ describe('foreign names in a terminal', () => {
       '1',
     ];
     input.write(`${said.join('\n')}\n`);
-    await runSetup({ ...world, isInteractive: false, terminal, files, manifest: readManifest() });
+    await runSetup({
+      ...{ ...world, isInteractive: false, isForSeveral: false, newKey: () => '' },
+      ...{ terminal, files, manifest: readManifest() },
+    });
     terminal.close();
     expect(shown).toContain('exe.cod');
     expectSafe(shown);

@@ -62,7 +62,7 @@ async function stage(
     SLACK_API_URL: slack.url,
     ...(surface === 'hosted' && { LETTA_BASE_URL: letta.url }),
   });
-  const runWith = async (isInteractive: boolean, answers: string[]) => {
+  const runWith = async (isInteractive: boolean, answers: string[], isForSeveral = false) => {
     const person = createPerson(answers);
     const outcome = await runSetup({
       terminal: person,
@@ -74,6 +74,8 @@ async function stage(
       clock: systemClock,
       random: systemRandom,
       log: createMemoryLog(),
+      isForSeveral,
+      newKey: () => NEW_KEY,
     }).then(
       ({ testChannel }) => ({ outcome: 'done', testChannel }),
       (error: Error) => ({ outcome: error.message, testChannel: null }),
@@ -81,16 +83,85 @@ async function stage(
     return { ...outcome, left: person.left, seen: person.seen.join('\n') };
   };
   const run = (...answers: string[]) => runWith(false, answers);
+  const runForSeveral = (...answers: string[]) => runWith(false, answers, true);
   const runAtTerminal = (...answers: string[]) => runWith(true, answers);
   const read = (name: string) => readFileSync(join(folder, name), 'utf8');
-  const policy = () => loadConfig(files.readEnv(), (path) => readFileSync(join(folder, path), 'utf8')).policy;
-  return { slack, letta, folder, files, run, runAtTerminal, read, policy };
+  const policy = () => loadConfig(files.readEnv(), (path) => readFileSync(join(folder, path), 'utf8')).policies.usual;
+  return { slack, letta, folder, files, run, runAtTerminal, runForSeveral, read, policy };
 }
+
+const NEW_KEY = Buffer.from('0123456789abcdef0123456789ABCDEF').toString('base64');
 
 const TWO: Agent[] = [
   { id: 'agent-1', name: 'Builder' },
   { id: 'agent-2', name: 'Private' },
 ];
+
+describe('setup of an app that people install', () => {
+  const REDIRECT = 'https://bridge.example.com/slack/oauth_redirect';
+  const rest = ({ url }: { url: string }) => ['2', url, MARKED.letta, 'members', 'none', '*', 'yes'];
+
+  it('asks for client and address, makes a key, and loads', async (context) => {
+    const { slack, letta, runForSeveral, files, read } = await stage(context);
+    const { outcome, left, seen } = await runForSeveral(
+      'bridge.example.com',
+      'https://bridge.example.com',
+      'Prod',
+      slack.client.id,
+      'wrong-client-secret',
+      slack.client.secret,
+      'T0123ABCD, E0123CORP',
+      MARKED.app,
+      ...rest(letta),
+    );
+    expect([outcome, left]).toEqual(['done', []]);
+    expect(decodeURIComponent(seen)).toContain(`"redirect_urls":["${REDIRECT}"]`);
+    expect(seen).toContain('Slack refuses it (bad_client_secret)');
+    expect(seen).toContain('https://bridge.example.com/slack/install');
+    for (const secret of [slack.client.secret, NEW_KEY, MARKED.app]) expect(seen).not.toContain(secret);
+    expect(read('.env')).toContain(`ENCRYPTION_KEY=${NEW_KEY}`);
+    expect(files.readConfig()).toMatchObject({
+      port: 3000,
+      slack: { botToken: null, oauth: { clientId: slack.client.id, redirectUrl: REDIRECT } },
+      policies: {
+        workspaces: { everyone: false, ids: ['T0123ABCD', 'E0123CORP'] },
+        usual: { users: { members: true }, channels: { everywhere: true, directMessages: true } },
+      },
+    });
+  });
+
+  it('again: keeps what works, and the key', async (context) => {
+    const { slack, letta, run, runForSeveral, files } = await stage(context);
+    const key = Buffer.from('ABCDEF0123456789abcdef0123456789').toString('base64');
+    files.writeEnv({ ENCRYPTION_KEY: key, SLACK_REDIRECT_URL: REDIRECT, SLACK_CLIENT_ID: slack.client.id });
+    await runForSeveral(slack.client.secret, '*', MARKED.app, ...rest(letta));
+    const { outcome, left, seen } = await run('', 'yes');
+    expect([outcome, left]).toEqual(['done', []]);
+    for (const name of ['SLACK_REDIRECT_URL', 'SLACK_CLIENT_ID', 'SLACK_CLIENT_SECRET', 'ENCRYPTION_KEY'])
+      expect(seen).toContain(`✓ ${name} is set`);
+    expect(files.readEnv().ENCRYPTION_KEY).toBe(key);
+  });
+
+  it('with a mistyped key: says so, and does not replace it', async (context) => {
+    const { slack, letta, runForSeveral, files } = await stage(context);
+    files.writeEnv({ ENCRYPTION_KEY: 'short', SLACK_REDIRECT_URL: REDIRECT, SLACK_CLIENT_ID: slack.client.id });
+    const { seen } = await runForSeveral(slack.client.secret, '*', MARKED.app, ...rest(letta));
+    expect(seen).toContain('✗ ENCRYPTION_KEY is not a key of 32 bytes');
+    expect(files.readEnv().ENCRYPTION_KEY).toBe('short');
+  });
+
+  it('without a bot token: people and channels by id only', async (context) => {
+    const { slack, letta, runForSeveral, policy, files } = await stage(context);
+    files.writeEnv({ SLACK_REDIRECT_URL: REDIRECT, SLACK_CLIENT_ID: slack.client.id });
+    const { seen, left } = await runForSeveral(
+      ...[slack.client.secret, '*', MARKED.app, '2', letta.url, MARKED.letta],
+      ...['@alice', 'U01ALICE', 'none', '#general', 'C01GEN', 'no'],
+    );
+    expect(left).toEqual([]);
+    expect(seen).toContain('@alice: without a bot token only ids count');
+    expect(policy()).toMatchObject({ users: { ids: ['U01ALICE'] }, channels: { ids: ['C01GEN'] } });
+  });
+});
 
 describe('setup', () => {
   it('with an App Server writes settings and a policy that load', async (context) => {
@@ -217,6 +288,8 @@ describe('setup', () => {
     const parts = {
       ...world,
       isInteractive: false,
+      isForSeveral: false,
+      newKey: () => NEW_KEY,
       terminal: person,
       files,
       manifest,
@@ -362,7 +435,7 @@ describe('the files that setup writes', () => {
           directAgent: null,
         });
         const env = { ...loadable, POLICY: 'policy.yml' };
-        const { policy } = loadConfig(env, () => text);
+        const { usual: policy } = loadConfig(env, () => text).policies;
         expect(policy.users.ids).toEqual(['U1']);
         expect(policy.admins).toEqual({ ids: [], groups: ['S1'] });
         expect(policy.channels).toEqual({ everywhere: false, directMessages: true, ids: ['C1'] });

@@ -1,5 +1,5 @@
 import { keyvStorageCapability } from 'keyv';
-import type { StorageAdapter } from '../../src/storage/sqlite.ts';
+import type { Revs, StorageAdapter } from '../../src/storage/adapter.ts';
 import type { VirtualClock } from './clock.ts';
 import type { Life } from './life.ts';
 import type { Chance } from './random.ts';
@@ -25,6 +25,8 @@ export class SimDisk {
   readonly #chance: Chance;
   readonly #story: Story;
   faults: DiskFaults = { fails: 0, unreadable: 0, slow: 0 };
+  /** No room is left: every write fails until then. */
+  fullUntil = 0;
   /** Answers at once, like a file in memory, to find code that is safe only because disks are slow. */
   isInstant = false;
   /** How many operations have failed so far. */
@@ -44,13 +46,20 @@ export class SimDisk {
     return known;
   }
 
+  /** As another version of the bridge would have written them. */
+  changeRows(namespace: string, change: (value: string) => string): void {
+    const rows = this.rowsOf(namespace);
+    for (const [key, value] of rows) rows.set(key, change(value));
+  }
+
   /** keyv's storage for one process: after the process's end it answers nothing. */
   adapterFor(life: Life): (namespace: string) => StorageAdapter {
     return (namespace) => new SimAdapter(this, life, namespace);
   }
 
   readRow<T>(life: Life, what: string, read: () => T): Promise<T> {
-    if (this.isInstant) return life.isOver ? new Promise(() => undefined) : Promise.resolve(read());
+    if (this.isInstant || isOfConversationIndex(what))
+      return life.isOver ? new Promise(() => undefined) : Promise.resolve(read());
     const chance = this.#chance;
     return new Promise((resolve, reject) => {
       const fails = chance.happens(this.faults.unreadable);
@@ -65,31 +74,39 @@ export class SimDisk {
   }
 
   writeRow<T>(life: Life, what: string, write: () => T): Promise<T> {
-    if (this.isInstant) return life.isOver ? new Promise(() => undefined) : Promise.resolve(write());
+    const isFull = this.#clock.now() < this.fullUntil;
+    if (this.isInstant && isFull && !life.isOver) return Promise.reject(this.#noRoom(what, 'before'));
+    if (this.isInstant || isOfConversationIndex(what)) {
+      return life.isOver ? new Promise(() => undefined) : Promise.resolve(write());
+    }
     const chance = this.#chance;
     return new Promise((resolve, reject) => {
-      const fails = chance.happens(this.faults.fails);
-      const after = chance.happens(0.5);
+      const fails = chance.happens(this.faults.fails) || isFull;
+      const after = chance.happens(0.5) && !isFull;
       let done = false;
       const apply = () => {
         done = true;
         return write();
       };
       const atCrash = () => {
-        if (!done && chance.happens(0.5)) apply();
+        if (!done && chance.happens(0.5) && !isFull) apply();
       };
       life.onCut(atCrash);
       this.#clock.after(this.#latency(), () => {
         if (life.isOver) return;
         life.offCut(atCrash);
         if (fails) {
-          this.failedCount += 1;
-          this.#story.addLine('disk', `fails ${after ? 'after' : 'before'} writing ${what}`);
           if (after) apply();
-          reject(new Error('disk: ENOSPC'));
+          reject(this.#noRoom(what, after ? 'after' : 'before'));
         } else resolve(apply());
       });
     });
+  }
+
+  #noRoom(what: string, when: 'before' | 'after'): Error {
+    this.failedCount += 1;
+    this.#story.addLine('disk', `fails ${when} writing ${what}`);
+    return new Error('disk: ENOSPC');
   }
 
   #latency(): number {
@@ -134,6 +151,18 @@ class SimAdapter implements StorageAdapter {
     });
   }
 
+  async replace(key: string, value: string, { expected }: Revs): Promise<boolean> {
+    // A store finds the row before it writes it; either can fail.
+    await this.get(key);
+    return this.#disk.writeRow(this.#life, `${this.#namespace}/${key}`, () => {
+      const text = this.#rows.get(key);
+      if ((text === undefined ? 0 : parseRow(text).value.rev) !== expected) return false;
+      this.#rows.set(key, value);
+      this.#disk.onWrite(this.#namespace, key, value);
+      return true;
+    });
+  }
+
   async has(key: string): Promise<boolean> {
     return (await this.get(key)) !== undefined;
   }
@@ -166,4 +195,20 @@ class SimAdapter implements StorageAdapter {
     const rows = await this.#disk.readRow(this.#life, `${this.#namespace}/*`, () => [...this.#rows]);
     yield* rows;
   }
+
+  async *keys(): AsyncGenerator<string, void> {
+    const name = this.#namespace === 'threads' ? KEYS_OF_THREADS : `${this.#namespace}/*`;
+    yield* await this.#disk.readRow(this.#life, name, () => [...this.#rows.keys()]);
+  }
+}
+
+const KEYS_OF_THREADS = 'threads/* (keys)';
+
+/**
+ * The index by conversation is written once for each thread and read by `!attach` alone, so its rows are always there at
+ * once: with the chances of the other rows every recorded seed would tell another story. `test/contracts/threads.ts` lets
+ * each of its writes fail.
+ */
+function isOfConversationIndex(what: string): boolean {
+  return what.startsWith('conversations/') || what === KEYS_OF_THREADS;
 }

@@ -94,4 +94,32 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['thread that waited for the link of its conversation: its process ended', [31508]],
   ['request of a turn that Letta had not named yet: denied, with an input to end tasks behind it', [31328]],
   ['link with another thread while Letta was away for long: messages ran unasked', [31720]],
+  ['turn of Letta behind another, both by the history: its first words were shown twice', [910, 528, 1598, 3877]],
+  ['firing that was shown with the turn before: posted late as well', [4800]],
+  ['run that was retried unheard: its text stayed beside that of the next run', [1147]],
+  ["two turns of Letta's own heard as one: the history of the first took the second's text away", [687, 4628]],
+  ['stopped turn and one of Letta behind it: the text of both changed places', [31682]],
+  ['stop while the disk failed: it showed a card that the disk did not have', [2274]],
+  ['two crashes behind the copy in a direct message: its words were there twice', [214, 249]],
+  ["conversation of two threads, a turn of Letta's own with a request: neither heard it", [1339]],
+  ["text repaired behind the next turn: that one's first words were dropped", [379]],
+  ['a new conversation was begun with a message that had run', [328, 5800]],
+  ['silent turn of another client, messages of people behind it: they waited for ever', [262]],
+  ['turn of another client that its history named: held back by a look over the lost link', [270]],
+  ['turn of another client that was named late: shown twice', [342]],
+  ['turns of other clients heard as one: the earlier was shown again as missed', [87, 201]],
+  ['input joined the turn of another client, which died: its first part was shown late', [253]],
+  ["offer changed below a turn's end after a restart: the message was no longer the turn's", [3422]],
+];
+
+/** The same for worlds in which people hand messages to running turns (`--steer`). */
+export const failedSteeredSeeds: typeof failedSeeds = [
+  ['turn died in its call: messages handed over were taken for joined, and a later one for the first', [85]],
+  ['answer behind messages that joined: its last line was not counted', [104]],
+];
+
+/** The same with several processes (`--replicas`). */
+export const failedReplicaSeeds: readonly (readonly [found: string, seeds: readonly number[]])[] = [
+  ['text above a card grew beyond its messages: that some went below was held against it', [3284]],
+  ['whose turn it was stayed unknown after one answer was lost: only admins could answer its question', [79]],
 ];

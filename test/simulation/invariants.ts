@@ -1,3 +1,4 @@
+import { LIMITS } from '../../src/slack/render/limits.ts';
 import type { SimDisk } from './disk.ts';
 import type { SimLetta } from './letta.ts';
 import type { TruthTurn } from './letta-turn.ts';
@@ -40,6 +41,8 @@ export interface Judged {
   readonly offers: ReadonlyMap<string, Offered>;
   /** Whose every request was, and since when (ms since 1970), by what it was about. */
   readonly asked: ReadonlyMap<string, { of: string; at: number }>;
+  /** The words that stood above each card, by its turn and part, when a process of the bridge ended. */
+  readonly wordsAbove: ReadonlyMap<string, ReadonlySet<string>>;
   readonly staleAfterMs: number;
   readonly isSlackReliable: boolean;
   readonly lives: number;
@@ -52,10 +55,12 @@ export function judge(world: Judged): void {
   const shown = shownTurns(world);
   judgeLiveElements(world, shown);
   judgeCards(world);
+  judgeAbove(world);
   judgeMessages(world, shown);
   judgeText(world, shown);
   judgeOrder(world);
   judgeApprovals(world);
+  judgeOutcomes(world);
   judgeOffers(world);
   judgeStorage(world);
   judgeCalls(world.letta.calls, world.tools, world.story);
@@ -76,6 +81,10 @@ export function saysItWorks(message: SlackMessage): boolean {
 /** Whether a block is the last line of a turn, with the icon of its details. */
 const hasDetails = (block: SlackMessage['blocks'][number] | undefined) =>
   JSON.stringify(block)?.includes(`"action_id":"${DETAILS}"`) === true;
+
+/** Whether a block says which messages joined the turn: answers go on below it, in the same message or the next. */
+const isJoinedLine = (block: SlackMessage['blocks'][number]) =>
+  /^\s*↪ Joined here/.test(visibleText({ blocks: [block], text: '' }));
 
 function shownTurns({ slack }: Judged): Map<string, Shown> {
   const turns = new Map<string, Shown>();
@@ -102,7 +111,8 @@ function endingOf(message: SlackMessage): Ending {
   // Below the line that says how it ended there may be one that says who decided what was left.
   const isLine = ({ type }: (typeof message.blocks)[number]) => type === 'context' || type === 'section';
   // What was not passed on is said above the answer, with the same sign; what the agent remembers, below the first one.
-  const isNote = (block: object) => /Not passed on to the agent: |"Heads-up: /.test(JSON.stringify(block));
+  const isNote = (block: object) =>
+    /Not passed on to the agent: |changes may conflict|"Heads-up: /.test(JSON.stringify(block));
   const lines = message.blocks.filter((block) => isLine(block) && !isNote(block)).slice(-2);
   const line = (lines.length > 0 ? visibleText({ ...message, blocks: lines }) : message.text).trim();
   if (LIVE.test(line) || last?.type === 'actions') return 'live';
@@ -135,11 +145,14 @@ function judgeLiveElements(world: Judged, shown: Map<string, Shown>): void {
     .filter(({ message, actionId }) => !(message.onlyFor !== null && actionId === 'bridge_stop'))
     .filter(({ token, actionId }) => actionId !== DETAILS && !offers.some((offer) => offer.token === token));
   for (const button of left) story.addViolation(`${button.actionId} is left at ${button.message.ts}`);
+  for (const { streamsSince, ts } of slack.messages)
+    if (streamsSince !== undefined) story.addViolation(`the stream at ${ts} was never ended`);
   for (const turn of shown.values()) {
     if (turn.ending === 'live') story.addViolation(`${turn.id} looks alive`);
     // A turn that ended well, without tools and soon, has no last line.
-    const last = turn.posts.filter((post) => !visibleText(post).includes(ASKED)).map(lastBlock);
-    const endings = last.filter((block) => block?.type === 'context' || hasDetails(block));
+    const isStatus = (post: SlackMessage) => visibleText(post).includes(ASKED);
+    const last = turn.posts.filter((post) => !isStatus(post)).map(lastBlock);
+    const endings = last.filter((block) => (block?.type === 'context' && !isJoinedLine(block)) || hasDetails(block));
     const simple = turn.posts.some((post) => post.blocks.length === 0);
     const least = turn.ending === 'done' ? 0 : 1;
     if (!simple && (endings.length > 1 || endings.length < least))
@@ -173,6 +186,49 @@ function judgeCards({ slack, story }: Judged): void {
     if (before) story.addViolation(`the card ${card} was shown at ${before}, then at ${message.ts}`);
     places.set(card, message.ts);
     if (slack.deleted.includes(message)) story.addViolation(`the card ${card} at ${message.ts} was deleted`);
+  }
+}
+
+/** The note at the end of a long turn repeats how the answer begins. */
+const isEndNote = ({ metadata }: SlackMessage) => metadata?.part === 'end.0';
+
+/** The agent's words in the messages of a turn. */
+function wordsIn(messages: readonly SlackMessage[]): string[] {
+  const texts = messages.filter((message) => !isEndNote(message)).map(visibleText);
+  return texts.flatMap((text) => [...text.matchAll(/t\d+w\d+z/g)].map(([word]) => word));
+}
+
+/** The words of the same turn above each card, by its turn and part. */
+export function wordsAboveCards({ messages }: SimSlack): Map<string, Set<string>> {
+  const cards = messages.filter(({ metadata }) => /^card-[^~]+$/.test(metadata?.part ?? ''));
+  return new Map(
+    cards.map(({ ts, metadata }) => {
+      const above = messages.filter((other) => other.metadata?.turn === metadata?.turn && other.ts < ts);
+      return [`${metadata?.turn} ${metadata?.part}`, new Set(wordsIn(above))];
+    }),
+  );
+}
+
+/** Most that a message of an answer holds, so that a longer text needs two. */
+const MESSAGE_ROOM = LIMITS.markdown - LIMITS.markdownReserve;
+
+/**
+ * What people have read above a card stays there, whatever a restart knows of it. Only where words that Letta told
+ * later need more messages than there are above the card, the last of the text goes below: the card keeps its message.
+ */
+function judgeAbove({ slack, story, wordsAbove }: Judged): void {
+  for (const card of slack.messages) {
+    const { turn = '', part = '' } = card.metadata ?? {};
+    const above = wordsAbove.get(`${turn} ${part}`);
+    if (!above) continue;
+    const ofTurn = slack.messages.filter(({ metadata }) => metadata?.turn === turn);
+    const below = ofTurn.filter(({ ts }) => ts > card.ts);
+    const moved = wordsIn(below).find((word) => above.has(word));
+    if (!moved) continue;
+    const last = ofTurn.findLast((message) => message.ts < card.ts && wordsIn([message]).length > 0);
+    const first = below.find((message) => wordsIn([message]).includes(moved));
+    const isFull = last && first && visibleText(last).length + visibleText(first).length > MESSAGE_ROOM;
+    if (!isFull) story.addViolation(`${moved} moves below the card ${turn} ${part}, above which people read it`);
   }
 }
 
@@ -212,7 +268,10 @@ function judgeMessages(world: Judged, shown: Map<string, Shown>): void {
     const { name, message } = written;
     const taken = keysOf(written).some((key) => stored.get(key) === 'speak');
     const { bridge, letta } = fateOf(world, written, shown);
-    const isSentAgain = keysOf(written).some((key) => clicksOf(world, key, 'send_again').length > 0);
+    // Both offers say that the message may run twice.
+    const isSentAgain = keysOf(written).some(
+      (key) => clicksOf(world, key, 'send_again').length + clicksOf(world, key, 'start_new').length > 0,
+    );
     if (letta.length > 1 && !isSentAgain)
       story.addViolation(`${name} ran in turns ${letta.map((turn) => turn.n).join(' and ')}`);
     const isAsked = keysOf(written).length;
@@ -288,8 +347,22 @@ function copyOf({ user, metadata }: SlackMessage): string | null {
 /** A place of its own for a copy, because the thread shows the same words once Slack accepts posts there again. */
 const copiedTo = (turn: string, { channel }: SlackMessage) => `the copy of ${turn} in ${channel}`;
 
-function isScheduled({ truth }: Judged['letta'], n: number): boolean {
-  return truth.some((turn) => turn.n === n && turn.firings !== undefined);
+function mayBeLate({ truth }: Judged['letta'], n: number): boolean {
+  const turn = truth.find((known) => known.n === n);
+  // A turn of Letta's own behind one of another client's may look like a part of that.
+  const isByClient = truth.some(
+    ({ conversation, origin }) => conversation === turn?.conversation && origin === 'client',
+  );
+  return turn?.firings !== undefined || (isByClient && turn?.origin !== 'people');
+}
+
+/**
+ * What was said for another client before an input of people joined the turn is not a part of the answer for these people.
+ * If the turn dies then, it is shown late, as what the client asked.
+ */
+function isOfClientAlone({ truth }: Judged['letta'], { turn, at, shown }: Word): boolean {
+  const known = truth.find(({ n }) => n === turn);
+  return known?.origin === 'client' && known.end !== 'end_turn' && at < known.wordsBefore && isCut(shown);
 }
 
 /**
@@ -297,13 +370,15 @@ function isScheduled({ truth }: Judged['letta'], n: number): boolean {
  * input that left before another thread had the link joins that one's turn at Letta (docs/letta-protocol.md, Queue and
  * deduplication), so both threads get the answer.
  */
-function answersHereAsWell({ letta, people }: Judged, n: number, place: string): boolean {
+function answersHereAsWell({ letta, people }: Judged, n: number, place: string, owner: Shown | null): boolean {
   const turn = letta.truth.find((known) => known.n === n);
   const homes = (turn?.carried ?? []).map((name) => {
     const written = people.written.find((known) => known.name === name);
     return `${written?.message.channel}/${written?.root ?? 'top'}`;
   });
-  return homes[0] !== place && homes.includes(place);
+  // An input that ends background tasks carries no message: it is known by the turn that is in its id.
+  const isOfInput = owner !== null && turn?.clientIds.some((client) => client.endsWith(`-${owner.id}`)) === true;
+  return homes.length > 0 && homes[0] !== place && (homes.includes(place) || isOfInput);
 }
 
 interface Word {
@@ -317,8 +392,7 @@ function judgeText(world: Judged, shown: Map<string, Shown>): void {
   const visible = new Map<number, Word[]>();
   const places = new Map<string, SlackMessage[]>();
   for (const message of [...slack.messages].sort((a, b) => (a.ts < b.ts ? -1 : 1))) {
-    // The note at the end of a long turn repeats how the answer begins.
-    if (message.user !== BOT || message.metadata?.part === 'end.0') continue;
+    if (message.user !== BOT || isEndNote(message)) continue;
     const copy = copyOf(message);
     const place = copy === null ? `${message.channel}/${message.thread ?? 'top'}` : copiedTo(copy, message);
     places.set(place, [...(places.get(place) ?? []), message]);
@@ -338,27 +412,33 @@ function judgeText(world: Judged, shown: Map<string, Shown>): void {
       if (sub) story.addViolation(`${sub[0]} of a subagent is shown in ${place}`);
       for (const found of visibleText(message).matchAll(/t(\d+)w(\d+)z/g)) {
         const word = { turn: Number(found[1]), at: Number(found[2]), shown: owner };
-        const known = isCopy ? copied : answersHereAsWell(world, word.turn, place) ? asWell : visible;
+        const known = isCopy ? copied : answersHereAsWell(world, word.turn, place, owner) ? asWell : visible;
         const words = known.get(word.turn) ?? [];
         known.set(word.turn, words);
         const before = words.at(-1)?.at ?? -1;
         if (words.some((other) => other.at === word.at)) story.addViolation(`${found[0]} is shown twice in ${place}`);
         // If the bridge missed a retry in a turn that was cut, it cannot know where the retried words belong.
-        else if (word.at < before && !(isCut(owner) && takenBackUnheard.has(found[0])))
+        else if (word.at < before && !(isCut(owner) && takenBackUnheard.has(found[0])) && !isOfClientAlone(letta, word))
           story.addViolation(`${found[0]} stands below t${word.turn}w${before}z in ${place}`);
-        // What a schedule said while nobody listened is posted late.
-        if (word.turn < latest && !isScheduled(letta, word.turn))
+        // What a schedule or another client had the agent say while nobody listened is posted late.
+        if (word.turn < latest && !mayBeLate(letta, word.turn))
           story.addViolation(`${found[0]} of an earlier turn stands below turn ${latest} in ${place}`);
         latest = Math.max(latest, word.turn);
         words.push(word);
       }
     }
   }
-  for (const turn of letta.truth) judgeTurnText(world, turn, visible.get(turn.n) ?? [], shown);
+  for (const turn of letta.truth) judgeTurnText(world, turn, visible, shown);
 }
 
-function judgeTurnText(world: Judged, turn: TruthTurn, words: Word[], shown: Map<string, Shown>): void {
+function judgeTurnText(
+  world: Judged,
+  turn: TruthTurn,
+  visible: ReadonlyMap<number, Word[]>,
+  shown: Map<string, Shown>,
+): void {
   const { story, people } = world;
+  const words = visible.get(turn.n) ?? [];
   const said = turn.pieces.flatMap((piece) => (piece.void ? [] : piece.words));
   // After a successful turn the history shows what a retry made void; otherwise the bridge knows it only if it received
   // the retry.
@@ -379,19 +459,28 @@ function judgeTurnText(world: Judged, turn: TruthTurn, words: Word[], shown: Map
     story.addViolation(`turn ${turn.n} took back ${voided[0]}, which is still shown`);
   // Text of a turn that Letta started itself may be shown in a turn of people that was sent meanwhile, whose end is
   // then another one.
-  const own = (owner: Shown) => turn.origin === 'people' || (world.items.get(owner.id)?.size ?? 0) === 0;
+  const isOfInput = ({ id }: Shown) => {
+    const hasItems = (world.items.get(id)?.size ?? 0) > 0;
+    return hasItems || world.letta.truth.some(({ clientIds }) => clientIds.some((client) => client.endsWith(`-${id}`)));
+  };
+  const own = (owner: Shown) => turn.origin === 'people' || !isOfInput(owner);
+  // A bridge that heard all of it, and was started again only at the end, has shown it.
+  const isHeard = turn.origin === 'client' && turn.wasEndHeard === true && turn.end === 'end_turn';
+  if (isHeard && world.lives <= 2 && said.length > 0 && seen.length === 0)
+    story.addViolation(`turn ${turn.n}, which another client began, is shown nowhere`);
   const done = [...owners].filter((owner) => owner.ending === 'done' && own(owner));
   // If the bridge misses the end of one turn that Letta started itself, the next one looks like the same turn, because
   // Letta never names their inputs.
+  const isShownWith = ({ n }: TruthTurn) => visible.get(n)?.some((word) => done.includes(word.shown as Shown)) ?? false;
   const isOneOfTwo =
-    turn.origin === 'agent' &&
+    turn.origin !== 'people' &&
     !turn.wasEndHeard &&
     world.letta.truth.some(
       (next) =>
-        next.origin === 'agent' &&
+        next.origin !== 'people' &&
         next.conversation === turn.conversation &&
         next.n > turn.n &&
-        next.startedAt - (turn.endedAt ?? 0) < TWINS_MS,
+        (next.startedAt - (turn.endedAt ?? 0) < TWINS_MS || isShownWith(next)),
     );
   if (done.length === 0 || isOneOfTwo) return;
   if (turn.end !== 'end_turn') story.addViolation(`turn ${turn.n} ended as ${turn.end}, ${done[0]?.id} says done`);
@@ -417,7 +506,8 @@ function judgeOrder({ people, letta, stored, story, offers }: Judged): void {
   for (const a of ran) {
     for (const b of ran) {
       const sameThread = a.root === b.root && a.message.channel === b.message.channel;
-      if (!sameThread || a.ackedAt === null || a.ackedAt >= b.at || waitedForAWord(a.message.key)) continue;
+      if (!sameThread || b.isHurried || a.ackedAt === null || a.ackedAt >= b.at || waitedForAWord(a.message.key))
+        continue;
       if ((place.get(a.name) ?? 0) > (place.get(b.name) ?? 0))
         story.addViolation(`${a.name} was answered after ${b.name}`);
     }
@@ -455,7 +545,7 @@ function judgeApprovals({ people, letta, slack, story, staleAfterMs, asked }: Ju
   }
   const heard = new Set<string>();
   for (const decision of letta.decisions) {
-    const { abouts, behavior, words, at } = decision;
+    const { abouts, before, behavior, words, at } = decision;
     const about = abouts[0] ?? '';
     // Requests that end a task have no name.
     if (about !== '' && heard.has(about)) story.addViolation(`Letta was told twice about ${about}`);
@@ -474,7 +564,10 @@ function judgeApprovals({ people, letta, slack, story, staleAfterMs, asked }: Ju
         story.addViolation(`${reply.name} decided about ${about}, and ran`);
       continue;
     }
-    const isAbout = (click: Click) => abouts.includes(click.about ?? '');
+    const isAbout = ({ about: clicked, at: then }: Click) => {
+      if (before !== null && clicked === before.about && clicked !== about) return then <= before.until;
+      return abouts.includes(clicked ?? '');
+    };
     const backing = people.clicks.filter(
       (click) => isAbout(click) && click.behavior === behavior && click.asks.includes(click.user),
     );
@@ -499,6 +592,20 @@ function judgeApprovals({ people, letta, slack, story, staleAfterMs, asked }: Ju
         click.behavior !== behavior,
     );
     if (other) story.addViolation(`${other.user} decided ${other.behavior} about ${about}, Letta heard ${behavior}`);
+  }
+}
+
+/** A card says what Letta heard. */
+function judgeOutcomes({ slack, letta, story }: Judged): void {
+  for (const message of slack.messages) {
+    if (message.user !== BOT || !/^card-[^~]+$/.test(message.metadata?.part ?? '')) continue;
+    const text = visibleText(message).trim();
+    const about = /perm\d+z/.exec(text)?.[0];
+    const says = text.startsWith('✅ Approved ') ? 'allow' : text.startsWith('⛔ Denied ') ? 'deny' : null;
+    if (!about || says === null) continue;
+    const heard = letta.decisions.findLast(({ abouts }) => abouts[0] === about);
+    const isOther = heard && (heard.behavior === 'allow' || heard.behavior === 'deny') && heard.behavior !== says;
+    if (isOther) story.addViolation(`the card about ${about} says ${says}, Letta heard ${heard.behavior}`);
   }
 }
 

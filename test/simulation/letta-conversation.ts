@@ -1,3 +1,4 @@
+import { isClientMessageId } from '../../src/bridge/ids.ts';
 import type { VirtualClock } from './clock.ts';
 import { SimTurn, type ToolCall, type TruthTurn, type TurnHost, type TurnInput } from './letta-turn.ts';
 import type { Chance } from './random.ts';
@@ -18,8 +19,12 @@ export interface Host {
   /** To everybody who listens to this conversation. */
   emitEvent(conversation: SimConversation, type: string, body: Json): void;
   countListeners(conversation: SimConversation): number;
-  /** Called right before a turn emits its end. */
-  onTurnEnding(): void;
+  /** Whether a request comes to mean something else, in worlds where that is common. */
+  changesRequest(): boolean;
+  /** Called when a request waits for people. */
+  onAsked(): void;
+  /** Called right before a turn of the conversation emits its end. */
+  onTurnEnding(conversation: SimConversation): void;
   /** Notes a call of a tool of the bridge; `resolve` gets its result. */
   openCall(requestId: string, call: TruthCall, resolve: (result: { text: string; isError: boolean }) => void): void;
   sendCall(conversation: SimConversation, frame: Json): void;
@@ -27,6 +32,8 @@ export interface Host {
   /** Decisions of clients; `abouts` names the requests that each may concern, the latest first. */
   decisions: {
     abouts: string[];
+    /** What the request was about before it changed; clicks on that count up to `until`, in ms since 1970. */
+    before: { about: string; until: number } | null;
     conversation: string;
     behavior: string;
     words: string;
@@ -62,6 +69,10 @@ interface QueueItem {
   content: string;
   notification: boolean;
   isCron?: boolean;
+  /** A turn was stopped while it waited: it stays until the next input or `resume_queue`. */
+  isPaused?: boolean;
+  /** Set when another client queued it: under which id the history has it. */
+  otid?: string;
 }
 
 /**
@@ -71,8 +82,12 @@ interface QueueItem {
 const UNTRACKED_MS = 30;
 const TIED_RUNS = 32;
 const NOTIFICATION_ID = 'auto-';
-/** After a request changed, a decision about its old form may still arrive for this long, slow disks included. */
-const CROSSED_MS = 15_000;
+/** Of an input that Letta ties no run to. */
+const UNTIED = 'untied-';
+/** A click counts for the old form of a request up to this long after the bridge has heard the new one. */
+const CROSSED_MS = 1_000;
+/** An input that the bridge sent before it heard of the queue may still be on its way for this long. */
+const SENT_MS = 1_000;
 
 /** One conversation: its history, its queue, its turn. */
 export class SimConversation implements TurnHost {
@@ -93,6 +108,8 @@ export class SimConversation implements TurnHost {
   /** Names of the messages that its inputs told of, as context or to be answered. */
   readonly #known = new Set<string>();
   #queued = 0;
+  /** Since when the bridge has known, over the present link, that an id is in the queue. */
+  #toldQueued: ReadonlyMap<string, number> = new Map();
   #background: Json[] = [];
   #subagents: Json[] = [];
   #untrackedUntil = 0;
@@ -114,7 +131,7 @@ export class SimConversation implements TurnHost {
   }
 
   get isBusy(): boolean {
-    const waiting = this.#queue.length > 0 && this.host.countListeners(this) > 0;
+    const waiting = this.#hasRunnable && this.host.countListeners(this) > 0;
     return this.#turn !== null || waiting || this.#background.length > 0 || this.#subagents.length > 0;
   }
 
@@ -124,7 +141,7 @@ export class SimConversation implements TurnHost {
 
   /** What runs was not asked for by people. */
   get isActingByItself(): boolean {
-    return this.#turn?.truth.origin === 'agent';
+    return this.#turn !== null && this.#turn.truth.origin !== 'people';
   }
 
   // ---- what clients see ------------------------------------------------------------------------
@@ -168,23 +185,33 @@ export class SimConversation implements TurnHost {
     };
   }
 
-  #queueBody(removed: readonly string[] = []): Json {
+  #queueBody(removed: readonly string[] = [], disposition = 'dequeued'): Json {
     const queue = this.#queue.map((item) => ({
       id: item.id,
       client_message_id: item.clientId,
       kind: item.isCron ? 'cron_prompt' : item.notification ? 'task_notification' : 'message',
       source: item.isCron ? 'cron' : item.notification ? 'task_notification' : 'user',
       content: item.content,
+      ...(item.isPaused && { paused: true }),
     }));
     return {
       queue,
-      removed: removed.map((clientId) => ({ client_message_id: clientId, disposition: 'dequeued' })),
+      removed: removed.map((clientId) => ({ client_message_id: clientId, disposition })),
     };
+  }
+
+  /** The bridge has heard what waits in the queue. */
+  noteHeardQueue({ queue }: Json): void {
+    const ids = new Set((queue as { client_message_id: string }[]).map((item) => item.client_message_id));
+    const known = this.#toldQueued;
+    const now = this.host.clock.now();
+    this.#toldQueued = new Map([...ids].map((id) => [id, known.get(id) ?? now]));
   }
 
   /** The state, as after `sync` or `runtime_start` (docs/letta-protocol.md, Hosted: socket). */
   replayState(tell: (type: string, body: Json) => void, recover: boolean): void {
     this.#untrackedUntil = 0;
+    this.#toldQueued = new Map();
     if (recover && this.#pending) tell('control_request', this.#requestBody(this.#pending));
     tell('update_device_status', this.#deviceBody());
     tell('update_loop_status', this.#loopBody());
@@ -242,7 +269,11 @@ export class SimConversation implements TurnHost {
     const { host } = this;
     const nothing = () => undefined;
     if (this.#turn?.truth.clientIds.includes(clientId)) return { disposition: 'started', go: nothing };
-    if (this.#queue.some((item) => item.clientId === clientId)) return { disposition: 'queued', go: nothing };
+    if (this.#queue.some((item) => item.clientId === clientId)) {
+      if (host.clock.now() - (this.#toldQueued.get(clientId) ?? Number.POSITIVE_INFINITY) > SENT_MS)
+        host.story.addViolation(`${clientId} was sent again while it waited in Letta's queue`);
+      return { disposition: 'queued', go: nothing };
+    }
     if (this.#turn || this.#isPumping || this.#wasInterrupted || this.#queue.length > 0) {
       return { disposition: 'queued', go: () => this.#enqueue(clientId, content, false) };
     }
@@ -251,6 +282,28 @@ export class SimConversation implements TurnHost {
     }
     const input: TurnInput = { origin: 'direct', notification: false, messages: [{ clientId, content }] };
     return { disposition: 'started', go: () => this.#startTurn(input) };
+  }
+
+  /** Another client asks something (docs/letta-protocol.md, Other clients of a conversation). */
+  submitElsewhere(id: string, hasId: boolean, content: string): void {
+    const otid = hasId ? id : `uuid-${id}`;
+    if (this.#turn || this.#isPumping || this.#wasInterrupted || this.#queue.length > 0) {
+      this.#enqueue(hasId ? id : `cm-submit-${id}`, content, false, false, otid);
+      return;
+    }
+    const tie = hasId ? id : `${UNTIED}${id}`;
+    this.#startTurn({ origin: 'direct', notification: false, messages: [{ clientId: otid, content, tie }] });
+  }
+
+  /** Another client decides what is asked now. */
+  decideElsewhere(allow: boolean): void {
+    const pending = this.#pending;
+    if (!pending) return;
+    this.#pending = null;
+    this.host.story.addLine('client', `decides ${allow ? 'allow' : 'deny'} for ${pending.about}`);
+    this.emitEvent('update_loop_status', this.#loopBody());
+    this.showDevice();
+    pending.resolve({ allow, message: 'no', input: null });
   }
 
   /** A turn that nobody asked for (docs/letta-protocol.md, Activity nobody asked for). */
@@ -323,23 +376,57 @@ export class SimConversation implements TurnHost {
     });
   }
 
-  #enqueue(clientId: string, content: string, notification: boolean, isCron = false): void {
-    this.#queued += 1;
-    this.#queue.push({ id: `q-${this.#queued}`, clientId, content, notification, isCron });
+  get #hasRunnable(): boolean {
+    return this.#queue.some(({ isPaused }) => !isPaused);
+  }
+
+  /** @returns how many items an abort had paused */
+  resumeQueue(): number {
+    const paused = this.#queue.filter(({ isPaused }) => isPaused);
+    for (const item of paused) item.isPaused = false;
+    return paused.length;
+  }
+
+  /** Tells what waits, and goes on with it. */
+  showQueue(): void {
     this.emitEvent('update_queue', this.#queueBody());
     this.runQueue();
   }
 
+  /** @returns whether it was there */
+  removeQueued(id: string): boolean {
+    const found = this.#queue.find((item) => item.id === id);
+    if (!found) return false;
+    this.#queue = this.#queue.filter((item) => item !== found);
+    this.emitEvent('update_queue', this.#queueBody([found.clientId], 'cancelled'));
+    return true;
+  }
+
+  /** Removes and returns the items that may run now. */
+  #takeRunnable(): QueueItem[] {
+    const taken = this.#queue.filter(({ isPaused }) => !isPaused);
+    this.#queue = this.#queue.filter(({ isPaused }) => isPaused);
+    return taken;
+  }
+
+  #enqueue(clientId: string, content: string, notification: boolean, isCron = false, otid?: string): void {
+    this.#queued += 1;
+    if (!notification) this.resumeQueue();
+    const foreign = otid === undefined ? {} : { otid };
+    this.#queue.push({ id: `q-${this.#queued}`, clientId, content, notification, isCron, ...foreign });
+    this.showQueue();
+  }
+
   /** All that waits becomes one turn; it waits itself until somebody listens. */
   runQueue(): void {
-    if (this.#turn || this.#isPumping || this.#queue.length === 0 || this.host.countListeners(this) === 0) return;
+    if (this.#turn || this.#isPumping || !this.#hasRunnable || this.host.countListeners(this) === 0) return;
     this.#isPumping = true;
     const epoch = this.#epoch;
     this.host.clock.after(5, () => {
       if (this.#epoch !== epoch) return;
       this.#isPumping = false;
-      if (this.#turn || this.#queue.length === 0 || this.host.countListeners(this) === 0) return;
-      const items = this.#queue.splice(0);
+      if (this.#turn || !this.#hasRunnable || this.host.countListeners(this) === 0) return;
+      const items = this.#takeRunnable();
       const messages = this.#echoItems(items);
       this.#startTurn({ origin: 'queue', notification: items.every((item) => item.notification), messages });
     });
@@ -347,7 +434,7 @@ export class SimConversation implements TurnHost {
 
   /** What waits joins the running turn right after a tool (docs/letta-protocol.md, Queue and deduplication). */
   takeQueued(): TurnInput['messages'] {
-    const items = this.#queue.splice(0);
+    const items = this.#takeRunnable();
     if (items.length === 0) return [];
     const messages = this.#echoItems(items);
     for (const message of messages) this.#storeInput(message, this.#turn?.truth ?? null);
@@ -356,8 +443,9 @@ export class SimConversation implements TurnHost {
 
   #echoItems(items: readonly QueueItem[]): TurnInput['messages'] {
     const messages = items.map((item) => ({
-      clientId: item.notification ? `${NOTIFICATION_ID}${item.clientId}` : item.clientId,
+      clientId: item.notification ? `${NOTIFICATION_ID}${item.clientId}` : (item.otid ?? item.clientId),
       content: item.content,
+      ...(item.otid !== undefined && { tie: item.clientId }),
     }));
     for (const { clientId, content } of messages) {
       const id = `user-msg-${this.host.nextItem()}`;
@@ -374,8 +462,8 @@ export class SimConversation implements TurnHost {
     const truth: TruthTurn = {
       n: host.nextTurn(),
       conversation: this.id,
-      origin: input.notification ? 'agent' : 'people',
-      clientIds: input.messages.map((message) => message.clientId),
+      origin: originOf(input),
+      clientIds: input.messages.map(({ clientId, tie }) => tie ?? clientId),
       carried: [],
       pieces: [],
       wordsBefore: 0,
@@ -427,7 +515,7 @@ export class SimConversation implements TurnHost {
    * (docs/letta-protocol.md, Queue and deduplication; Activity nobody asked for).
    */
   tieRun(runId: string, clientIds: readonly string[]): void {
-    const named = clientIds.filter((id) => !id.startsWith(NOTIFICATION_ID));
+    const named = clientIds.filter((id) => !id.startsWith(NOTIFICATION_ID) && !id.startsWith(UNTIED));
     if (named.length === 0) return;
     this.#clientIdsByRun.set(runId, named);
     const [oldest] = this.#clientIdsByRun.keys();
@@ -454,7 +542,10 @@ export class SimConversation implements TurnHost {
       this.emitEvent('control_request', this.#requestBody(this.#pending));
       this.setLoop('WAITING_ON_APPROVAL', [this.lastRun ?? '']);
       this.showDevice();
-      if (call.name === 'Bash' && this.host.chance.happens(0.05)) this.#changeLater(this.#pending, call);
+      this.host.onAsked();
+      const isBash = call.name === 'Bash';
+      if (isBash && (this.host.chance.happens(0.05) || this.host.changesRequest()))
+        this.#changeLater(this.#pending, call);
     });
   }
 
@@ -497,7 +588,7 @@ export class SimConversation implements TurnHost {
     this.#pending = null;
     const { before } = pending;
     // An answer that crossed the change belongs to the request as it was shown.
-    const crossed = before && (before.heardAt === null || this.host.clock.now() - before.heardAt < CROSSED_MS);
+    const until = before?.heardAt == null ? Number.POSITIVE_INFINITY : before.heardAt + CROSSED_MS;
     const { about } = pending;
     const allow = decision.behavior === 'allow';
     const updated = (decision.updated_input as Json | undefined) ?? null;
@@ -506,11 +597,13 @@ export class SimConversation implements TurnHost {
     this.host.story.addLine('letta', `takes ${behavior} for ${about}`);
     // A delayed answer belongs to the request that had this id when the answer was sent.
     const late = sentAt < pending.askedAt ? this.#answered.get(requestId) : undefined;
-    const abouts = [about, ...(crossed ? [before.about] : []), ...(late === undefined ? [] : [late])];
+    const abouts = [about, ...(before ? [before.about] : []), ...(late === undefined ? [] : [late])];
     this.#answered.set(requestId, about);
     const words = updated ? answers : String(decision.message ?? '');
     const ends = pending.turn.endsTasks?.includes(JSON.stringify(pending.request.input)) ?? null;
-    this.host.decisions.push({ abouts, conversation: this.id, behavior, words, at: this.host.clock.now(), ends });
+    const at = this.host.clock.now();
+    const was = before && { about: before.about, until };
+    this.host.decisions.push({ abouts, before: was, conversation: this.id, behavior, words, at, ends });
     const go = () => {
       this.emitEvent('update_loop_status', this.#loopBody());
       this.showDevice();
@@ -531,6 +624,10 @@ export class SimConversation implements TurnHost {
       this.showDevice();
       this.emitDelta({ id: this.host.nextItem(), message_type: 'status', message: 'Interrupted', level: 'warning' });
       this.#wasInterrupted = true;
+      if (this.#queue.length > 0) {
+        for (const item of this.#queue) item.isPaused = true;
+        this.emitEvent('update_queue', this.#queueBody());
+      }
       this.addToHistory({
         id: this.host.nextItem(),
         message_type: 'user_message',
@@ -548,7 +645,7 @@ export class SimConversation implements TurnHost {
     const { host } = this;
     this.idleSince = host.clock.now();
     host.story.addLine('letta', `turn ${turn.truth.n} ends: ${reason}`);
-    host.onTurnEnding();
+    host.onTurnEnding(this);
     if (reason !== 'cancelled') {
       this.setLoop('WAITING_ON_INPUT');
       this.showDevice();
@@ -609,4 +706,9 @@ function namesIn(content: string): { carried: string[]; heard: string[] } {
     else section.push(...(line.match(/msg\d+z/g) ?? []));
   }
   return { carried, heard };
+}
+
+function originOf({ notification, messages }: TurnInput): TruthTurn['origin'] {
+  if (notification) return 'agent';
+  return messages.some(({ clientId }) => isClientMessageId(clientId)) ? 'people' : 'client';
 }

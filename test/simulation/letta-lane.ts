@@ -75,7 +75,8 @@ export class SimLane {
   openLane(): void {
     if (this.#isClosed || this.#gone) return;
     this.#isOpen = true;
-    this.#parts.handlers.onOpen();
+    const { life, handlers } = this.#parts;
+    life.enter(() => handlers.onOpen());
   }
 
   refuseLane(loss: LaneLoss): void {
@@ -85,14 +86,16 @@ export class SimLane {
 
   /** To the client, in order. */
   deliverFrame(frame: Json): void {
-    const { clock, chance, handlers } = this.#parts;
+    const { clock, chance, life, handlers } = this.#parts;
     const text = JSON.stringify(frame);
     this.#downAt = Math.max(this.#downAt, clock.now() + chance.between(0, 8));
     clock.after(this.#downAt - clock.now(), () =>
       this.#unlessFrozen(() => {
-        if (this.#isClosed || !this.#isOpen) return;
-        handlers.onMessage(text);
-        this.#parts.onHeard(frame);
+        life.enter(() => {
+          if (this.#isClosed || !this.#isOpen) return;
+          handlers.onMessage(text);
+          this.#parts.onHeard(frame);
+        });
       }),
     );
   }
@@ -163,7 +166,7 @@ export class SimLane {
       if (this.#isClosed) return;
       this.#isClosed = true;
       life.offCut(this.#onCut);
-      handlers.onClose(loss);
+      life.enter(() => handlers.onClose(loss));
     });
   }
 

@@ -13,7 +13,8 @@ export interface ToolCall {
 export interface TruthTurn {
   n: number;
   conversation: string;
-  origin: 'people' | 'agent';
+  /** `client`: no one but another client asked. */
+  origin: 'people' | 'agent' | 'client';
   clientIds: string[];
   /** Ids of the schedules that began it, or are a part of its input. */
   firings?: string[];
@@ -36,7 +37,7 @@ export interface TruthTurn {
 export interface TurnInput {
   origin: 'direct' | 'queue';
   notification: boolean;
-  messages: { clientId: string; content: string }[];
+  messages: { clientId: string; content: string; tie?: string }[];
 }
 
 interface Run {
@@ -117,8 +118,8 @@ export class SimTurn {
     for (let round = 0; ; round += 1) {
       await this.#speakRun(round >= rounds);
       const luck = chance.next();
-      // A model that never answers again: only a stop ends the turn.
-      if (luck > 0.996) return this.#whileAlive(new Promise<void>(() => undefined));
+      // A model that never answers again: only a stop ends the turn. Nobody here stops what another client asked.
+      if (luck > 0.996 && this.truth.origin !== 'client') return this.#whileAlive(new Promise<void>(() => undefined));
       if (luck < 0.06) {
         await this.#retryRun();
         continue;
@@ -314,7 +315,7 @@ export class SimTurn {
     this.#run = null;
     const joined = conversation.takeQueued();
     this.input.messages.push(...joined);
-    this.truth.clientIds.push(...joined.map((message) => message.clientId));
+    this.truth.clientIds.push(...joined.map(({ clientId, tie }) => tie ?? clientId));
     if (joined.length > 0)
       this.truth.wordsBefore = this.truth.pieces.reduce((sum, piece) => sum + piece.words.length, 0);
     conversation.setLoop('SENDING_API_REQUEST');

@@ -67,6 +67,20 @@ export class SimLetta implements Host {
   mayHearAgain: Host['mayHearAgain'] = () => false;
   isAskedLater: Host['isAskedLater'] = () => false;
   onTaken: Host['onTaken'] = () => undefined;
+  /** Called with the conversation of a turn that is about to tell that it has ended. */
+  onEnding: (conversation: string) => void = () => undefined;
+  /** Called with the conversation of a call that was lost on its way to the bridge. */
+  onCallLost: (conversation: string) => void = () => undefined;
+  /** Of a stream of its own: how often a call of a tool of the bridge is lost on its way. */
+  readonly #losing: Chance;
+  readonly #losesCalls: number;
+  /** The same: how often its data is lost while a request waits, with its process. */
+  readonly #wiping: Chance;
+  readonly #wipesOften: number;
+  /** The same: how often a request comes to mean something else while people look at it. */
+  readonly #changing: Chance;
+  readonly #changesOften: number;
+  #made = 0;
   /** Every call of a tool of the bridge. */
   readonly calls: TruthCall[] = [];
   readonly #openCalls = new Map<string, (result: { text: string; isError: boolean }) => void>();
@@ -109,6 +123,13 @@ export class SimLetta implements Host {
     this.clock = clock;
     this.chance = chance;
     this.story = story;
+    this.#losing = chance.forkStream('lost calls');
+    this.#losesCalls = kind !== 'app-server' && this.#losing.happens(0.15) ? 0.5 : 0;
+    this.#changing = chance.forkStream('changed requests');
+    this.#changesOften = this.#changing.happens(0.1) ? 0.5 : 0;
+    this.#wiping = chance.forkStream('wiped');
+    // Behind the hosted relay conversations are kept elsewhere, and schedules go with their conversation.
+    this.#wipesOften = kind !== 'hosted' && !schedules.isUsed && this.#wiping.happens(0.2) ? 0.3 : 0;
   }
 
   nextRun(): string {
@@ -240,8 +261,9 @@ export class SimLetta implements Host {
   #noteHeard(frame: Json) {
     if (frame.type === 'stream_delta') this.#heardRetry(frame);
     if (frame.type === 'turn_finished') this.#heardEnd(frame);
+    const { conversation_id: id } = (frame.runtime ?? {}) as Json;
+    if (frame.type === 'update_queue') this.conversations.get(String(id))?.noteHeardQueue(frame);
     if (frame.type !== 'control_request') return;
-    const { conversation_id: id } = frame.runtime as Json;
     this.conversations.get(String(id))?.noteHeardRequest(JSON.stringify(frame.request));
   }
 
@@ -285,9 +307,14 @@ export class SimLetta implements Host {
     }
   }
 
+  hasOtherClients = false;
+  /** Whether another client is connected to the conversation. */
+  isUsedElsewhere: (conversation: SimConversation) => boolean = () => false;
+
   countListeners(conversation: SimConversation): number {
     if (this.kind !== 'app-server') return this.#isUp ? 1 : 0;
-    return [...this.lanes].filter((lane) => lane.subscribed.has(conversation.id)).length;
+    const others = this.#isUp && this.isUsedElsewhere(conversation) ? 1 : 0;
+    return others + [...this.lanes].filter((lane) => lane.subscribed.has(conversation.id)).length;
   }
 
   openCall(requestId: string, call: TruthCall, resolve: (result: { text: string; isError: boolean }) => void) {
@@ -306,12 +333,37 @@ export class SimLetta implements Host {
   /** Without an envelope, and never again by itself. */
   sendCall(conversation: SimConversation, frame: Json) {
     if (!this.#isUp) return;
+    if (this.faults !== noFaults && this.#losing.happens(this.#losesCalls)) return this.#loseCall(conversation);
     if (this.kind === 'hosted') {
       if (this.#isRouted) this.#routeFrame(conversation.id, frame);
       return;
     }
     const lanes = [...this.lanes].filter((lane) => this.kind === 'device' || lane.subscribed.has(conversation.id));
     lanes[0]?.deliverFrame(frame);
+  }
+
+  /** The device's way to the bridge breaks as it asks; the model waits (docs/letta-protocol.md, External tools: loss). */
+  #loseCall({ id }: SimConversation) {
+    this.story.addLine('letta', `its call in ${id} is lost on the way`);
+    if (this.kind === 'hosted') {
+      if (this.#isRouted) this.#leaveRouter(this.#losing.between(1, 400));
+    } else for (const lane of [...this.lanes]) lane.loseLane();
+    this.onCallLost(id);
+  }
+
+  changesRequest(): boolean {
+    return this.#changing.happens(this.#changesOften);
+  }
+
+  /** A request waits: now and then the process dies, and the folder with its conversations is gone. */
+  onAsked() {
+    if (!this.#wiping.happens(this.#wipesOften)) return;
+    this.clock.after(this.#wiping.between(200, 6_000), () => {
+      if (!this.#isUp || this.faults === noFaults) return;
+      this.restartProcess();
+      this.story.addLine('letta', 'its conversations are gone');
+      this.conversations.clear();
+    });
   }
 
   emitEvent(conversation: SimConversation, type: string, body: Json) {
@@ -395,7 +447,9 @@ export class SimLetta implements Host {
     }
     const isMessage = frame.type === 'input' && (frame.payload as Json | undefined)?.kind === 'create_message';
     const isHeld = this.kind === 'hosted' && isMessage && chance.happens(faults.held);
-    if (isHeld || chance.happens(faults.deaf)) {
+    // Frames of one socket keep their order: an input that came behind a sync of later would be taken for lost.
+    const keepsOrder = isMessage && this.kind === 'app-server' && this.hasOtherClients;
+    if (isHeld || (chance.happens(faults.deaf) && !keepsOrder)) {
       this.story.addLine('letta', `hears ${String(frame.type)} late`);
       const sentAt = clock.now();
       if (this.kind === 'hosted' && (isHeld || chance.happens(0.5))) lane.loseLane();
@@ -498,6 +552,17 @@ export class SimLetta implements Host {
           success: true,
         });
       }
+      case 'remove_queue_item': {
+        const { item_id } = frame;
+        const success = conversation.removeQueued(String(item_id));
+        return this.#sendReply(lane, id, { type: 'remove_queue_item_response', request_id, success, item_id });
+      }
+      case 'resume_queue': {
+        const resumed = conversation.resumeQueue();
+        const type = 'resume_queue_response';
+        this.#sendReply(lane, id, { type, request_id, runtime, resumed, success: true });
+        return conversation.showQueue();
+      }
       case 'input':
         return this.#handleInput(lane, conversation, frame, sentAt);
       default:
@@ -549,7 +614,8 @@ export class SimLetta implements Host {
   }
 
   createConversation(): SimConversation {
-    const conversation = new SimConversation(`local-conv-${this.conversations.size + 1}`, AGENT, this);
+    this.#made += 1;
+    const conversation = new SimConversation(`local-conv-${this.#made}`, AGENT, this);
     this.conversations.set(conversation.id, conversation);
     return conversation;
   }
@@ -569,12 +635,12 @@ export class SimLetta implements Host {
         });
         clock.after(ms, () => {
           if (life.isOver || over) return;
-          if (luck < this.faults.rest / 3) return reject(new Error('ECONNRESET'));
+          if (luck < this.faults.rest / 3) return life.enter(() => reject(new Error('ECONNRESET')));
           const down = luck < this.faults.rest * (2 / 3);
           // A call that hangs is ended by the caller.
           if (!down && luck < this.faults.rest) return;
           const { status, body } = down ? { status: 503, body: null } : this.#answerRest(init.method, new URL(url));
-          resolve({ status, text: () => Promise.resolve(JSON.stringify(body)) });
+          life.enter(() => resolve({ status, text: () => Promise.resolve(JSON.stringify(body)) }));
         });
       });
   }
@@ -680,7 +746,8 @@ export class SimLetta implements Host {
   }
 
   /** A turn is about to tell that it has ended. */
-  onTurnEnding() {
+  onTurnEnding({ id }: SimConversation) {
+    this.onEnding(id);
     if (!this.losesNextEnd || this.kind !== 'hosted' || !this.#isRouted) return;
     this.losesNextEnd = false;
     this.#leaveRouter(this.chance.between(1, 400));

@@ -7,6 +7,10 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     brief: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
+    /** Several processes on one database. */
+    replicas: { type: 'boolean', default: false },
+    /** People hand messages to running turns. */
+    steer: { type: 'boolean', default: false },
     /** Ends with the first seed that fails so: what it says matches this. */
     until: { type: 'string' },
   },
@@ -20,7 +24,11 @@ const say = (line: string) => void process.stdout.write(`${line}\n`);
 const failed: number[] = [];
 const total = { events: 0, ms: 0, turns: 0, messages: 0 };
 for (let seed = first; seed < first + seeds; seed += 1) {
-  const result = await simulate(seed, values.verbose ? say : null);
+  const result = await simulate(seed, {
+    tell: values.verbose ? say : null,
+    replicas: values.replicas,
+    steer: values.steer,
+  });
   total.events += result.events;
   total.ms += result.ms;
   total.turns += result.turns;

@@ -12,6 +12,8 @@ export interface Mutation {
   /** What the simulation says of the promise that is broken then; some consequence of it is no proof. */
   sign: RegExp;
   edits: readonly Edit[];
+  /** Several processes have to share the workspace to notice it. */
+  replicas?: true;
 }
 
 function mutation(name: string, sign: RegExp, file: string, find: string, replace: string): Mutation {
@@ -99,7 +101,7 @@ export const mutations: readonly Mutation[] = [
   ),
   mutation(
     'a failed write is looked up on disk',
-    /no rest/,
+    /no rest|says (allow|deny), Letta heard/,
     'src/bridge/thread/state.ts',
     'const landed = (record?.rev ?? 0) > before;',
     'const landed = (record?.rev ?? 0) > before && failures < 0;',
@@ -120,7 +122,7 @@ export const mutations: readonly Mutation[] = [
   ),
   mutation(
     "an input in Letta's queue is not sent again",
-    /ran in turn/,
+    /ran in turn|was sent again while it waited/,
     'src/bridge/thread/core/look.ts',
     'const waits = isQueued(link, turn);',
     'const waits = isQueued(link, turn) && live.tries < 0;',
@@ -128,8 +130,8 @@ export const mutations: readonly Mutation[] = [
   mutation(
     'one round trip passes between two turns',
     /right behind a turn's end/,
-    'src/bridge/thread/perform.ts',
-    'const settled = async () => (await letta()).settle().then(() => true);',
+    'src/bridge/thread/perform/letta.ts',
+    'const settled = () => this.#open.settle().then(() => true);',
     'const settled = async () => true;',
   ),
   mutation(
@@ -137,6 +139,27 @@ export const mutations: readonly Mutation[] = [
     /shown twice/,
     'src/slack/outbox/publication.ts',
     "if (failure === 'unknown' && call.kind === 'post') lookup.request();",
+    '',
+  ),
+  mutation(
+    'a native stream whose begin had no answer is looked for',
+    /shown twice|was never ended/,
+    'src/slack/outbox/publication.ts',
+    "if (next === 'look') lookup.request();",
+    "if (next === 'look') lookup.postpone();",
+  ),
+  mutation(
+    'a native stream is stored before it is begun',
+    /shown twice|was never ended/,
+    'src/slack/outbox/publication.ts',
+    'await ledger.saveBegun(begunStream(step.post.part, step.text, clock.now()));',
+    '',
+  ),
+  mutation(
+    'a native stream that shows what nobody knows is ended and edited',
+    /shown twice|stands below|missing/,
+    'src/slack/outbox/native-stream.ts',
+    'if (open) open = { ...open, sent: null };',
     '',
   ),
   mutation(
@@ -229,7 +252,7 @@ export const mutations: readonly Mutation[] = [
   mutation(
     'a turn lost with its link is looked up in the history',
     /no rest|says that it works/,
-    'src/bridge/thread/core/hear.ts',
+    'src/bridge/thread/core/reconnect.ts',
     'if (isIdle) return look(work);',
     'if (isIdle && !turn) return look(work);',
   ),
@@ -363,4 +386,83 @@ export const mutations: readonly Mutation[] = [
     'gateway: takeTurns(letta.gateway, clock),',
     'gateway: letta.gateway,',
   ),
+  ...replicaMutations(),
 ];
+
+/** What keeps several processes apart. */
+function replicaMutations(): Mutation[] {
+  const postgres = (name: string) => `src/storage/postgres/${name}.ts`;
+  const all = [
+    mutation(
+      'a row is written only with the fence of its lease',
+      /wrote .* outside of a lease/,
+      postgres('adapter'),
+      'WHERE workspace = $1 AND fence = $2 FOR KEY SHARE)',
+      'WHERE workspace = $1 FOR KEY SHARE)',
+    ),
+    mutation(
+      'the holder of a lease stops before another process may take it',
+      /left .* outside of a lease/,
+      postgres('lease'),
+      'return times.expiryMs - marginMs(times) - gone;',
+      'return times.expiryMs + 3_000 - gone;',
+    ),
+    mutation(
+      'a process that was frozen looks at its clock before it calls',
+      /left .* outside of a lease/,
+      'src/workspaces/gate.ts',
+      'const isOpen = () => !closing.signal.aborted && right.isHeld();',
+      'const isOpen = () => !closing.signal.aborted;',
+    ),
+    mutation(
+      'a machine that slept counts by the wall clock',
+      /left .* outside of a lease/,
+      postgres('lease'),
+      'const gone = Math.max(clock.monotonic() - monotonic, clock.now() - wall);',
+      'const gone = Math.max(clock.monotonic() - monotonic, wall - wall);',
+    ),
+    mutation(
+      'a delivery stays in the table until it is handled',
+      /was acked and never handled/,
+      postgres('inbound-worker'),
+      '      await this.#parts.handle(delivery);\n',
+      '      this.#handled.add(row.id);\n      await this.#deleteHandled();\n      await this.#parts.handle(delivery);\n',
+    ),
+    mutation(
+      'a delivery whose handling failed is handled again',
+      /was acked and never handled|was accepted and is on no disk|is lost/,
+      postgres('inbound-worker'),
+      '      return this.#postpone(row, error);',
+      '      if (row.tries < 0) return this.#postpone(row, error);',
+    ),
+    mutation(
+      'a click that was begun is not taken back as if nothing had happened',
+      /was told as not done, and was handled/,
+      postgres('inbound'),
+      "'DELETE FROM bridge_inbound WHERE token = $1 AND begun_by IS NULL RETURNING 1 AS one'",
+      "'DELETE FROM bridge_inbound WHERE token = $1 RETURNING 1 AS one'",
+    ),
+    mutation(
+      'a click is begun once',
+      /was taken up \d+ times/,
+      'src/workspaces/deliveries.ts',
+      "if (envelope.kind === 'events_api') return handOver(workspace, envelope);",
+      'return handOver(workspace, envelope);',
+    ),
+    mutation(
+      'a delivery of a message is deleted only when a thread has the message',
+      /was acked and never handled|is lost|was accepted and is on no disk/,
+      postgres('adapter'),
+      'AND id = ANY ($${number}::bigint[]) AND EXISTS (SELECT 1 FROM done))',
+      'AND id = ANY ($${number}::bigint[]))',
+    ),
+    mutation(
+      'a workspace without an owner is taken by another process',
+      /^no rest/,
+      'src/workspaces/keeper.ts',
+      'await Promise.all(unserved.filter((id) => !seats.has(id)).map(takeInBackground));',
+      'await Promise.all(unserved.filter((id) => seats.has(id)).map(takeInBackground));',
+    ),
+  ];
+  return all.map((each) => ({ ...each, replicas: true }));
+}

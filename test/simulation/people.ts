@@ -4,7 +4,7 @@ import { parseActionId } from '../../src/slack/render/action-ids.ts';
 import type { VirtualClock } from './clock.ts';
 import { filesOfMessage } from './files.ts';
 import type { Chance } from './random.ts';
-import { BOT, type Button, type SimSlack, type SlackMessage, TEAM, visibleText } from './slack.ts';
+import { ADMIN, BOT, type Button, type SimSlack, type SlackMessage, TEAM, visibleText } from './slack.ts';
 import type { Story } from './story.ts';
 
 /** A message of a person that may be for the agent. */
@@ -21,6 +21,8 @@ export interface Written {
   trying: number;
   /** Set when a reaction says it: the last event of it. Every one has another key. */
   reaction?: { event: InboundReaction; about: string; keys: string[]; isTakenBack: boolean } | undefined;
+  /** Set once its author handed it to the running turn: it may be answered before what waits longer. */
+  isHurried?: true;
   /** When, and in which life, the bridge refused it because too many messages waited. */
   turnedAway: { at: number; life: number } | null;
 }
@@ -77,8 +79,22 @@ export class SimPeople {
   /** The same. */
   readonly #joining: Chance;
   readonly #joinsOften: number;
+  /** The same. */
+  readonly #direct: Chance;
+  /** Whether all threads are in a direct message. */
+  readonly #isDirect: boolean;
+  /** The same. */
+  readonly #steering: Chance;
+  readonly #steersOften: number;
+  /** Whether messages are handed to running turns: seeds that fail with it are still to be looked into. */
+  maySteer = false;
   /** Somebody writes far more than can be answered. */
   isFlooding = false;
+  /** Whoever is told that a click failed clicks again, on the same card. */
+  triesAgain = false;
+  /** Of streams of their own. */
+  readonly #trying: Chance;
+  readonly #impatient: Chance;
 
   constructor(clock: VirtualClock, chance: Chance, story: Story, slack: SimSlack, outbound: Outbound) {
     this.#clock = clock;
@@ -91,6 +107,12 @@ export class SimPeople {
     this.#reactsOften = this.#reacting.happens(0.4) ? this.#reacting.between(0.02, 0.15) : 0;
     this.#joining = chance.forkStream('joining');
     this.#joinsOften = this.#joining.happens(0.3) ? this.#joining.between(0.01, 0.04) : 0;
+    this.#direct = chance.forkStream('direct threads');
+    this.#trying = chance.forkStream('trying again');
+    this.#impatient = chance.forkStream('impatient');
+    this.#isDirect = this.#direct.happens(0.25);
+    this.#steering = chance.forkStream('steering');
+    this.#steersOften = this.#steering.happens(0.4) ? this.#steering.between(0.03, 0.15) : 0;
     for (const id of MEMBERS) slack.people.set(id, { id, team_id: TEAM, profile: { display_name: `Name ${id}` } });
     slack.people.set(GUEST, { id: GUEST, team_id: TEAM, is_restricted: true, profile: { display_name: 'Eve' } });
   }
@@ -99,6 +121,7 @@ export class SimPeople {
   doSomething() {
     if (this.#reacting.happens(this.#reactsOften)) this.#react();
     if (this.#joining.happens(this.#joinsOften)) return this.#join();
+    if (this.maySteer && this.#steering.happens(this.#steersOften)) return this.#steer();
     const chance = this.#chance;
     const luck = chance.next();
     if (this.#threads.length === 0 || luck < 0.08) return this.#openThread();
@@ -113,6 +136,34 @@ export class SimPeople {
     if (button) this.#pressButton(button, button.message.channel === DM ? MEMBERS[0] : this.#chance.pickOne(MEMBERS));
   }
 
+  /** A click failed: whoever made it clicks again, and may have thought better of it. */
+  tryAgain({ token, user, at }: Click) {
+    const chance = this.#trying;
+    if (!this.triesAgain || !chance.happens(0.8)) return;
+    this.#clock.after(chance.between(500, 4_000), () => {
+      const [message] = this.#slack.listButtons().flatMap((button) => (button.token === token ? [button.message] : []));
+      const buttons = this.#slack.listButtons().filter((button) => button.message === message && !isSendNow(button));
+      if (buttons.length > 0 && at < this.#clock.now()) this.#pressButton(chance.pickOne(buttons), user);
+    });
+  }
+
+  /** Somebody has waited long enough: they stop what runs in a thread, and then write there. */
+  stopAndGoOn({ channel, threadTs }: { channel: string; threadTs: string | null }) {
+    const chance = this.#impatient;
+    const user = channel === DM ? MEMBERS[0] : chance.pickOne(MEMBERS);
+    const isStop = ({ actionId, message }: Button) =>
+      parseActionId(actionId)?.name === 'stop' && message.channel === channel && message.thread === threadTs;
+    this.#clock.after(chance.between(1_000, 8_000), () => {
+      const stop = this.#slack.listButtons().find(isStop);
+      if (!stop) return;
+      this.#pressButton(stop, user);
+      this.#clock.after(
+        chance.between(1_000, 10_000),
+        () => void this.#writeMessage(user, channel, threadTs, true, 'do'),
+      );
+    });
+  }
+
   /** Everyone who is asked approves or answers; offers are taken only now and then. */
   answerAll() {
     const seen = new Set<string>();
@@ -120,6 +171,11 @@ export class SimPeople {
       const [asked] = asksOf(button.message);
       const name = parseActionId(button.actionId)?.name;
       if (!asked || !name || seen.has(button.token)) continue;
+      if (this.#slack.people.get(asked)?.is_restricted) {
+        // Whoever lost access decides nothing any more, and nobody decides for them: an admin can only stop the turn.
+        if (name === 'stop') this.#pressButton(button, ADMIN);
+        continue;
+      }
       if (name !== 'approve' && name !== 'answer' && !(OFFERED.has(name) && this.#chance.happens(0.2))) continue;
       seen.add(button.token);
       this.#pressButton(button, asked);
@@ -157,6 +213,7 @@ export class SimPeople {
   #openThread() {
     const chance = this.#chance;
     if (this.#threads.length >= this.#mostThreads) return this.#writeReply();
+    if (this.#isDirect) return this.#openDirectThread();
     if (chance.happens(0.2) && !this.#threads.some((thread) => thread.root === null)) {
       this.#threads.push({ channel: DM, root: null });
       this.#writeMessage(MEMBERS[0], DM, null, false, 'do');
@@ -180,6 +237,44 @@ export class SimPeople {
     this.#threads.push({ channel, root: ts });
     this.#outbound.onPosted(this.#joining.pickOne(homes), { channel, ts }, user);
     return undefined;
+  }
+
+  /** Somebody writes in a new thread of their direct message, where answers are streamed natively. */
+  #openDirectThread() {
+    const { ts } = this.#slack.addMessage(BOT, DM, null, 'posted by a tool');
+    this.#threads.push({ channel: DM, root: ts });
+    this.#writeMessage(MEMBERS[0], DM, ts, false, 'do');
+  }
+
+  /** Somebody hands what they wrote, or write now, to the turn that runs. */
+  #steer() {
+    const chance = this.#steering;
+    const buttons = this.#slack.listButtons().filter(isSendNow);
+    if (buttons.length > 0 && chance.happens(0.6)) {
+      const button = chance.pickOne(buttons);
+      const user = button.message.channel === DM ? MEMBERS[0] : chance.pickOne([...MEMBERS, GUEST]);
+      this.#noteHurry(user, button.message.channel);
+      return this.#pressButton(button, user);
+    }
+    if (this.#threads.length === 0) return undefined;
+    const { channel, root } = chance.pickOne(this.#threads);
+    const user = channel === DM ? MEMBERS[0] : chance.pickOne(MEMBERS);
+    // Without words it is a command for what waits.
+    if (chance.happens(0.2)) {
+      this.#noteHurry(user, channel);
+      return void this.#sendText(user, channel, root, channel !== DM, '!now', '!now');
+    }
+    this.#writeMessage(user, channel, root, chance.happens(0.6), '!now and');
+    const written = this.written.at(-1);
+    if (written) written.isHurried = true;
+    return undefined;
+  }
+
+  /** What this person wrote in the channel so far may be handed over. */
+  #noteHurry(user: string, channel: string): void {
+    for (const written of this.written) {
+      if (written.message.user === user && written.message.channel === channel) written.isHurried = true;
+    }
   }
 
   #writeReply() {
@@ -295,7 +390,7 @@ export class SimPeople {
 
   #clickSomething() {
     const chance = this.#chance;
-    const buttons = this.#slack.listButtons();
+    const buttons = this.#slack.listButtons().filter((button) => !isSendNow(button));
     if (buttons.length === 0) return;
     const button = chance.pickOne(buttons);
     // Press Stop only now and then, or no turn would end well.
@@ -352,6 +447,8 @@ export class SimPeople {
     });
   }
 }
+
+const isSendNow = ({ actionId }: Button) => parseActionId(actionId)?.name === 'send_now';
 
 /** Who a card or an offer asks: mentioned in its first line. */
 function asksOf(message: SlackMessage): string[] {

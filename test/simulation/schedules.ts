@@ -34,8 +34,6 @@ interface Answer {
 
 /** Who owns schedules and writes nothing else: they may lose access. */
 export const SCHEDULER = 'U5SAM';
-/** Changes whatever schedule is left. */
-export const ADMIN = 'U9ADM';
 /** The longest time after which all schedules are compared with Letta's, and a little more. */
 export const COMPARED_MS = 65 * 60_000;
 /** Each has its words at Letta and on its card: a name that occurs nowhere else. */
@@ -54,7 +52,7 @@ export class SimSchedules {
   readonly #chance: Chance;
   readonly #story: Story;
   /** Whether anybody in this world schedules anything. */
-  readonly isUsed: boolean;
+  isUsed: boolean;
   /** Chance that an answer is lost after the deed. */
   lost: number;
   tasks: Task[] = [];
@@ -241,6 +239,8 @@ function judgeTasks({ disk, schedules, slack, story, isSlackReliable }: Judged):
   }
 }
 
+const STOPPED = `Stopped by <@${BOT}>`;
+
 /** Each firing is shown once; of several that nobody heard the last one is. */
 function judgeFirings({ letta, schedules, slack, story }: Judged): void {
   const ours = slack.messages.filter(({ user, onlyFor }) => user === BOT && onlyFor === null);
@@ -261,6 +261,9 @@ function judgeFirings({ letta, schedules, slack, story }: Judged): void {
     const isDeleted = firings.some((id) =>
       schedules.orders.some((order) => order.id === id && order.change === 'delete'),
     );
-    if (!isSuperseded && !isDeleted) story.addViolation(`turn ${n} of the schedule ${firings} is not shown`);
+    // The bridge stops what a schedule does whose owner lost access, also when Letta is done already.
+    const isCutOff = ours.map(visibleText).some((each) => each.includes('Schedule of <@') && each.includes(STOPPED));
+    if (!isSuperseded && !isDeleted && !isCutOff)
+      story.addViolation(`turn ${n} of the schedule ${firings} is not shown`);
   }
 }

@@ -9,6 +9,8 @@ type Json = Record<string, unknown>;
 
 export const TEAM = 'T01SIM';
 export const BOT = 'U0BOT';
+/** Changes whatever schedule is left. */
+export const ADMIN = 'U9ADM';
 const BOT_ID = 'B0BOT';
 /** Who the bridge is, as `auth.test` says. */
 export const IDENTITY = { teamId: TEAM, botUserId: BOT, botId: BOT_ID, enterpriseId: null };
@@ -26,6 +28,8 @@ export interface SlackMessage {
   metadata: { turn: string; part: string; live?: true; ends?: true } | null;
   /** Only this person sees it. */
   onlyFor: string | null;
+  /** Of a native stream that was not ended: since when it grows (ms since 1970). */
+  streamsSince?: number | undefined;
 }
 
 export interface Button {
@@ -57,6 +61,9 @@ const CLOSED_WORDS = [
 const LIMITS: Readonly<Record<string, number>> = {
   'chat.update': 50,
   'chat.delete': 50,
+  'chat.startStream': 20,
+  'chat.appendStream': 100,
+  'chat.stopStream': 20,
   'chat.postEphemeral': 100,
   'assistant.threads.setStatus': 100,
   'conversations.replies': 50,
@@ -65,6 +72,9 @@ const LIMITS: Readonly<Record<string, number>> = {
 const MINUTE_MS = 60_000;
 /** About one post a second and channel (docs/slack.md, Limits: rules). */
 const CHANNEL_GAP_MS = 1_000;
+
+/** Slack ends a stream so long after its start, and takes so many characters (docs/slack.md, Streaming: lifetime and size). */
+const STREAM = { lifeMs: 5 * 60_000, most: 12_000 };
 
 /** The calls of one process: a new process does not know those of the one before. */
 interface Books {
@@ -90,6 +100,10 @@ export class SimSlack {
   faults: SlackFaults = { limited: 0, lost: 0, refused: 0, slow: 0, closed: 0 };
   /** Channels that take nothing of ours until then, and Slack's word for it. */
   readonly #closed = new Map<string, { until: number; word: string }>();
+  /** Called when a person has words of an answer that Slack refuses in its thread. */
+  onCopied: () => void = () => undefined;
+  /** Whether it answers every call within ms, as one on the same machine does. */
+  isNear = false;
   /** Whole outages: every call fails until then. */
   awayUntil = 0;
   /** When (ms since 1970) Slack failed to say who somebody is or what a channel is. */
@@ -162,20 +176,21 @@ export class SimSlack {
   }
 
   #call(life: Life, books: Books, method: string, args: Json): Promise<SlackAnswer> {
-    this.#judgeCall(books, method, args);
+    this.#judgeCall(life, books, method, args);
     const chance = this.#chance;
     const clock = this.#clock;
     const slow = chance.happens(this.faults.slow) ? chance.between(1_000, 9_000) : 0;
     // Sometimes faster than the real Slack, to find code that relies on slow answers.
-    const most = chance.happens(0.3) ? 4 : 120;
+    const most = chance.happens(0.3) || this.isNear ? 4 : 120;
     const [there, back] = [chance.between(1, most) + slow / 2, chance.between(1, most) + slow / 2];
     const luck = chance.next();
-    const { limited, lost, refused } = this.faults;
+    const { limited, refused } = this.faults;
+    // Streams are few, and the first failure turns them off for a while.
+    const lost = this.faults.lost * (isStreamed(method) ? 4 : 1);
+    const longest = isStreamed(method) ? 2_000 : 10_000;
     return new Promise((resolve, reject) => {
       const answer = (settle: () => void, ms = back) => {
-        clock.after(ms, () => {
-          if (!life.isOver) settle();
-        });
+        clock.after(ms, () => life.enter(settle));
       };
       const fail = (error: SlackError, ms?: number) => {
         if (TELLS.has(method)) this.#untold.push(clock.now());
@@ -188,7 +203,7 @@ export class SimSlack {
           this.#story.addLine('slack', `limits ${method} for ${seconds} s`);
           if (TELLS.has(method)) this.#untold.push(clock.now());
           return answer(() => {
-            books.blocked.set(method, clock.now() + seconds * 1000);
+            books.blocked.set(method, clock.now() + seconds * 1000 * (1 - life.drift));
             reject(new SlackError(method, 'limited', 'ratelimited', { retryAfterMs: seconds * 1000 }));
           });
         }
@@ -198,12 +213,17 @@ export class SimSlack {
         if (luck < limited + refused && isText) {
           return fail(new SlackError(method, 'refused', 'invalid_blocks'));
         }
+        if (luck < limited + refused && isStreamed(method)) {
+          return fail(
+            new SlackError(method, 'refused', chance.happens(0.5) ? 'streaming_mode_mismatch' : 'invalid_blocks'),
+          );
+        }
         const before = luck < limited + refused + lost / 2;
         const after = luck < limited + refused + lost;
         const reset = new SlackError(method, 'unknown', chance.happens(0.5) ? 'ECONNRESET' : 'http_503');
         if (before) {
           this.#story.addLine('slack', `${method} never arrived`);
-          return fail(reset, chance.between(50, 10_000));
+          return fail(reset, chance.between(50, longest));
         }
         let result: Json;
         try {
@@ -214,7 +234,7 @@ export class SimSlack {
         }
         if (after) {
           this.#story.addLine('slack', `the answer of ${method} is lost`);
-          return fail(reset, chance.between(50, 10_000));
+          return fail(reset, chance.between(50, longest));
         }
         return answer(() => resolve({ ok: true, ...result }));
       };
@@ -249,33 +269,36 @@ export class SimSlack {
 
   /** Refuses, once or for up to a minute, every call that people would see in the channel. */
   #closedBy(method: string, args: Json): string | null {
-    if (!['chat.postMessage', 'chat.update', 'chat.delete'].includes(method)) return null;
+    if (!['chat.postMessage', 'chat.update', 'chat.delete'].includes(method) && !isStreamed(method)) return null;
     const { closed } = this.faults;
-    if (closed === 0) return null;
     const channel = String(args.channel);
-    const now = this.#clock.now();
     const known = this.#closed.get(channel);
-    if (known && known.until > now) return known.word;
-    if (!this.#closing.happens(closed)) return null;
+    if (known && known.until > this.#clock.now()) return known.word;
+    if (closed === 0 || !this.#closing.happens(closed)) return null;
     const word = CLOSED_WORDS[this.#closing.intBelow(CLOSED_WORDS.length)] ?? 'not_in_channel';
-    this.#closed.set(channel, { until: now + this.#closing.between(0, 60_000), word });
+    return this.closeChannel(channel, this.#closing.between(0, 60_000), word);
+  }
+
+  /** From now on the channel takes nothing of ours for so long. @returns Slack's word for it */
+  closeChannel(channel: string, ms: number, word = 'not_in_channel'): string {
+    this.#closed.set(channel, { until: this.#clock.now() + ms, word });
     this.#story.addLine('slack', `takes nothing in ${channel}: ${word}`);
     return word;
   }
 
   /** Never before `Retry-After`, never over budget. */
-  #judgeCall(books: Books, method: string, args: Json): void {
+  #judgeCall({ drift }: Life, books: Books, method: string, args: Json): void {
     if (method.startsWith('chat.')) this.shownCalls += 1;
     const now = this.#clock.now();
     if (now < (books.blocked.get(method) ?? 0)) this.#story.addViolation(`${method} was called before its Retry-After`);
-    const recent = (books.sent.get(method) ?? []).filter((at) => now - at < MINUTE_MS);
+    const recent = (books.sent.get(method) ?? []).filter((at) => now - at < MINUTE_MS * (1 - drift));
     books.sent.set(method, [...recent, now]);
     const limit = LIMITS[method];
     if (limit !== undefined && recent.length >= limit) this.#story.addViolation(`${method} was called over budget`);
-    if (method !== 'chat.postMessage') return;
+    if (method !== 'chat.postMessage' && method !== 'chat.startStream') return;
     const channel = String(args.channel);
     const last = books.posted.get(channel);
-    if (last !== undefined && now - last < CHANNEL_GAP_MS)
+    if (last !== undefined && now - last < CHANNEL_GAP_MS * (1 - drift))
       this.#story.addViolation(`${channel} got two posts in a second`);
     books.posted.set(channel, now);
   }
@@ -288,6 +311,11 @@ export class SimSlack {
         return this.#post(life, args, String(args.user));
       case 'chat.update':
         return this.#update(args);
+      case 'chat.startStream':
+        return this.#startStream(life, args);
+      case 'chat.appendStream':
+      case 'chat.stopStream':
+        return this.#growStream(method, args);
       case 'chat.delete': {
         const message = this.#ownMessage(method, args);
         this.messages.splice(this.messages.indexOf(message), 1);
@@ -330,12 +358,51 @@ export class SimSlack {
     };
     this.messages.push(message);
     this.#postedBy.set(message, life);
+    const { turn = '', part = '' } = message.metadata ?? {};
+    if (turn.startsWith('copy-') && !part.startsWith('tell.')) this.onCopied();
     this.#story.addLine('slack', `${onlyFor ? `shows ${onlyFor}` : 'has'} ${placeText(message)} ${briefText(message)}`);
+    return { channel: message.channel, ts: message.ts };
+  }
+
+  #startStream(life: Life, args: Json): Json {
+    if (!String(args.channel).startsWith('D'))
+      throw new SlackError('chat.startStream', 'refused', 'missing_recipient_user_id');
+    if (typeof args.thread_ts !== 'string') throw new SlackError('chat.startStream', 'refused', 'invalid_thread_ts');
+    const said = String(args.markdown_text ?? '');
+    const content = { text: said, blocks: [{ type: 'markdown', text: said }] };
+    const { ts, channel } = this.#post(life, { ...args, ...content }, null);
+    const message = this.messages.find((known) => known.ts === ts);
+    if (message) message.streamsSince = this.#clock.now();
+    return { ts, channel };
+  }
+
+  #growStream(method: string, args: Json): Json {
+    const message = this.#ownMessage(method, args);
+    const { streamsSince } = message;
+    const isOver = streamsSince === undefined || this.#clock.now() - streamsSince >= STREAM.lifeMs;
+    // Slack had ended it by itself; whoever is told so has nothing left to end.
+    if (isOver) delete message.streamsSince;
+    if (isOver) throw new SlackError(method, 'refused', 'message_not_in_streaming_state');
+    const said = message.text + String(args.markdown_text ?? '');
+    if (said.length > STREAM.most) throw new SlackError(method, 'refused', 'msg_too_long');
+    message.text = said;
+    message.blocks = [{ type: 'markdown', text: said }, ...((args.blocks as Json[] | undefined) ?? [])];
+    if (method === 'chat.stopStream') delete message.streamsSince;
+    const payload = (args.metadata as { event_payload?: Json } | undefined)?.event_payload;
+    if (payload) message.metadata = metadataOf(payload);
+    this.#story.addLine(
+      'slack',
+      `${method === 'chat.stopStream' ? 'ends' : 'grows'} ${placeText(message)} ${briefText(message)}`,
+    );
     return { channel: message.channel, ts: message.ts };
   }
 
   #update(args: Json): Json {
     const message = this.#ownMessage('chat.update', args);
+    const { streamsSince } = message;
+    if (streamsSince !== undefined && this.#clock.now() - streamsSince < STREAM.lifeMs)
+      throw new SlackError('chat.update', 'refused', 'streaming_state_conflict');
+    delete message.streamsSince;
     message.text = String(args.text ?? '');
     message.blocks = (args.blocks as Json[] | undefined) ?? message.blocks;
     const payload = (args.metadata as { event_payload?: Json } | undefined)?.event_payload;
@@ -398,6 +465,8 @@ export class SimSlack {
     return latest ? { thread_ts: ts, latest_reply: latest.ts } : {};
   }
 }
+
+const isStreamed = (method: string) => method.endsWith('Stream');
 
 const isPerson = (channel: string) => channel.startsWith('U');
 

@@ -1,5 +1,6 @@
 interface Row {
   key: string;
+  rev: number;
   address: { channel: string; threadTs: string | null };
   createdAt: number;
   inbox: { key: string }[];
@@ -27,7 +28,7 @@ const parsed = new Map<string, { value: Row }>();
 const PARSED_KEPT = 1_000;
 
 /**
- * A stored row as it is on disk. An update reads its row twice and writes it once, and the invariants look at it again:
+ * A stored row as it is on disk. An update reads its row and writes the next one, and the invariants look at it again:
  * the same text is parsed once, and frozen, as everybody gets the same object.
  */
 export function parseRow(text: string): { value: Row } {
@@ -41,6 +42,14 @@ export function parseRow(text: string): { value: Row } {
 
 export function readRecord(text: string): { record: Row } {
   return { record: parseRow(text).value };
+}
+
+/** The row of a bridge of before what the agent says was stored (the same as of a text that is too long for that). */
+export function withoutSaid(row: string): string {
+  const stored = JSON.parse(row) as { value: { turn: { said?: unknown } | null } };
+  if (stored.value.turn?.said === undefined) return row;
+  delete stored.value.turn.said;
+  return JSON.stringify(stored);
 }
 
 /** Whether something is open in a thread, by its row. */

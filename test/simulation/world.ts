@@ -1,22 +1,33 @@
 import { closedPolicy, type Policy } from '../../src/bridge/access/policy.ts';
 import { makeMessageKey, makeThreadKey } from '../../src/bridge/ids.ts';
-import type { InboundClick, InboundReaction, ReactionOutcome, SubmissionName } from '../../src/bridge/inbound.ts';
-import type { Log } from '../../src/bridge/ports.ts';
+import type {
+  ActionOutcome,
+  InboundClick,
+  InboundReaction,
+  MessageOutcome,
+  ReactionOutcome,
+  SubmissionName,
+  SubmissionOutcome,
+} from '../../src/bridge/inbound.ts';
+import type { Log, Recordings } from '../../src/bridge/ports.ts';
 import { createDevices } from '../../src/letta/devices/devices.ts';
 import type { LettaTarget } from '../../src/letta/gateway.ts';
 import { assembleStore } from '../../src/storage/open.ts';
-import { type Bridge, wireBridge } from '../../src/wiring.ts';
+import { type Bridge, type BridgeParts, wireBridge } from '../../src/wiring.ts';
+import { SimClients } from './clients.ts';
 import { VirtualClock } from './clock.ts';
 import { SimDisk } from './disk.ts';
 import { simulateFiles } from './files.ts';
-import { type Judged, judge, keysOf, type Offered, saysItWorks } from './invariants.ts';
+import { type Judged, judge, keysOf, type Offered, saysItWorks, wordsAboveCards } from './invariants.ts';
 import { noFaults, SimLetta } from './letta.ts';
 import { Life } from './life.ts';
 import { type Click, isMember, SimPeople, type Written } from './people.ts';
 import { Chance } from './random.ts';
-import { ADMIN, COMPARED_MS, judgeSchedules, keptSchedules, SCHEDULER, SimSchedules } from './schedules.ts';
-import { IDENTITY, SimSlack } from './slack.ts';
-import { isActive, readRecord } from './stored-row.ts';
+import type { WorkspaceWiring } from './replicas/process.ts';
+import { SimReplicas } from './replicas/replicas.ts';
+import { COMPARED_MS, judgeSchedules, keptSchedules, SCHEDULER, SimSchedules } from './schedules.ts';
+import { ADMIN, IDENTITY, SimSlack } from './slack.ts';
+import { isActive, readRecord, withoutSaid } from './stored-row.ts';
 import { Story } from './story.ts';
 import { SimTools } from './tools.ts';
 
@@ -24,7 +35,6 @@ interface Assembly {
   log: Log;
   random: Chance;
   store: ReturnType<typeof assembleStore>;
-  cloud: LettaTarget;
 }
 
 export interface Result {
@@ -115,7 +125,21 @@ class World implements Judged {
   readonly people: SimPeople;
   readonly tools: SimTools;
   readonly schedules: SimSchedules;
+  /** Whether turns that are cut off go on by themselves. */
+  readonly #goesOn: boolean;
+  readonly clients: SimClients;
   readonly #scheduling: Chance;
+  /** Of streams of their own: worlds without these faults are what they were. */
+  readonly #leaving: Chance;
+  readonly #filling: Chance;
+  readonly #upgrading: Chance;
+  /** Chance that the bot is removed from a channel as a turn ends there. */
+  readonly #leavesOften: number;
+  /** How often per minute the disk is full for a while. */
+  readonly #fillsOften: number;
+  /** Chance that a process that ends was of an older version, which did not store what the agent had said. */
+  readonly #upgradesOften: number;
+  readonly #clientChance: Chance;
   readonly #chance: Chance;
   readonly #weather: Weather;
   readonly #background: Chance;
@@ -124,10 +148,13 @@ class World implements Judged {
   /** Which messages each turn of the bridge carried, and what became of each message on disk. */
   readonly items = new Map<string, Set<string>>();
   readonly stored = new Map<string, 'speak' | 'context'>();
+  /** With several processes: what any thread has ever known as handled. */
+  readonly #seen = new Set<string>();
   /** Every offer there ever was, by token. */
   readonly offers = new Map<string, Offered>();
   /** Whose every request was, and since when (ms since 1970), by what it was about. */
   readonly asked = new Map<string, { of: string; at: number }>();
+  readonly wordsAbove = new Map<string, Set<string>>();
   readonly staleAfterMs: number;
   /** How many messages may wait, in a thread and in all. */
   readonly queue: { perThread: number; total: number };
@@ -135,6 +162,8 @@ class World implements Judged {
   readonly isSlackReliable: boolean;
   currentLife: Life | null = null;
   #bridge: Bridge | null = null;
+  /** The processes that share the workspace; `null`: there is one process, on a disk of its own. */
+  readonly #replicas: SimReplicas | null;
   /** The bridge takes what comes. */
   #isListening = false;
   /** Slack's socket is there. */
@@ -149,30 +178,40 @@ class World implements Judged {
   #ordered = 0;
   /** How many times its process was started. */
   lives = 0;
+  /** The last time that its process was away, in ms since 1970. */
+  readonly #away = { from: 0, to: 0 };
   #undelivered = 0;
   #isCalm = false;
   #calmSince: number | null = null;
   #ackLost = 0;
   readonly #agentId: string | null;
   readonly #environment: string | null;
+  readonly #recordings: Recordings | undefined;
 
-  constructor(seed: number, tell: ((line: string) => void) | null = null) {
+  constructor(seed: number, { tell = null, replicas = false, steer = false, recordings }: SimulateOptions) {
     this.seed = seed;
+    this.#recordings = recordings;
     const chance = new Chance(seed);
     this.#chance = chance.forkStream('world');
     this.story = new Story(() => this.clock.now(), tell);
     const dialled = this.#chance.pickOne(['app-server', 'single', 'pair'] as const);
     // Of a stream of its own: worlds without it are what they were.
-    this.mode = chance.forkStream('listen').happens(0.25) ? 'listen' : dialled;
+    this.mode = !replicas && chance.forkStream('listen').happens(0.25) ? 'listen' : dialled;
     this.slack = new SimSlack(this.clock, chance.forkStream('slack'), this.story);
     this.disk = new SimDisk(this.clock, chance.forkStream('disk'), this.story);
     const kind = this.mode === 'app-server' ? 'app-server' : this.mode === 'listen' ? 'device' : 'hosted';
     const knowsStart = kind !== 'hosted' || this.#chance.happens(0.85);
     // Of streams of their own: worlds without schedules are what they were.
     this.#scheduling = chance.forkStream('scheduling');
+    this.#goesOn = chance.forkStream('resume').happens(0.3);
     this.schedules = new SimSchedules(this.clock, chance.forkStream('schedules'), this.story);
     this.schedules.clicks = () => this.people.clicks;
     this.letta = new SimLetta(kind, knowsStart, this.clock, chance.forkStream('letta'), this.story, this.schedules);
+    // Of streams of their own: worlds without other clients are what they were.
+    this.clients = new SimClients(this.clock, chance.forkStream('other clients'), this.story);
+    this.#clientChance = chance.forkStream('client times');
+    this.letta.hasOtherClients = this.clients.isUsed;
+    this.letta.isUsedElsewhere = (conversation) => this.clients.isConnected(conversation);
     this.#agentId = this.#chance.happens(0.5) ? 'agent-1' : null;
     this.#environment = this.#chance.happens(0.5) ? 'device-1' : null;
     this.tools = new SimTools(this.story, chance.forkStream('tools'));
@@ -183,11 +222,13 @@ class World implements Judged {
       onPosted: (home, { channel, ts }, user) => {
         const key = makeThreadKey({ team: IDENTITY.teamId, channel: home.channel, root: home.root });
         // Where the bridge or its disk is away, replies there begin a conversation of their own.
-        const bridge = this.#isListening ? this.#bridge : null;
+        const bridge = this.#replicas ? this.#replicas.bridge : this.#isListening ? this.#bridge : null;
         bridge?.workers.join(key, { channel, ts, threadTs: null }, user).catch(() => undefined);
       },
     });
-    if (this.schedules.isUsed)
+    this.people.maySteer = steer;
+    if (replicas) this.schedules.isUsed = false;
+    if (this.schedules.isUsed || this.clients.isUsed)
       for (const id of [SCHEDULER, ADMIN])
         this.slack.people.set(id, { id, team_id: IDENTITY.teamId, profile: { display_name: `Name ${id}` } });
     this.#background = chance.forkStream('background');
@@ -198,16 +239,29 @@ class World implements Judged {
     const narrow = this.#chance.happens(0.3);
     this.queue = narrow ? { perThread: 3 + this.#chance.intBelow(6), total: 6 + this.#chance.intBelow(10) } : WIDE;
     this.people.isFlooding = narrow;
+    this.#leaving = chance.forkStream('leaving');
+    this.#leavesOften = this.#leaving.happens(0.12) ? this.#leaving.between(0.3, 0.9) : 0;
+    this.letta.onEnding = (conversation) => this.#leaveChannel(conversation);
+    this.letta.onCallLost = (conversation) => this.#losePatience(conversation);
+    this.slack.onCopied = () => this.#crashBehindCopy();
+    this.#filling = chance.forkStream('filling');
+    this.#fillsOften = this.#filling.happens(0.1) ? this.#filling.between(0.5, 3) : 0;
+    this.slack.isNear = chance.forkStream('near').happens(0.15);
+    this.#upgrading = chance.forkStream('upgrading');
+    this.#upgradesOften = this.#upgrading.happens(0.08) ? this.#upgrading.between(0.3, 1) : 0;
     this.isSlackReliable =
-      this.#weather.slackAway === 0 && Object.values(this.slack.faults).every((often) => often === 0);
+      this.#leavesOften + this.#weather.slackAway === 0 &&
+      Object.values(this.slack.faults).every((often) => often === 0);
     this.letta.mayHearAgain = (name) => {
       const ts = this.people.written.find((written) => written.name === name)?.message.ts;
       return this.people.written.some(({ reaction }) => reaction?.about === ts);
     };
     this.letta.isAskedLater = (name) =>
       this.people.written.some((written) => written.name === name && (written.reaction?.keys.length ?? 1) > 1);
-    this.letta.mayRunAgain = (name) => this.#wasClicked(name, 'send_again');
+    // Whoever begins a new conversation with a message is told that it may run twice.
+    this.letta.mayRunAgain = (name) => this.#wasClicked(name, 'send_again') || this.#wasClicked(name, 'start_new');
     this.letta.onTaken = (name) => this.#judgeAge(name);
+    this.#replicas = replicas ? this.#createReplicas(chance.forkStream('replicas')) : null;
     this.disk.onWrite = (namespace, key, value) => {
       if (namespace === 'threads') this.#noteRecord(value);
       if (namespace === 'choices' && key.startsWith('caught-up-to')) this.#markedAt ??= this.clock.now();
@@ -220,6 +274,13 @@ class World implements Judged {
     const some = (often: number, by = chance) => (by.happens(0.45) ? by.between(0.2, 1) * often : 0);
     this.disk.faults = { fails: some(0.03), unreadable: some(0.02), slow: some(0.05) };
     this.disk.isInstant = chance.happens(0.25);
+    // A store behind a network loses answers; of a stream of its own: worlds without it are what they were.
+    const losing = chance.forkStream('losing');
+    if (losing.happens(0.12)) {
+      this.disk.isInstant = false;
+      this.disk.faults.fails = losing.between(0.05, 0.12);
+      this.people.triesAgain = true;
+    }
     this.slack.faults = {
       limited: some(0.05),
       lost: some(0.08),
@@ -255,63 +316,45 @@ class World implements Judged {
     };
   }
 
+  get #policy(): Policy {
+    const policy = this.schedules.isUsed || this.clients.isUsed ? ADMINISTERED : POLICY;
+    return this.#goesOn ? { ...policy, defaults: { ...policy.defaults, resume: 'auto' } } : policy;
+  }
+
   // ---- the bridge's process --------------------------------------------------------------------
 
   #startBridge(): void {
     if (this.currentLife) return;
     this.lives += 1;
+    this.#away.to = this.clock.now();
     const life = new Life(this.lives, this.clock);
     this.currentLife = life;
     const { clock } = life;
     const log = this.story.makeLog();
     const random = new Chance(this.seed).forkStream(`life ${life.number}`);
     const store = assembleStore(this.disk.adapterFor(life), { clock, log }, () => undefined);
-    const cloud = {
-      mode: 'cloud',
-      baseUrl: 'https://letta.test',
-      apiKey: 'key',
-      environment: this.#environment,
-      relay: this.mode === 'pair' ? 'pair' : 'single',
-    } as const;
-    void this.#assemble(life, { log, random, store, cloud });
+    void this.#assemble(life, { log, random, store });
   }
 
-  async #assemble(life: Life, { log, random, store, cloud }: Assembly): Promise<void> {
+  async #assemble(life: Life, { log, random, store }: Assembly): Promise<void> {
     const { clock } = life;
     const devices = this.mode === 'listen' ? await createDevices({ choices: store.choices, clock, log }) : null;
     if (this.currentLife !== life) return;
+    const target = devices && {
+      ...{ mode: 'listen' as const, environment: this.#environment },
+      devices: { ...devices, dial: this.letta.noteShared(life, devices.dial) },
+    };
     const bridge = wireBridge({
-      clock,
-      random,
-      log,
-      api: this.slack.apiFor(life),
-      identity: IDENTITY,
-      store,
-      dial: this.letta.dialFor(life),
-      fetch: this.letta.fetchFor(life),
-      target: devices
-        ? {
-            mode: 'listen',
-            environment: this.#environment,
-            devices: { ...devices, dial: this.letta.noteShared(life, devices.dial) },
-          }
-        : this.mode === 'app-server'
-          ? { mode: 'app-server', url: 'ws://127.0.0.1:1', token: null }
-          : cloud,
-      agentId: this.#agentId,
-      policies: { current: () => (this.schedules.isUsed ? ADMINISTERED : POLICY) },
-      staleAfterMs: this.staleAfterMs,
-      queue: this.queue,
-      silenceMs: SILENCE_MS,
-      catchUp: CATCH_UP,
-      past: { tier: 'full', mostMessages: 50 },
-      tools: this.tools.handlersFor(life),
-      files: { slack: simulateFiles(clock, random.forkStream('files')), folder: null, keptMs: 3_600_000 },
+      ...this.#wiringOf(life, random),
+      ...{ clock, random, log, store, api: this.slack.apiFor(life) },
+      ...{ dial: this.letta.dialFor(life), fetch: this.letta.fetchFor(life) },
+      ...(target && { target }),
+      recordings: this.#recordings,
     });
     this.#bridge = bridge;
     if (devices) this.letta.openDoor(life, devices);
     this.#startedAt = this.clock.now();
-    this.#failedBefore = this.disk.failedCount;
+    this.#failedBefore = this.#failures();
     this.story.addLine('world', `the bridge starts (${life.number})`);
     this.#startParts(bridge).then(
       () => {
@@ -322,6 +365,43 @@ class World implements Judged {
         if (this.currentLife === life) this.crashBridge('could not start');
       },
     );
+  }
+
+  /** What a bridge of this world has but for its process's own way to the rest. */
+  #wiringOf(life: Life, random: Chance): Omit<BridgeParts, 'clock' | 'log' | 'api' | 'store' | 'dial' | 'fetch'> {
+    const cloud: LettaTarget = {
+      ...{ mode: 'cloud', baseUrl: 'https://letta.test', apiKey: 'key', environment: this.#environment },
+      relay: this.mode === 'pair' ? 'pair' : 'single',
+    };
+    return {
+      ...{ random, nativeStreams: true, identity: IDENTITY, agentId: this.#agentId },
+      target: this.mode === 'app-server' ? { mode: 'app-server', url: 'ws://127.0.0.1:1', token: null } : cloud,
+      policies: { current: () => this.#policy },
+      ...{ staleAfterMs: this.staleAfterMs, queue: this.queue, silenceMs: SILENCE_MS, catchUp: CATCH_UP },
+      past: { tier: 'full', mostMessages: 50 },
+      tools: this.tools.handlersFor(life),
+      files: { slack: simulateFiles(life.clock, random.forkStream('files')), folder: null, keptMs: 3_600_000 },
+    };
+  }
+
+  #createReplicas(chance: Chance): SimReplicas {
+    const { clock, story, disk, slack, letta } = this;
+    return new SimReplicas({
+      ...{ clock, chance, story, disk },
+      outside: {
+        api: (life) => slack.apiFor(life),
+        dial: (life) => letta.dialFor(life),
+        fetch: (life) => letta.fetchFor(life),
+      },
+      wire: ({ life, random, ...wiring }: WorkspaceWiring) =>
+        wireBridge({ ...this.#wiringOf(life, random), log: story.makeLog(), ...wiring }),
+      onOpening: () => this.#noteWordsAbove(),
+      onServing: () => {
+        this.lives += 1;
+        this.#startedAt = clock.now();
+        this.#failedBefore = this.#failures();
+      },
+    });
   }
 
   async #startParts(bridge: Bridge): Promise<void> {
@@ -350,6 +430,7 @@ class World implements Judged {
 
   /** The process ends without a word; another is started on the same disk. */
   crashBridge(why = 'crash'): void {
+    this.#replicas?.killOwner(why);
     const { currentLife } = this;
     if (!currentLife) return;
     this.story.addLine('world', `the bridge is gone: ${why}`);
@@ -362,7 +443,10 @@ class World implements Judged {
     this.#isConnected = false;
     this.#bridge = null;
     this.currentLife = null;
+    this.#away.from = this.clock.now();
     life.cutOff();
+    if (this.#upgrading.happens(this.#upgradesOften)) this.disk.changeRows('threads', withoutSaid);
+    this.#noteWordsAbove();
     const chance = this.#chance;
     let ms = chance.happens(0.8) ? chance.between(1_500, 5_000) : chance.between(5_000, 90_000);
     if (!this.#isCalm && chance.happens(this.#longDown)) ms = chance.between(60_000, 40 * 60_000);
@@ -370,8 +454,14 @@ class World implements Judged {
     this.clock.after(ms, () => this.#startBridge());
   }
 
+  #noteWordsAbove(): void {
+    for (const [card, words] of wordsAboveCards(this.slack))
+      this.wordsAbove.set(card, (this.wordsAbove.get(card) ?? new Set()).union(words));
+  }
+
   /** As on SIGTERM. */
   #stopBridge(): void {
+    this.#replicas?.replaceAll();
     const { currentLife } = this;
     const bridge = this.#bridge;
     if (!currentLife || !bridge) return;
@@ -422,28 +512,35 @@ class World implements Judged {
       if (!acked) written.trying -= 1;
       acked = true;
     };
+    const lost = () => !this.#isCalm && this.#chance.happens(this.#ackLost);
+    const crashBehind = () => {
+      if (!this.#isCalm && this.#chance.happens(this.#weather.ackedCrash)) this.crashBridge('crash behind an ack');
+    };
     const { currentLife } = this;
     const bridge = this.#isConnected ? this.#bridge : null;
-    if (bridge && currentLife) {
-      const lost = !this.#isCalm && this.#chance.happens(this.#ackLost);
+    if (this.#replicas) {
+      const saying = reaction
+        ? { kind: 'reaction' as const, event: reaction }
+        : { kind: 'message' as const, message: written.message };
+      const isLost = lost();
+      this.#replicas.deliver(saying, `${written.name} of ${reaction?.at ?? written.message.ts}`, {
+        outcome: (outcome) => this.#noteMessage(written, outcome as ReactionOutcome, reaction),
+        acked() {
+          if (!isLost) over();
+          crashBehind();
+        },
+      });
+    } else if (bridge && currentLife) {
+      const isLost = lost();
       const handled: Promise<ReactionOutcome> = reaction
         ? bridge.intake.handleReaction(reaction)
         : bridge.intake.handleMessage(written.message);
       handled.then(
         (result) => {
           if (currentLife.isOver) return;
-          const { outcome } = result;
-          written.outcomes.push(outcome);
-          if (result.outcome === 'refused' && FULL.has(result.reason)) {
-            written.turnedAway = { at: this.clock.now(), life: currentLife.number };
-          }
-          if (outcome === 'accepted') {
-            written.ackedAt ??= this.clock.now();
-            if (!this.stored.has(reaction ? makeMessageKey({ ...reaction, ts: reaction.at }) : written.message.key))
-              this.story.addViolation(`${written.name} was accepted and is on no disk yet`);
-          }
-          if (!lost) over();
-          if (!this.#isCalm && this.#chance.happens(this.#weather.ackedCrash)) this.crashBridge('crash behind an ack');
+          this.#noteMessage(written, result, reaction);
+          if (!isLost) over();
+          crashBehind();
         },
         () => undefined,
       );
@@ -460,43 +557,87 @@ class World implements Judged {
     });
   }
 
+  #noteMessage(written: Written, result: MessageOutcome | ReactionOutcome, reaction?: InboundReaction): void {
+    const { outcome } = result;
+    written.outcomes.push(outcome);
+    if (result.outcome === 'refused' && FULL.has(result.reason)) {
+      written.turnedAway = { at: this.clock.now(), life: this.lives };
+    }
+    if (outcome !== 'accepted') return;
+    written.ackedAt ??= this.clock.now();
+    if (!this.stored.has(reaction ? makeMessageKey({ ...reaction, ts: reaction.at }) : written.message.key))
+      this.story.addViolation(`${written.name} was accepted and is on no disk yet`);
+  }
+
   #deliverClick(click: Click, action: InboundClick): void {
     const chance = this.#chance;
     this.clock.after(chance.between(20, 250), () => {
+      if (this.#replicas) {
+        this.#replicas.deliver(
+          { kind: 'click', action },
+          `the click ${action.name} of ${action.actor.user} at ${action.messageTs}`,
+          {
+            begun: () => {
+              click.result = 'given';
+            },
+            outcome: (outcome) => this.#noteClick(click, action, outcome as ActionOutcome),
+          },
+        );
+        return;
+      }
       const { currentLife } = this;
       const bridge = this.#isConnected ? this.#bridge : null;
       if (!bridge || !currentLife) return;
       click.result = 'given';
       bridge.intake.handleAction(action).then(
         (outcome) => {
-          if (currentLife.isOver) return;
-          click.result = outcome.result === 'refused' ? outcome.why : outcome.result;
-          if (outcome.result !== 'modal') return;
-          if (outcome.modal.kind === 'view_full' || outcome.modal.kind === 'details') return;
-          if (outcome.modal.kind === 'ask' || outcome.modal.kind === 'feedback') return;
-          const { kind: name, token } = outcome.modal;
-          const text = name === 'deny_with_reason' ? 'because' : 'Green';
-          this.clock.after(chance.between(500, 15_000), () =>
-            this.#submitModal(click, { ...action, name, token }, text),
-          );
+          if (!currentLife.isOver) this.#noteClick(click, action, outcome);
         },
         () => {
-          if (!currentLife.isOver) click.result = 'failed';
+          if (currentLife.isOver) return;
+          click.result = 'failed';
+          this.people.tryAgain(click);
         },
       );
     });
   }
 
+  #noteClick(click: Click, action: InboundClick, outcome: ActionOutcome): void {
+    click.result = outcome.result === 'refused' ? outcome.why : outcome.result;
+    if (outcome.result !== 'modal') return;
+    if (outcome.modal.kind === 'view_full' || outcome.modal.kind === 'details') return;
+    if (outcome.modal.kind === 'ask' || outcome.modal.kind === 'feedback' || outcome.modal.kind === 'models') return;
+    const { kind: name, token } = outcome.modal;
+    const text = name === 'deny_with_reason' ? 'because' : 'Green';
+    this.clock.after(this.#chance.between(500, 15_000), () =>
+      this.#submitModal(click, { ...action, name, token }, text),
+    );
+  }
+
   #submitModal(click: Click, action: Omit<InboundClick, 'name'> & { name: SubmissionName }, text: string): void {
+    const { name, token, actor, team } = action;
+    const submission = { name, token, actor, team, texts: [text] };
+    const note = (outcome: SubmissionOutcome) => {
+      click.result = outcome.result === 'refused' ? outcome.why : outcome.result;
+    };
+    if (this.#replicas) {
+      this.story.addLine(actor.user, `submits ${name}`);
+      this.#replicas.deliver({ kind: 'submission', submission }, `the dialog ${name} of ${actor.user}`, {
+        begun: () => {
+          click.result = 'given';
+        },
+        outcome: (outcome) => note(outcome as SubmissionOutcome),
+      });
+      return;
+    }
     const { currentLife } = this;
     const bridge = this.#isConnected ? this.#bridge : null;
     if (!bridge || !currentLife) return;
-    const { name, token, actor, team } = action;
     this.story.addLine(actor.user, `submits ${name}`);
     click.result = 'given';
-    bridge.intake.handleSubmission({ name, token, actor, team, texts: [text] }).then(
+    bridge.intake.handleSubmission(submission).then(
       (outcome) => {
-        if (!currentLife.isOver) click.result = outcome.result === 'refused' ? outcome.why : outcome.result;
+        if (!currentLife.isOver) note(outcome);
       },
       () => {
         if (!currentLife.isOver) click.result = 'failed';
@@ -509,7 +650,8 @@ class World implements Judged {
   async runStory(): Promise<Result> {
     const chance = this.#chance;
     this.story.addLine('world', `seed ${this.seed}: ${this.mode}`);
-    this.#startBridge();
+    if (this.#replicas) this.#replicas.start();
+    else this.#startBridge();
     const until = this.clock.now() + chance.between(0.4, 2.2) * 60_000;
     const deeds = () => {
       if (this.clock.now() >= until) return;
@@ -530,6 +672,7 @@ class World implements Judged {
     }
     await this.#comeToRest();
     judge(this);
+    this.#replicas?.judge((key) => this.#seen.has(key));
     const { events } = this.clock;
     return {
       seed: this.seed,
@@ -583,6 +726,7 @@ class World implements Judged {
         return;
       }
       await this.clock.runUntil(this.clock.now() + LOOK_MS);
+      this.clients.leave();
       this.#judgeWork();
       this.people.answerAll();
       quiet = this.#isQuiet() ? quiet + LOOK_MS : 0;
@@ -604,8 +748,11 @@ class World implements Judged {
     const chance = this.#chance;
     const weather = this.#weather;
     const now = (perMinute: number) => chance.happens((perMinute * TICK_MS) / 60_000);
-    if (now(weather.crash)) this.#crashSoon();
-    if (now(weather.stop)) this.#stopBridge();
+    if (this.#replicas) this.#replicas.breakSomething(now);
+    else {
+      if (now(weather.crash)) this.#crashSoon();
+      if (now(weather.stop)) this.#stopBridge();
+    }
     if (now(weather.lane)) this.letta.loseLane();
     if (now(weather.freeze)) this.letta.freezeLane();
     if (now(weather.redeliver)) this.letta.redeliverFrames();
@@ -616,12 +763,53 @@ class World implements Judged {
       if (this.#background.happens((6 * TICK_MS) / 60_000)) this.letta.startSomething();
       if (this.#background.happens((12 * TICK_MS) / 60_000)) this.people.stopTasks();
     }
-    if (now(weather.slackGap)) this.#loseSocket();
+    if (this.#filling.happens((this.#fillsOften * TICK_MS) / 60_000)) {
+      const ms = this.#filling.between(500, 15_000);
+      this.story.addLine('disk', `is full for ${Math.round(ms / 1000)} s`);
+      this.disk.fullUntil = this.clock.now() + ms;
+    }
+    if (this.clients.isUsed) {
+      this.clients.leave();
+      if (this.#clientChance.happens((6 * TICK_MS) / 60_000)) this.clients.doSomething(this.#ofThreads());
+    }
+    if (now(weather.slackGap) && !this.#replicas) this.#loseSocket();
     if (now(weather.slackAway)) {
       const ms = chance.between(1_000, 40_000);
       this.story.addLine('slack', `is away for ${Math.round(ms / 1000)} s`);
       this.slack.awayUntil = this.clock.now() + ms;
     }
+  }
+
+  /** A call of a tool was lost on its way, so its turn hangs: somebody stops it and writes something else. */
+  #losePatience(conversation: string): void {
+    const records = [...this.disk.rowsOf('threads').values()].map((row) => readRecord(row).record);
+    const address = records.find(({ runtime }) => runtime?.conversationId === conversation)?.address;
+    if (address) this.people.stopAndGoOn(address);
+  }
+
+  /** The conversations of threads. */
+  #ofThreads() {
+    return [...this.disk.rowsOf('threads').values()].flatMap((row) => {
+      const { runtime } = readRecord(row).record;
+      return this.letta.conversations.get(runtime?.conversationId ?? '') ?? [];
+    });
+  }
+
+  /** The bot is removed from the channel, so that the requester gets the answer in a direct message. */
+  #leaveChannel(conversation: string): void {
+    if (this.#isCalm || !this.#leaving.happens(this.#leavesOften)) return;
+    const records = [...this.disk.rowsOf('threads').values()].map((row) => readRecord(row).record);
+    const channel = records.find(({ runtime }) => runtime?.conversationId === conversation)?.address.channel;
+    if (channel?.startsWith('C')) this.slack.closeChannel(channel, this.#leaving.between(30_000, 600_000));
+  }
+
+  /** The process ends before it has stored that the requester has the answer. */
+  #crashBehindCopy(): void {
+    if (this.#isCalm || !this.#leaving.happens(this.#leavesOften)) return;
+    const { currentLife } = this;
+    this.clock.after(this.#leaving.between(1, 60), () => {
+      if (this.#replicas || this.currentLife === currentLife) this.crashBridge('crash behind a copy');
+    });
   }
 
   /** At any ms, not only between two ticks; often while something is under way. */
@@ -637,7 +825,9 @@ class World implements Judged {
     this.story.addLine('world', 'from here on everything works');
     this.#isCalm = true;
     this.#calmSince = this.clock.now();
+    this.#replicas?.calm();
     this.disk.faults = { fails: 0, unreadable: 0, slow: 0 };
+    this.disk.fullUntil = 0;
     this.slack.faults = { limited: 0, lost: 0, refused: 0, slow: 0, closed: 0 };
     this.slack.awayUntil = 0;
     this.slack.openChannels();
@@ -649,13 +839,14 @@ class World implements Judged {
     let quiet = 0;
     while (quiet < REST_MS && this.clock.now() < until) {
       await this.clock.runUntil(this.clock.now() + LOOK_MS);
+      this.clients.leave();
       this.#judgeWork();
       this.people.answerAll();
       quiet = this.#isQuiet() ? quiet + LOOK_MS : 0;
     }
     if (quiet < REST_MS)
       this.story.addViolation(
-        `no rest: active ${[...this.disk.rowsOf('active').keys()].join(' ')}, ${this.#undelivered} on their way, ${this.#isConnected ? '' : 'not '}connected, Letta ${this.letta.isBusy ? 'busy' : 'idle'}, never found: ${this.#unfoundMessages().map(({ name }) => name)}`,
+        `no rest: active ${[...this.disk.rowsOf('active').keys()].join(' ')}, ${this.#undelivered} on their way, ${this.#isConnected ? '' : 'not '}connected, ${this.#replicas?.describe() ?? ''} Letta ${this.letta.isBusy ? 'busy' : 'idle'}, never found: ${this.#unfoundMessages().map(({ name }) => name)}`,
       );
     this.#judgeRest();
     // What a failed write left behind is gone after the next start.
@@ -669,6 +860,11 @@ class World implements Judged {
     if (calls > 0) this.story.addViolation(`with nothing open a start makes ${calls} calls that show something`);
   }
 
+  /** How many times a store has failed so far. */
+  #failures(): number {
+    return this.disk.failedCount + (this.#replicas?.server.failedCount ?? 0);
+  }
+
   #judgeRest(): void {
     const lanes = [...this.letta.dialled].filter((lane) => lane.isHeld).length;
     if (lanes > 0) this.story.addViolation(`${lanes} lanes are left open`);
@@ -676,7 +872,7 @@ class World implements Judged {
     const timers = this.currentLife?.clock.waitingTimers() ?? 0;
     if (timers > 1) this.story.addViolation(`${timers} timers are left`);
     // A tidying that the disk refused is done by the next start.
-    if (this.disk.failedCount > this.#failedBefore) return;
+    if (this.#failures() > this.#failedBefore) return;
     for (const key of this.disk.rowsOf('active').keys()) {
       const row = this.disk.rowsOf('threads').get(key);
       if (row === undefined || !isActive(row))
@@ -700,7 +896,10 @@ class World implements Judged {
   }
 
   #isQuiet(): boolean {
-    const all = this.#isConnected && this.#undelivered === 0 && this.#unfoundMessages().length === 0;
+    const all =
+      (this.#replicas?.isAtRest ?? this.#isConnected) &&
+      this.#undelivered === 0 &&
+      this.#unfoundMessages().length === 0;
     return all && !this.#isSomethingActive() && !this.letta.isBusy;
   }
 
@@ -708,10 +907,12 @@ class World implements Judged {
   #unfoundMessages(): Written[] {
     const threads = [...this.disk.rowsOf('threads').values()].map((row) => readRecord(row).record);
     const handled = new Set(threads.flatMap(({ seen }) => seen.map(({ key }) => key)));
+    // What it found and refused, it remembers as well.
+    const found = JSON.stringify(this.disk.rowsOf('choices').get(`handled:${IDENTITY.teamId}`) ?? '');
     return this.people.written.filter(({ message, trying, outcomes, at, reaction }) => {
       // Looking back finds no reactions.
       if (reaction) return false;
-      if (handled.has(message.key)) return false;
+      if (handled.has(message.key) || found.includes(message.key)) return false;
       if (trying > 0 || outcomes.length > 0 || this.stored.has(message.key)) return false;
       if (this.#markedAt === null || at < this.#markedAt) return false;
       const isOurs = message.mentionsBot || message.channelKind === 'im';
@@ -737,7 +938,8 @@ class World implements Judged {
     const slackLags = this.#isCalm && isLongCalm && this.slack.awayUntil === 0 ? 0 : SLACK_LAGS_MS;
     // Once Letta is back the bridge asks anew.
     const since = Math.max(this.#startedAt, this.letta.away.to, this.letta.routedAt);
-    if (!this.currentLife || now - since < TRUE_AFTER_MS + slackLags) return;
+    const runs = this.#replicas ? this.#replicas.owner !== null : this.currentLife !== null;
+    if (!runs || now - since < TRUE_AFTER_MS + slackLags) return;
     for (const row of this.disk.rowsOf('threads').values()) {
       const { turn, runtime, address } = readRecord(row).record;
       const conversation = this.letta.conversations.get(runtime?.conversationId ?? '');
@@ -760,20 +962,25 @@ class World implements Judged {
     }
   }
 
-  /** What waited too long for Letta to come back is not run unasked. */
+  /** What waited too long, for Letta or the bridge to come back, is not run unasked. */
   #judgeAge(name: string): void {
     const written = this.people.written.find((known) => known.name === name);
     if (!written || written.ackedAt === null) return;
-    const { from, to } = this.letta.away;
-    const since = Math.max(from, written.ackedAt) + NOTICED_MS;
-    if (to - since < this.staleAfterMs || this.clock.now() < to) return;
-    if (!this.#wasClicked(name, 'run_now') && !this.#wasClicked(name, 'send_again')) {
-      this.story.addViolation(`${name} waited ${Math.round((to - since) / 1000)} s for Letta and ran unasked`);
+    for (const [whom, { from, to }] of [
+      ['Letta', this.letta.away],
+      ['the bridge', this.#away],
+    ] as const) {
+      // A reaction that was taken back and added again waits from then on.
+      const since = Math.max(from, written.ackedAt, written.at) + NOTICED_MS;
+      if (to - since < this.staleAfterMs || this.clock.now() < to) continue;
+      if (!this.#wasClicked(name, 'run_now') && !this.#wasClicked(name, 'send_again'))
+        this.story.addViolation(`${name} waited ${Math.round((to - since) / 1000)} s for ${whom} and ran unasked`);
     }
   }
 
   #noteRecord(value: string): void {
     const { record } = readRecord(value);
+    if (this.#replicas) for (const { key } of record.seen) this.#seen.add(key);
     for (const offer of record.offers) {
       const about = offer.about?.message ?? null;
       const known = this.offers.get(offer.token) ?? { kind: offer.kind, for: offer.for, items: new Set(), about };
@@ -804,6 +1011,17 @@ class World implements Judged {
   }
 }
 
-export function simulate(seed: number, tell: ((line: string) => void) | null = null): Promise<Result> {
-  return new World(seed, tell).runStory();
+export interface SimulateOptions {
+  /** Called with each line of the story. */
+  tell?: ((line: string) => void) | null;
+  /** People hand messages to running turns. */
+  steer?: boolean;
+  /** Several processes on one database share the workspace. */
+  replicas?: boolean;
+  /** Get what happens in each thread of a single process; left out: nothing is recorded. */
+  recordings?: Recordings;
+}
+
+export function simulate(seed: number, options: SimulateOptions = {}): Promise<Result> {
+  return new World(seed, options).runStory();
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { AuditEntry } from '../../src/bridge/approvals/audit-entry.ts';
 import { makeToken, makeTurnId } from '../../src/bridge/ids.ts';
 import { StoredAudit } from '../../src/storage/audit.ts';
-import { memoryAdapter } from '../../src/storage/open.ts';
+import { memoryAdapter } from '../../src/storage/memory.ts';
 import { Rows } from '../../src/storage/rows.ts';
 import { createFakeClock } from '../support/clock.ts';
 import { silentLog } from '../support/middle.ts';

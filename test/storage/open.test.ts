@@ -169,8 +169,8 @@ describe('openStore', () => {
   });
 
   it.each([
-    ['redis://localhost', 'does not support yet'],
-    ['postgres://localhost/db', 'does not support yet'],
+    ['redis://localhost', 'may lose'],
+    ['postgres://localhost/db?sslmode=maybe', 'unknown sslmode'],
     ['mysql://localhost/db', 'does not know'],
     ['./data/bridge.db', 'is not a URI'],
     ['sqlite://', 'names no file'],

@@ -47,3 +47,12 @@ it('a long recording: goes on in a new file, keeps the last', async () => {
   expect(read('T1_C1_1.1.before.jsonl').startsWith('begin\n0')).toBe(true);
   expect(readdirSync(folder)).toHaveLength(2);
 });
+
+it('flushed: has every line, also those that came while others were written', async () => {
+  const recordings = recordIn(folder, silentLog);
+  for (let n = 0; n < 100; n += 1) recordings.add(key, `${n}`, () => 'begin', false);
+  setImmediate(() => recordings.add(key, 'late', () => 'begin', false));
+  await new Promise((resolve) => setImmediate(resolve));
+  await recordings.flush();
+  expect(read(file)).toBe(['begin', ...Array.from({ length: 100 }, (_, n) => `${n}`), 'late', ''].join('\n'));
+});

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { Keyv, KeyvBridgeAdapter } from 'keyv';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { memoryAdapter } from '../../src/storage/open.ts';
+import type { StorageAdapter } from '../../src/storage/adapter.ts';
+import { memoryAdapter } from '../../src/storage/memory.ts';
 import { Rows } from '../../src/storage/rows.ts';
-import { openDatabase, SqliteAdapter, type StorageAdapter } from '../../src/storage/sqlite.ts';
+import { openDatabase, SqliteAdapter } from '../../src/storage/sqlite.ts';
 
 let folder: string;
 let database: DatabaseSync;
@@ -61,6 +62,17 @@ describe('the SQLite adapter', () => {
     expect(await adapter.delete('b')).toBe(false);
     expect(await adapter.deleteMany(['a', 'x'])).toEqual([true, false]);
     expect(await adapter.get('c')).toBe('c');
+  });
+
+  it('writes a record only over the expected rev', async () => {
+    const adapter = new SqliteAdapter(database, 'any');
+    const record = (rev: number, by: string) => JSON.stringify({ value: { rev, by } });
+    expect(await adapter.replace('a', record(2, 'x'), { expected: 1, next: 2 })).toBe(false);
+    expect(await adapter.replace('a', record(1, 'x'), { expected: 0, next: 1 })).toBe(true);
+    expect(await adapter.replace('a', record(1, 'y'), { expected: 0, next: 1 })).toBe(false);
+    expect(await adapter.replace('a', record(2, 'y'), { expected: 1, next: 2 })).toBe(true);
+    expect(await adapter.replace('a', record(2, 'z'), { expected: 1, next: 2 })).toBe(false);
+    expect(await adapter.get('a')).toBe(record(2, 'y'));
   });
 
   it('writes many rows or none', async () => {

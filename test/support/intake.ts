@@ -7,11 +7,14 @@ import type {
   InboundForm,
   InboundJoin,
   InboundMessage,
+  InboundModelForm,
+  InboundModels,
   InboundQuestion,
   InboundReaction,
   InboundRevision,
   InboundSessionStop,
   MessageOutcome,
+  ModelOutcome,
   ReactionOutcome,
   RevisionOutcome,
   SubmissionOutcome,
@@ -83,6 +86,22 @@ export class RecordingIntake implements Intake {
     return `**ok** ${command.text} <@U0BOT> a<b`;
   }
 
+  readonly models: (InboundModels | InboundModelForm)[] = [];
+  modelOutcome: ModelOutcome = { result: 'decided' };
+
+  async handleModels(asked: InboundModels): Promise<ModelOutcome> {
+    this.models.push(asked);
+    await this.gate;
+    this.#failIfAsked();
+    return this.modelOutcome;
+  }
+
+  async handleModelForm(form: InboundModelForm): Promise<ModelOutcome> {
+    this.models.push(form);
+    this.#failIfAsked();
+    return this.modelOutcome;
+  }
+
   readonly sessionStops: InboundSessionStop[] = [];
 
   async handleSessionStop(stop: InboundSessionStop): Promise<void> {
@@ -112,6 +131,12 @@ export class RecordingIntake implements Intake {
     this.asks.push(ask);
     this.#failIfAsked();
     return this.actionOutcome;
+  }
+
+  async handleFork(ask: InboundAsk): Promise<string> {
+    this.asks.push(ask);
+    this.#failIfAsked();
+    return 'The link comes here.';
   }
 
   async handleQuestion(question: InboundQuestion): Promise<SubmissionOutcome> {

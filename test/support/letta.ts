@@ -24,7 +24,7 @@ export interface FakeLetta {
   received: Frame[];
   /**
    * What it answers to a frame. Messages: `hang` starts a turn that does not end, `refuse` is refused, `ask` asks for an
-   * approval; any other is answered with `echo: …` and the end of the turn.
+   * approval; any other is answered with `echo: …` and the end of the turn. While a turn runs they wait in the queue.
    */
   answerFrame(frame: Frame): Frame[];
   /** The same, even if the answers are lost. */
@@ -39,6 +39,9 @@ export function createFakeLetta(): FakeLetta {
   let deltas = 0;
   let runtime: { agent_id: string; conversation_id: string } = { agent_id: '', conversation_id: '' };
   const history: Frame[] = [];
+  let queue: { id: string; client_message_id: string; kind: string; content: string }[] = [];
+  let queued = 0;
+  const showQueue = () => event('update_queue', { queue, removed: [] });
   const page = (query: unknown) => {
     const { limit, before } = query as { limit: number; before?: string };
     const rest = history.slice(history.findIndex(({ id }) => id === before) + 1);
@@ -76,7 +79,7 @@ export function createFakeLetta(): FakeLetta {
     ...letta.pending.map((id) => event('control_request', { request_id: id, request: request() })),
     device(),
     loop(),
-    event('update_queue', { queue: [], removed: [] }),
+    showQueue(),
   ];
   const delta = (body: Frame) => {
     deltas += 1;
@@ -123,6 +126,14 @@ export function createFakeLetta(): FakeLetta {
     const [first] = payload.messages as { content: string; client_message_id: string }[];
     const content = first?.content ?? '';
     if (content === 'refuse') return [{ type: 'input_accepted', request_id, runtime, accepted: false, error: 'no' }];
+    if (letta.status !== 'WAITING_ON_INPUT') {
+      queued += 1;
+      queue = [
+        ...queue,
+        { id: `q-${queued}`, client_message_id: first?.client_message_id ?? '', kind: 'message', content },
+      ];
+      return [{ type: 'input_accepted', request_id, runtime, accepted: true, disposition: 'queued' }, showQueue()];
+    }
     runs += 1;
     deltas = 0;
     history.unshift({ id: `u${runs}`, message_type: 'user_message', content, otid: first?.client_message_id });
@@ -198,6 +209,11 @@ export function createFakeLetta(): FakeLetta {
           const ended = aborted ? finish('cancelled') : [];
           return [{ type: 'abort_message_response', request_id, runtime, aborted, success: true }, device(), ...ended];
         }
+        case 'remove_queue_item': {
+          const success = queue.some(({ id }) => id === frame.item_id);
+          queue = queue.filter(({ id }) => id !== frame.item_id);
+          return [{ type: 'remove_queue_item_response', request_id, success, item_id: frame.item_id }, showQueue()];
+        }
         case 'conversation_messages_list':
           return [{ type: 'conversation_messages_list_response', request_id, success: true, ...page(frame.query) }];
         case 'conversation_list': {
@@ -205,6 +221,16 @@ export function createFakeLetta(): FakeLetta {
             .map((id) => ({ id, summary: letta.summaries.get(id) ?? null }))
             .reverse();
           return [{ type: 'conversation_list_response', request_id, success: true, conversations }];
+        }
+        case 'conversation_update': {
+          const id = String(frame.conversation_id);
+          if (!letta.conversations.includes(id)) {
+            const error = `Conversation ${id} not found`;
+            return [{ type: 'conversation_update_response', request_id, success: false, conversation: null, error }];
+          }
+          const { summary } = frame.body as { summary: string };
+          letta.summaries.set(id, summary);
+          return [{ type: 'conversation_update_response', request_id, success: true, conversation: { id, summary } }];
         }
         case 'agent_list':
           return [{ type: 'agent_list_response', request_id, success: true, agents: letta.agents }];

@@ -4,15 +4,19 @@ import { closedPolicy, type Policy } from '../../src/bridge/access/policy.ts';
 import type {
   AgentEvent,
   BackgroundTask,
+  CommandEnd,
+  Compacted,
   ConnectionEvent,
   Decision,
   HistoryItem,
+  RuntimeRef,
   StoredRuntime,
 } from '../../src/bridge/agent-event.ts';
 import type { AuditEntry } from '../../src/bridge/approvals/audit-entry.ts';
 import { FeedbackBook } from '../../src/bridge/commands/feedback.ts';
 import {
   type MessageKey,
+  type ModelsPlace,
   makeMessageKey,
   makeThreadKey,
   parseMessageKey,
@@ -43,14 +47,16 @@ import type {
   SurfaceOffer,
   SurfaceTurn,
   ThreadMoves,
+  ThreadOwners,
   Threads,
   TurnSurface,
   UserGroups,
+  WhisperButtons,
 } from '../../src/bridge/ports.ts';
 import { isActive, type ThreadRecord } from '../../src/bridge/record/thread-record.ts';
 import { waitsFor } from '../../src/bridge/record/waiting.ts';
 import type { Schedule } from '../../src/bridge/schedules/schedule.ts';
-import type { PastOptions } from '../../src/bridge/thread/read-past.ts';
+import type { PastOptions } from '../../src/bridge/thread/perform/read-past.ts';
 import { takeTurns } from '../../src/bridge/thread/shared-conversations.ts';
 import { ThreadWorkers } from '../../src/bridge/thread/workers.ts';
 import type { ToolResult } from '../../src/bridge/tools/result.ts';
@@ -88,7 +94,7 @@ export function countingRandom(): Random {
 }
 
 /** Threads in a map; `failing` makes that many updates reject like a full disk, `failingAfter` after they are stored. */
-export class MapThreads implements Threads, ThreadMoves {
+export class MapThreads implements Threads, ThreadMoves, ThreadOwners {
   readonly records = new Map<ThreadKey, ThreadRecord>();
   failing = 0;
   failingAfter = 0;
@@ -124,6 +130,12 @@ export class MapThreads implements Threads, ThreadMoves {
 
   listOfChannel(team: string, channel: string): Promise<ThreadKey[]> {
     return Promise.resolve([...this.records.keys()].filter((key) => key.startsWith(`${team}:${channel}:`)));
+  }
+
+  findByConversation({ agentId, conversationId }: RuntimeRef): Promise<ThreadKey | null> {
+    const isIt = ({ runtime }: ThreadRecord) =>
+      runtime?.conversationId === conversationId && runtime.agentId === agentId;
+    return Promise.resolve([...this.records].find(([, record]) => isIt(record))?.[0] ?? null);
   }
 
   async move(
@@ -254,6 +266,34 @@ export class HandConnection implements AgentConnection {
     return this.onSubmit();
   }
 
+  /** Input that was sent while a turn ran. */
+  readonly joins: { clientMessageId: string; content: string }[] = [];
+  onJoin: () => Promise<void> = () => Promise.resolve();
+  /** Inputs that were to leave Letta's queue. */
+  readonly withdrawals: string[] = [];
+  onWithdraw: () => Promise<boolean> = () => Promise.resolve(true);
+
+  join(input: Parameters<AgentConnection['join']>[0]): Promise<void> {
+    this.images.push(...((typeof input.content === 'string' ? [] : input.content.slice(1)) as ImagePart[]));
+    this.joins.push({ ...input, content: textOfInput(input.content) });
+    return this.onJoin();
+  }
+
+  withdraw(clientMessageId: string): Promise<boolean> {
+    this.withdrawals.push(clientMessageId);
+    return this.onWithdraw();
+  }
+
+  /** How often Letta was to go on with its queue. */
+  resumes = 0;
+
+  onResume: () => Promise<void> = () => Promise.resolve();
+
+  resumeQueue(): Promise<void> {
+    this.resumes += 1;
+    return this.onResume();
+  }
+
   answer(requestId: string, decision: Decision): Promise<'accepted' | 'gone'> {
     this.answers.push({ requestId, decision });
     return this.onAnswer();
@@ -297,6 +337,44 @@ export class HandConnection implements AgentConnection {
     return Promise.resolve();
   }
 
+  compactions = 0;
+  onCompact: () => Promise<Compacted> = () => Promise.resolve({ messages: { before: 8, after: 6 } });
+
+  compact(): Promise<Compacted> {
+    this.compactions += 1;
+    return this.onCompact();
+  }
+
+  /** Commands of the device that were run. */
+  readonly commands: [command: string, args: string][] = [];
+  onCommand: () => Promise<CommandEnd> = () => Promise.resolve({ ok: true, output: 'done' });
+
+  runCommand(command: string, args: string): Promise<CommandEnd> {
+    this.commands.push([command, args]);
+    return this.onCommand();
+  }
+
+  /** What was to be copied, and up to which item. */
+  readonly forks: { id: string; upTo: string | null }[] = [];
+  onFork: (id: string) => Promise<StoredRuntime> = () =>
+    Promise.resolve({
+      agentId: 'agent-1',
+      conversationId: `copy-${new Set(this.forks.map(({ id }) => id)).size}`,
+      deviceId: null,
+    });
+
+  fork(id: string, upTo: string | null): Promise<StoredRuntime> {
+    this.forks.push({ id, upTo });
+    return this.onFork(id);
+  }
+
+  /** How often the permission mode was asked for again. */
+  restored = 0;
+
+  restoreMode(): void {
+    this.restored += 1;
+  }
+
   fetchHistory(limit: number): Promise<HistoryItem[]> {
     return Promise.resolve(this.past.slice(-limit));
   }
@@ -310,22 +388,34 @@ export class HandConnection implements AgentConnection {
 export class HandSurface implements Surface {
   readonly views: TurnView[] = [];
   readonly said: { address: ThreadAddress; text: string }[] = [];
-  readonly whispered: { user: string; text: string; address: ThreadAddress; stop?: string }[] = [];
+  readonly whispered: {
+    user: string;
+    text: string;
+    address: ThreadAddress;
+    stop?: string;
+    models?: ModelsPlace;
+  }[] = [];
   /** The last message of a turn does not show its offer, as in a form without buttons. */
   hidesTails = false;
   /** Every showing of an offer, in the last message of a turn or in its own, in order. */
   readonly offers: SurfaceOffer[] = [];
   delivery: Delivery = { delivered: true };
+  /** Whether the last message of each turn is noted in its record. */
+  notesPosts = false;
   /** While set, `finish`, `pause` and offers wait for it. */
   gate: Promise<void> | null = null;
+
+  /** Told that text grew; its answer is the surface's. */
+  grows: (look: () => TurnView | null) => boolean = () => false;
 
   /** Reports that Slack refused the last turn's cards in every form. */
   refuseCards: (reason: string) => void = () => undefined;
 
-  openTurn({ onCardRefused, address }: SurfaceTurn): TurnSurface {
+  openTurn({ onCardRefused, address, onPosts }: SurfaceTurn): TurnSurface {
     if (onCardRefused) this.refuseCards = onCardRefused;
     return {
       show: (view) => void this.views.push(view),
+      showGrown: (look) => this.grows(look),
       pause: async (view) => {
         this.views.push(view);
         await this.gate;
@@ -334,6 +424,8 @@ export class HandSurface implements Surface {
         this.views.push(view);
         await this.gate;
         const { offer } = view;
+        const end = { part: '0.0', ts: `1500.${String(this.turns.length).padStart(6, '0')}`, hash: 'end' };
+        if (this.notesPosts && this.delivery.delivered) await onPosts([end]);
         if (!offer || !this.delivery.delivered) return this.delivery;
         const post = {
           part: '0.0',
@@ -365,9 +457,26 @@ export class HandSurface implements Surface {
     return Promise.resolve();
   }
 
-  say(address: ThreadAddress, text: string): Promise<Delivery> {
-    this.said.push({ address, text });
+  /** Messages that have an id, by it: each is posted once. */
+  readonly named = new Map<string, string>();
+
+  say(address: ThreadAddress, text: string, _tries?: 'once', id?: string): Promise<Delivery> {
+    if (id === undefined || !this.named.has(id)) this.said.push({ address, text });
+    if (id !== undefined && this.delivery.delivered) this.named.set(id, text);
     return Promise.resolve(this.delivery);
+  }
+
+  /** The first messages of threads. */
+  readonly begun: { address: ThreadAddress; text: string; ts: string }[] = [];
+
+  beginThread(address: ThreadAddress, text: string, id?: string): Promise<string | null> {
+    if (!this.delivery.delivered) return Promise.resolve(null);
+    const known = id !== undefined && this.named.get(id);
+    if (known) return Promise.resolve(known);
+    const ts = `3000.${String(this.begun.length + 1).padStart(6, '0')}`;
+    this.begun.push({ address, text, ts });
+    if (id !== undefined) this.named.set(id, ts);
+    return Promise.resolve(ts);
   }
 
   /** Direct messages: to whom, what, and the message that a button opens. */
@@ -381,8 +490,8 @@ export class HandSurface implements Surface {
     return Promise.resolve({ delivered: true } as const);
   }
 
-  whisper(address: ThreadAddress, user: string, text: string, stop?: string): Promise<void> {
-    this.whispered.push({ address, user, text, ...(stop !== undefined && { stop }) });
+  whisper(address: ThreadAddress, user: string, text: string, { stop, models }: WhisperButtons = {}): Promise<void> {
+    this.whispered.push({ address, user, text, ...(stop !== undefined && { stop }), ...(models && { models }) });
     return Promise.resolve();
   }
 

@@ -2,9 +2,12 @@ import type {
   AgentEvent,
   ApprovalRequest,
   BackgroundTask,
+  CommandEnd,
+  Compacted,
   ConnectionEvent,
   HistoryItem,
   LoopStatus,
+  StoredRuntime,
 } from '../../src/bridge/agent-event.ts';
 import type {
   AgentConnection,
@@ -46,11 +49,13 @@ interface Running {
 class Conversation {
   readonly id: string;
   readonly letta: StoryLetta;
-  readonly history: HistoryItem[] = [];
+  history: HistoryItem[] = [];
   /** The inputs whose turn began, in order. */
   readonly begun: { clientMessageId: string; content: string }[] = [];
   readonly answers: { requestId: string; behavior: string }[] = [];
   readonly queue: { clientMessageId: string; content: string }[] = [];
+  /** An abort left the queue until more input comes (docs/letta-protocol.md, Queue and deduplication). */
+  isPaused = false;
   readonly runs: Record<string, string[]> = {};
   running: Running | null = null;
   background = 0;
@@ -79,13 +84,27 @@ class Conversation {
     const busy = this.running?.clientMessageId === input.clientMessageId;
     if (busy || this.queue.some((waiting) => waiting.clientMessageId === input.clientMessageId)) return;
     this.queue.push(input);
+    this.isPaused = false;
+    if (this.running) this.emitQueue();
     this.beginNext();
   }
 
+  resumeQueue(): void {
+    this.isPaused = false;
+    this.beginNext();
+  }
+
+  emitQueue(): void {
+    const clientMessageIds = this.queue.map(({ clientMessageId }) => clientMessageId);
+    this.emitEvents({ type: 'queue', clientMessageIds, paused: this.isPaused ? clientMessageIds : [] });
+  }
+
   beginNext(): void {
-    if (this.running) return;
+    if (this.running || this.isPaused) return;
     const input = this.queue.shift();
-    if (input) this.begin(input);
+    if (!input) return;
+    this.emitQueue();
+    this.begin(input);
   }
 
   begin(input: { clientMessageId: string; content: string } | null): void {
@@ -98,7 +117,8 @@ class Conversation {
       this.begun.push(input);
       this.runs[runId] = [input.clientMessageId];
     }
-    this.history.push({ kind: 'user', id: `u-${id}`, clientMessageId: clientMessageId ?? `cm-q-${id}`, text: 'x' });
+    const text = input ? 'x' : '<task-notification>x</task-notification>';
+    this.history.push({ kind: 'user', id: `u-${id}`, clientMessageId: clientMessageId ?? `cm-q-${id}`, text });
     this.emitLoop();
     if (!input) this.emitEvents({ type: 'user-message', clientMessageId: `cm-q-${id}`, automatic: true });
     this.scheduleStep();
@@ -161,6 +181,8 @@ class Conversation {
     running.asked = null;
     this.emitLoop();
     this.emitEvents({ type: 'approvals-open', requestIds: [] });
+    this.isPaused = this.queue.length > 0;
+    this.emitQueue();
     running.timer?.cancel();
     // The model's next chunk may take seconds (docs/letta-protocol.md, Errors).
     running.timer = this.letta.clock.after(this.letta.random() * 8_000, () => this.runStep());
@@ -176,6 +198,18 @@ class Conversation {
     this.emitLoop();
     this.scheduleStep();
     return true;
+  }
+
+  /** What comes while the summary is written is lost (docs/letta-protocol.md, Compaction). */
+  compact(): Promise<Compacted> {
+    const before = [...this.history];
+    const kept = before.slice(Math.ceil(before.length * 0.3)).filter(({ kind }) => kind !== 'summary');
+    return new Promise((resolve) => {
+      this.letta.clock.after(500 + this.letta.random() * 30_000, () => {
+        this.history = [{ kind: 'summary', id: `s-${this.letta.count()}` }, ...kept];
+        resolve({ messages: { before: before.length, after: this.history.length } });
+      });
+    });
   }
 
   setBackground(running: number): void {
@@ -197,6 +231,7 @@ class Conversation {
     if (!this.letta.turnsDieWithLink) return;
     this.stopWorking();
     this.queue.length = 0;
+    this.isPaused = false;
   }
 }
 
@@ -308,6 +343,8 @@ class StoryConnection implements AgentConnection {
   }
 
   /** Sends a request and waits for its answer; the link may break on the way there or back. */
+  restoreMode(): void {}
+
   #request<Answer>(work: (conversation: Conversation) => Answer): Promise<Answer> {
     const { clock, random, faults } = this.#letta;
     if (!this.isUp) return Promise.reject(lost(true));
@@ -335,6 +372,24 @@ class StoryConnection implements AgentConnection {
   submit({ clientMessageId, content }: { clientMessageId: string; content: InputContent }): Promise<void> {
     const input = { clientMessageId, content: textOfInput(content) };
     return this.#request((conversation) => conversation.receive(input));
+  }
+
+  join(input: { clientMessageId: string; content: InputContent }): Promise<void> {
+    return this.submit(input);
+  }
+
+  withdraw(clientMessageId: string): Promise<boolean> {
+    return this.#request((conversation) => {
+      const { queue } = conversation;
+      const at = queue.findIndex((waiting) => waiting.clientMessageId === clientMessageId);
+      if (at >= 0) queue.splice(at, 1);
+      if (at >= 0) conversation.emitQueue();
+      return at >= 0;
+    });
+  }
+
+  resumeQueue(): Promise<void> {
+    return this.#request((conversation) => conversation.resumeQueue());
   }
 
   answerCall(): boolean {
@@ -370,6 +425,30 @@ class StoryConnection implements AgentConnection {
 
   settle(): Promise<void> {
     return this.#request(() => undefined);
+  }
+
+  async compact(): Promise<Compacted> {
+    const { done } = await this.#request((conversation) => ({ done: conversation.compact() }));
+    return new Promise((resolve, reject) => {
+      if (!this.isUp) return reject(lost(false));
+      this.#waiting.add(reject);
+      void done.then((compacted) => {
+        this.#waiting.delete(reject);
+        resolve(compacted);
+      });
+    });
+  }
+
+  runCommand(): Promise<CommandEnd> {
+    return this.#request(() => ({ ok: true, output: '' }));
+  }
+
+  fork(id: string): Promise<StoredRuntime> {
+    return this.#request((conversation) => {
+      const copy = this.#letta.conversation(`copy-${id}`);
+      if (copy.history.length === 0) copy.history = [...conversation.history];
+      return { agentId: 'agent-1', conversationId: copy.id, deviceId: null };
+    });
   }
 
   fetchHistory(limit: number): Promise<HistoryItem[]> {

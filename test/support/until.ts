@@ -8,3 +8,16 @@ export async function until(check: () => boolean, seen: () => string, timeout = 
     await sleep(50);
   }
 }
+
+/**
+ * Asks a thread for its status until it is idle. Right behind its last word a turn may still be at work, which its messages do
+ * not show; then a thread refuses commands that need it at rest.
+ */
+export async function untilIdle(say: (text: string) => Promise<unknown>, shown: () => string): Promise<void> {
+  const answers = () => shown().match(/\bIdle\b|Working for @/g) ?? [];
+  do {
+    const before = answers().length;
+    await say('!status');
+    await until(() => answers().length > before, shown);
+  } while (answers().at(-1) !== 'Idle');
+}

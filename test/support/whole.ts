@@ -10,6 +10,7 @@ import { systemClock, systemRandom } from '../../src/clock.ts';
 import { loadConfig, secretsOf } from '../../src/config/config.ts';
 import { createLog } from '../../src/ops/log.ts';
 import { createPromMetrics } from '../../src/ops/metrics.ts';
+import { createSchema, findServer } from './postgres/schema.ts';
 
 /** Secrets that a test recognises wherever they appear. */
 export const MARKED = {
@@ -33,7 +34,8 @@ export interface Whole {
 
 export interface WholeOptions {
   slack?: SlackOptions;
-  env?: Record<string, string>;
+  /** Further settings, or what makes them once Slack is there. */
+  env?: Record<string, string> | ((slack: SmallSlack) => Record<string, string>);
   /** Files of the agent's machine, by absolute path. */
   files?: Record<string, Uint8Array>;
   /** The bridge's own; left out: the real one. */
@@ -65,6 +67,18 @@ export function settingsFor(slack: SmallSlack, letta: ScriptedLetta, folder: str
   };
 }
 
+/** Whether flows run on a Postgres, as TEST_STORE=postgres says, each bridge that names no store on a schema of its own. */
+const isOnPostgres = process.env.TEST_STORE === 'postgres';
+
+async function storeFor({ onTestFinished }: Pick<TestContext, 'onTestFinished'>): Promise<Record<string, string>> {
+  if (!isOnPostgres) return {};
+  const server = await findServer();
+  if (server === null) throw new Error('TEST_STORE=postgres needs a Postgres: install it, or set PG_URL');
+  const schema = await createSchema(server);
+  onTestFinished(() => schema.drop());
+  return { STORE: schema.uri };
+}
+
 /** Makes a folder and removes it after the test. */
 export function temporaryFolder({ onTestFinished }: Pick<TestContext, 'onTestFinished'>): string {
   const folder = mkdtempSync(join(tmpdir(), 'bridge-test-'));
@@ -87,13 +101,18 @@ export async function startWhole(
     seed: { ...(options.files && { files: options.files }) },
   });
   onTestFinished(() => letta.close());
-  const env = { ...settingsFor(slack, letta, temporaryFolder(context)), ...options.env };
+  const more = typeof options.env === 'function' ? options.env(slack) : options.env;
+  const env = { ...settingsFor(slack, letta, temporaryFolder(context)), ...(await storeFor(context)), ...more };
   const config = loadConfig(env);
   const logged: string[] = [];
   const to = { write: (line: string) => void logged.push(line) };
   const log = createLog({ level: config.logLevel, pretty: false, secrets: secretsOf(config), to });
-  const metrics = createPromMetrics();
-  const world = { clock: options.clock ?? systemClock, random: systemRandom, log, metrics, scrape: metrics.scrape };
+  const metrics = createPromMetrics({ byWorkspace: config.metricsByWorkspace });
+  const world = {
+    ...{ clock: options.clock ?? systemClock, random: systemRandom, log, metrics },
+    ...{ scrape: metrics.scrape, hide: log.hide },
+    ...(config.metricsByWorkspace && { metricsOf: metrics.ofWorkspace }),
+  };
   const app = await startApp(config, world, new AbortController().signal);
   onTestFinished(() => app.stop());
   return {

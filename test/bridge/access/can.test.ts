@@ -57,6 +57,30 @@ describe('places to speak in', () => {
   });
 });
 
+describe('commands of the agent’s machine', () => {
+  const run: Doing = { do: 'device_commands' };
+  const of = (deviceCommands: Policy['defaults']['deviceCommands']): Policy => ({
+    ...open,
+    admins: { ids: ['U02BOB'], groups: [] },
+    defaults: { ...open.defaults, deviceCommands },
+  });
+  const bob: Subject = { id: 'U02BOB', kind: 'member' };
+
+  it('for no one unless the policy says so', () => {
+    expect([alice, bob].map((who) => reason(of('none'), who, run))).toEqual([
+      'device_commands_closed',
+      'device_commands_closed',
+    ]);
+    expect([alice, bob].map((who) => reason(of('admins'), who, run))).toEqual(['not_an_admin', 'allowed']);
+    expect([alice, bob].map((who) => reason(of('everyone'), who, run))).toEqual(['allowed', 'allowed']);
+  });
+
+  it('never for bots and people who may not write', () => {
+    expect(reason(of('everyone'), { id: 'U06BOT', kind: 'bot' }, run)).toBe('bot_may_only_speak');
+    expect(reason(of('everyone'), { id: 'U04GUEST', kind: 'guest' }, run)).toBe('user_is_guest');
+  });
+});
+
 describe('the choice of a model', () => {
   const admin: Subject = { id: 'U03CARA', kind: 'member' };
   const policy = { ...open, admins: { ids: ['U03CARA'], groups: [] } };

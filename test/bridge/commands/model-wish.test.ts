@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ModelEntry, ModelInUse } from '../../../src/bridge/agent-event.ts';
-import { groupModels, readModelWish } from '../../../src/bridge/commands/model-wish.ts';
+import { readModelWish } from '../../../src/bridge/commands/model-wish.ts';
+import { groupModels } from '../../../src/bridge/view/model-dialog.ts';
 import { MODELS_LISTED, modelListText } from '../../../src/bridge/words/models.ts';
 
 const entry = (handle: string, effort: string | null = null): ModelEntry => ({

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { closedPolicy, type Policy } from '../../../src/bridge/access/policy.ts';
+import { closedPolicy, type Policy, THREADS_ALLOWED } from '../../../src/bridge/access/policy.ts';
 import { makeThreadKey } from '../../../src/bridge/ids.ts';
 import { TurnLimits } from '../../../src/bridge/intake/turn-limits.ts';
 import { createMiddle, ROOT, TEAM } from '../../support/middle.ts';
@@ -117,5 +117,49 @@ describe('the limit of turns at once', () => {
       reason: 'channel_at_once',
     });
     expect(await middle.write('three', { ...thread(3), channel: 'C02ENG' })).toEqual({ outcome: 'accepted' });
+  });
+
+  it('per workspace: counts all people and channels together', async () => {
+    const middle = createMiddle({
+      policy: { limits: { user: none, channel: none, workspace: { rate: null, atOnce: 1 } } },
+    });
+    await middle.write('one', { ts: ROOT, mention: true });
+    const other = { ...thread(2), user: 'U02BOB', channel: 'C02ENG' };
+    expect(await middle.write('two', other)).toEqual({ outcome: 'refused', reason: 'workspace_at_once' });
+    expect(middle.surface.whispered.at(-1)).toMatchObject({
+      user: 'U02BOB',
+      text: 'This workspace has reached the limit of 1 running thread, so I did not queue this message. Send it again when one finishes.',
+    });
+  });
+
+  it('per workspace: holds without a policy, at 500', () => {
+    const limits = new TurnLimits();
+    const busy = Array.from({ length: THREADS_ALLOWED }, (_, n) => ({
+      key: makeThreadKey({ team: TEAM, channel: `C${n}`, root: '1.1' }),
+      users: [`U${n}`],
+    }));
+    const key = makeThreadKey({ team: TEAM, channel: 'CNEW', root: '1.1' });
+    const ask = (others: typeof busy) => limits.reserveTurn(key, { user: 'UNEW' }, closedPolicy, () => others, 0);
+    expect(ask(busy)).toMatchObject({ isGranted: false, reason: 'workspace_at_once' });
+    expect(ask(busy.slice(1))).toEqual({ isGranted: true });
+  });
+});
+
+describe('the limit of turns per time of a workspace', () => {
+  it('counts all people together, and gives back what did not begin', () => {
+    const limited: Policy = {
+      ...closedPolicy,
+      limits: { user: none, channel: none, workspace: { rate: { turns: 2, perMs: MINUTE }, atOnce: null } },
+    };
+    const limits = new TurnLimits();
+    const begin = (n: number, now: number) => {
+      const key = makeThreadKey({ team: TEAM, channel: `C${n}`, root: '1.1' });
+      return limits.reserveTurn(key, { user: `U${n}` }, limited, () => [], now);
+    };
+    expect(begin(1, 0)).toEqual({ isGranted: true });
+    expect(begin(2, 1)).toEqual({ isGranted: true });
+    expect(begin(3, 2)).toMatchObject({ isGranted: false, reason: 'workspace_rate' });
+    limits.releaseTurn(makeThreadKey({ team: TEAM, channel: 'C2', root: '1.1' }), 'U2', 1);
+    expect(begin(3, 3)).toEqual({ isGranted: true });
   });
 });

@@ -202,6 +202,27 @@ describe('Stop for background tasks', () => {
     expect(middle.record().approvals).toMatchObject([{ requestId: 'p1', state: { state: 'open' } }]);
   });
 
+  it('denies a call it heard; people decide about others', async () => {
+    const middle = await leftRunning([subagent]);
+    await middle.write('!stop', { user: 'U02BOB' });
+    await middle.clock.settle();
+    middle.connection.begin('run-2');
+    const asks = (requestId: string, callId: string) => ({
+      type: 'approval-asked' as const,
+      request: {
+        ...{ requestId, callId, tool: 'Bash', input: { command: 'touch a' } },
+        ...{ diffs: [], suggestions: [], questions: null },
+      },
+    });
+    const input = { command: 'touch a' };
+    middle.connection.emit({ type: 'tool-called', runId: 'run-2', callId: 'call-1', tool: 'Bash', input });
+    // The machine was away: what it asks first may be of a turn that Letta began after this one.
+    middle.connection.emit(asks('p1', 'call-1'), asks('p2', 'call-9'));
+    await middle.clock.settle();
+    expect(middle.connection.answers).toMatchObject([{ requestId: 'p1', decision: { behavior: 'deny' } }]);
+    expect(middle.record().approvals).toMatchObject([{ requestId: 'p2', state: { state: 'open' } }]);
+  });
+
   it('tells its author once what could not be stopped', async () => {
     const middle = await leftRunning([subagent, task('bash_2')]);
     await middle.write('!stop', { user: 'U02BOB' });

@@ -4,6 +4,7 @@ import { leastGap, nextTimes, readCron } from '../../../src/bridge/schedules/cro
 import { lastFiring, unheardFirings } from '../../../src/bridge/schedules/firing.ts';
 import { readWhen, timesOf } from '../../../src/bridge/schedules/when.ts';
 import { readZone, type Zone } from '../../../src/bridge/schedules/zone.ts';
+import { splitSchedule } from '../../../src/bridge/thread/core/drafts.ts';
 
 const zoneOf = (name: string): Zone => {
   const zone = readZone(name);
@@ -86,6 +87,24 @@ describe('the words of a schedule', () => {
         expect(first).toBeGreaterThan(NOW);
       }),
     );
+  });
+});
+
+describe('hostile words of a schedule', () => {
+  it('take no longer than others', () => {
+    const before = process.cpuUsage();
+    expect(readWhen(`every ${'a and '.repeat(24)}a !`, BERLIN, NOW)).toEqual({ problem: 'unknown' });
+    expect(splitSchedule(`every day${' '.repeat(30_000)}at 9`)).toEqual({ when: '', what: '' });
+    const { user, system } = process.cpuUsage(before);
+    // They took 20 s.
+    expect((user + system) / 1_000).toBeLessThan(2_000);
+  });
+
+  it('are parted from the task at the first double colon', () => {
+    expect(splitSchedule('  every day 9:00 ::  post it :: twice')).toEqual({
+      when: '  every day 9:00',
+      what: 'post it :: twice',
+    });
   });
 });
 

@@ -124,6 +124,15 @@ describe('redacting a text', () => {
 });
 
 describe('redacting a command for the people who decide', () => {
+  it('reads blanks before the end of a private key in linear time', () => {
+    const text = `${' '.repeat(60_000)}x\n-----END PRIVATE KEY-----`;
+    const before = process.cpuUsage();
+    expect(redactCommand(text).text).toBe(text);
+    const { user, system } = process.cpuUsage(before);
+    // They took 10 s.
+    expect((user + system) / 1_000).toBeLessThan(2_000);
+  });
+
   it('hides one word after a telling name, never what would run', () => {
     expect(redactCommand('PASSWORD=hunter2 ./deploy').text).toBe(`PASSWORD=${REDACTED} ./deploy`);
     for (const hostile of [

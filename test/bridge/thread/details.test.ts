@@ -4,7 +4,8 @@ import { makeToken, type Token } from '../../../src/bridge/ids.ts';
 import type { ActionOutcome } from '../../../src/bridge/inbound.ts';
 import type { TurnDetails } from '../../../src/bridge/turn/steps.ts';
 import type { StoredDetails } from '../../../src/storage/details.ts';
-import { assembleStore, memoryAdapter } from '../../../src/storage/open.ts';
+import { memoryAdapter } from '../../../src/storage/memory.ts';
+import { assembleStore } from '../../../src/storage/open.ts';
 import { createMiddle, type Middle, type MiddleOptions, ROOT, silentLog, TEAM } from '../../support/middle.ts';
 
 const DAY = 86_400_000;
@@ -12,7 +13,7 @@ const DAY = 86_400_000;
 /** A middle that keeps details for a day in a store of its own, on the middle's clock. */
 function story(options: MiddleOptions = {}): Middle & { details: StoredDetails } {
   const store = assembleStore(
-    memoryAdapter,
+    () => memoryAdapter(),
     {
       clock: { now: () => bridge.clock.now(), monotonic: () => bridge.clock.monotonic(), after: later },
       log: silentLog,
@@ -73,6 +74,27 @@ describe('details of a finished turn', () => {
       },
       expect.objectContaining({ output: 'PASSWORD=«redacted»\nline 1', status: 'failed' }),
     ]);
+  });
+
+  it('show what the model used, and where Letta summarised', async () => {
+    const bridge = story();
+    await bridge.write('go');
+    bridge.connection.ready({ model: { handle: 'a/b', effort: null, contextWindow: 1_000 } });
+    await bridge.clock.settle();
+    bridge.connection.begin();
+    bridge.connection.emit(
+      { type: 'tool-called', runId: 'run-1', callId: '1', tool: 'LS', input: {} },
+      { type: 'tool-returned', callId: '1', ok: true, output: 'a.txt' },
+      { type: 'tokens-used', runId: 'run-1', input: 900, cached: 100, output: 10 },
+      { type: 'compacted', tokens: 300 },
+      { type: 'tokens-used', runId: 'run-1', input: 100, cached: 0, output: 5 },
+      { type: 'context-used', tokens: 400 },
+    );
+    bridge.connection.end();
+    await bridge.clock.settle();
+    const details = shown(await click(bridge, bridge.surface.last.ending?.details));
+    expect(details.steps.map(({ kind }) => kind)).toEqual(['call', 'summary']);
+    expect(details.used).toEqual({ input: 1_000, cached: 100, output: 15, isAll: true, model: 'a/b', context: 40 });
   });
 
   it('show thoughts in their place when the settings ask for them', async () => {

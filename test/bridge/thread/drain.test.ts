@@ -46,6 +46,18 @@ describe('a drain', () => {
     expect(middle.record().turn?.state).toBe('submitted');
   });
 
+  it('shows no card that the failing disk does not have', async () => {
+    const middle = await createRunning();
+    middle.threads.failing = 1_000;
+    middle.connection.emit(ask);
+    await middle.clock.settle();
+    const result = drained(middle, 1_000);
+    await middle.clock.advance(5_000);
+    expect(result.left).not.toBeNull();
+    expect(JSON.stringify(middle.surface.views)).not.toContain('perm-1');
+    expect(middle.surface.views.flatMap(({ items }) => items.filter(({ kind }) => kind === 'card'))).toEqual([]);
+  });
+
   it('begins no new turn; messages run after the next start', async () => {
     const middle = await createRunning();
     const result = drained(middle);

@@ -1,27 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import type { ApprovalRequest, HistoryItem } from '../../../src/bridge/agent-event.ts';
+import type { HistoryItem } from '../../../src/bridge/agent-event.ts';
 import type { ActionName } from '../../../src/bridge/inbound.ts';
 import type { Card, TurnView } from '../../../src/bridge/view/turn.ts';
 import { BridgeError } from '../../../src/errors.ts';
 import { createMiddle, createRunning, holdWrites, type Middle, ROOT, TEAM, task } from '../../support/middle.ts';
+import { touchX } from './approvals/asking-people.ts';
 
 const texts = (view: TurnView) => view.items.flatMap((item) => (item.kind === 'text' ? [item.markdown] : []));
 const cards = (view: TurnView): Card[] => view.items.flatMap((item) => (item.kind === 'card' ? [item.card] : []));
 const uncertain = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false, retry: true }));
 
-const bash: ApprovalRequest = {
-  requestId: 'perm-1',
-  callId: 'call-1',
-  tool: 'Bash',
-  input: { command: 'touch x' },
-  diffs: [],
-  suggestions: [],
-  questions: null,
-};
-
 async function asked(options: Parameters<typeof createMiddle>[0] = {}): Promise<Middle> {
   const middle = await createRunning(options);
-  middle.connection.emit({ type: 'approval-asked', request: bash });
+  middle.connection.emit({ type: 'approval-asked', request: touchX });
   await middle.clock.settle();
   return middle;
 }
@@ -64,7 +55,7 @@ describe('a failing disk', () => {
   it('when a tool asks: delays the card', async () => {
     const middle = await createRunning();
     middle.threads.failing = 2;
-    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
     await middle.clock.advance(10_000);
     expect(cards(middle.surface.last)).toMatchObject([{ state: { state: 'open' } }]);
     expect(await click(middle, 'approve')).toEqual({ result: 'decided' });
@@ -296,7 +287,8 @@ describe('an approval request', () => {
     middle.connection.end();
     await middle.clock.settle();
     lost(middle);
-    middle.connection.ready({ loop: 'waiting_on_approval', approvals: [bash], reconnected: true });
+    middle.connection.past = [{ kind: 'user', id: 'u9', clientMessageId: 'cm-q-1', text: '<task-notification>' }];
+    middle.connection.ready({ loop: 'waiting_on_approval', approvals: [touchX], reconnected: true });
     await middle.clock.settle();
     middle.surface.gate = null;
     open();
@@ -311,7 +303,7 @@ describe('an approval request', () => {
     middle.connection.ready({ reconnected: true });
     middle.connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['r9'], clientMessageIdsByRun: {} });
     middle.connection.emit({ type: 'user-message', clientMessageId: 'cm-q-1', automatic: true });
-    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.connection.past = [{ kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' }];
     await middle.clock.settle();
@@ -325,7 +317,7 @@ describe('an approval request', () => {
     middle.connection.ready({ loop: 'busy', approvals: [], reconnected: true });
     await middle.clock.settle();
     expect(cards(middle.surface.last)).toMatchObject([{ state: { state: 'closed' } }]);
-    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
     await middle.clock.settle();
     expect(await click(middle, 'approve')).toEqual({ result: 'decided' });
     await middle.clock.settle();
@@ -346,7 +338,7 @@ describe('an approval request', () => {
     middle.connection.emit({ type: 'approvals-open', requestIds: [] });
     await middle.clock.settle();
     middle.connection.say('once more');
-    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
     await middle.clock.settle();
     expect(middle.connection.answers).toHaveLength(1);
     expect(middle.surface.last.items.map((item) => item.kind)).toEqual(['card', 'text', 'card']);

@@ -20,6 +20,14 @@ describe('held events', () => {
     expect(forgetThrough(all, isFirst, false)).toEqual([text('run-2')]);
   });
 
+  it('keep words of the next turn before a repair of the ended', () => {
+    const repaired: AgentEvent = { type: 'text-repaired', runId: 'run-1', messageId: 'm-run-1', text: 'words' };
+    expect(forgetThrough(held(text('run-1'), text('run-2'), repaired, text('run-2')), isFirst, false)).toEqual([
+      text('run-2'),
+      text('run-2'),
+    ]);
+  });
+
   it('keep a request that a late event of the ended turn follows', () => {
     const all = held(asked, text('run-1'), text('run-2'));
     expect(forgetThrough(all, isFirst, true)).toEqual([asked, text('run-2')]);
@@ -47,6 +55,8 @@ describe('held events', () => {
     middle.connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['run-9'], clientMessageIdsByRun: {} });
     middle.connection.say('One, ', 'run-9', 'm-9');
     await middle.clock.settle();
+    middle.connection.fetchHistory = () =>
+      Promise.resolve([{ kind: 'user', id: 'u9', clientMessageId: 'cm-q-1', text: '<task-notification>' }]);
     submitted.reject(
       new BridgeError('link_lost', 'the socket closed before the input left', { certain: true, retry: true }),
     );

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { makeThreadKey } from '../../../src/bridge/ids.ts';
 import { createMiddle, type Middle, TEAM, THREAD } from '../../support/middle.ts';
+import { touchX } from './approvals/asking-people.ts';
 
 const POSTED = { channel: 'C02ENG', ts: '2000.000001', threadTs: null };
 const THERE = makeThreadKey({ team: TEAM, channel: POSTED.channel, root: POSTED.ts });
@@ -127,6 +128,48 @@ describe('a thread below a message that the agent posted elsewhere', () => {
     middle.connection.ready();
     await middle.clock.settle();
     expect(middle.connection.submitted.map(({ content }) => content.includes('yes, go'))).toEqual([true]);
+  });
+
+  it('after a restart: an ended turn leaves the link to the other', async () => {
+    const middle = await posted(false);
+    await middle.write('one more thing', { mention: true });
+    await middle.clock.settle();
+    middle.connection.begin('run-2');
+    await middle.clock.settle();
+    const first = middle.connection.submitted.at(-1)?.clientMessageId ?? '';
+    // It ends unheard, and nobody can tell the first thread so before the other one is at work.
+    middle.connection.fetchHistory = () => Promise.reject(new Error('away'));
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
+    middle.connection.ready({ reconnected: true });
+    await reply(middle, 'yes, go', '2000.000002');
+    await middle.clock.advance(10_000);
+    middle.connection.ready();
+    await middle.clock.settle();
+    middle.connection.begin('run-3');
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
+    await middle.clock.settle();
+    const second = middle.connection.submitted.at(-1)?.clientMessageId ?? '';
+    await middle.restart();
+    const asking = {
+      loop: 'waiting_on_approval' as const,
+      activeRunIds: ['run-3'],
+      clientMessageIdsByRun: { 'run-2': [first], 'run-3': [second] },
+      approvals: [touchX],
+    };
+    for (let n = 0; n < 3; n += 1) {
+      for (const link of middle.connections.filter(({ isClosed }) => !isClosed)) {
+        link.past = [
+          { kind: 'user', id: 'u-2', clientMessageId: first, text: 'one more thing' },
+          { kind: 'assistant', id: 'm-2', text: 'here it is' },
+          { kind: 'user', id: 'u-3', clientMessageId: second, text: 'yes, go' },
+        ];
+        link.ready(asking);
+      }
+      await middle.clock.advance(3_000);
+    }
+    expect(shown(middle).filter(([, items]) => items.includes('touch x'))).toEqual([['C02ENG', expect.any(String)]]);
+    expect(middle.record().approvals).toEqual([]);
+    expect(middle.record(THERE).approvals).toMatchObject([{ requester: 'U01ALICE', state: { state: 'open' } }]);
   });
 
   it('a thread with a conversation of its own: keeps it', async () => {

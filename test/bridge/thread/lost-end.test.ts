@@ -47,6 +47,65 @@ describe('a turn whose end was missed', () => {
     expect(middle.record().turn?.origin).toBe('agent');
   });
 
+  it('shown with words of the next turn: shown once', async () => {
+    const middle = await answered();
+    const { connection, clock } = middle;
+    const next = { ...idle, status: 'busy' as const, activeRunIds: ['run-9'] };
+    connection.past = [
+      ...connection.past.slice(0, 1),
+      { kind: 'tool', id: 't1', callId: 'c-1', tool: 'Bash' },
+      { kind: 'user', id: 'u2', clientMessageId: 'cm-q-1', text: 'a task is done' },
+      { kind: 'assistant', id: 'm-8', text: 'Words of the next.' },
+      { kind: 'tool', id: 't2', callId: 'c-2', tool: 'Bash' },
+      { kind: 'user', id: 'u3', clientMessageId: 'cm-q-2', text: 'another task is done' },
+    ];
+    connection.emit({ type: 'lost', reason: 'reset' });
+    connection.ready({ reconnected: true, loop: 'busy', activeRunIds: ['run-9'] });
+    await clock.advance(1_000);
+    connection.emit(next);
+    connection.say('And more.', 'run-9', 'm-9');
+    connection.past = [...connection.past, { kind: 'assistant', id: 'm-9', text: 'And more.' }];
+    connection.end('end_turn', 'run-9');
+    await clock.advance(30_000);
+    const shown = middle.surface.views.filter(({ ending }) => ending).map(({ items }) => JSON.stringify(items));
+    expect(shown).toHaveLength(2);
+    expect(shown.filter((items) => items.includes('Words of the next.'))).toHaveLength(1);
+    expect(shown[1]).toContain('And more.');
+  });
+
+  it('end of a run missed: the history tells what it took back', async () => {
+    const { connection, clock, surface } = await createRunning();
+    const clientMessageId = connection.submitted[0]?.clientMessageId ?? '';
+    connection.say('Half an ans', 'run-1', 'm-1');
+    connection.say(ANSWER, 'run-2', 'm-2');
+    connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId, text: 'list the files' },
+      { kind: 'assistant', id: 'm-2', text: ANSWER },
+    ];
+    connection.end('end_turn', 'run-2');
+    await clock.advance(30_000);
+    expect(surface.last.ending?.outcome).toBe('done');
+    expect(JSON.stringify(surface.last.items)).toContain(ANSWER);
+    expect(JSON.stringify(surface.last.items)).not.toContain('Half');
+  });
+
+  it('run that ended to use a tool: nothing was missed', async () => {
+    const { connection, clock, surface } = await createRunning();
+    const clientMessageId = connection.submitted[0]?.clientMessageId ?? '';
+    connection.say('Let me see.', 'run-1', 'm-1');
+    connection.emit({ type: 'run-ended', runId: 'run-1', stopReason: 'requires_approval' });
+    connection.say(ANSWER, 'run-2', 'm-2');
+    connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId, text: 'list the files' },
+      { kind: 'assistant', id: 'm-9', text: 'Only the history has this.' },
+    ];
+    connection.end('end_turn', 'run-2');
+    await clock.advance(30_000);
+    const items = JSON.stringify(surface.last.items);
+    expect(items).toContain('Let me see.');
+    expect(items).not.toContain('Only the history');
+  });
+
   it('link held and Letta idle: is done', async () => {
     const middle = await answered();
     middle.connection.emit(idle);

@@ -1,19 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { ApprovalRequest } from '../../../src/bridge/agent-event.ts';
 import { makeThreadKey, makeToken } from '../../../src/bridge/ids.ts';
 import type { PostRecord } from '../../../src/bridge/record/thread-record.ts';
 import { createFakeClock } from '../../support/clock.ts';
 import { createMiddle, createRunning, HandSurface, MapThreads, type Middle, ROOT, TEAM } from '../../support/middle.ts';
+import { touchX } from './approvals/asking-people.ts';
 
-const bash: ApprovalRequest = {
-  requestId: 'perm-1',
-  callId: 'call-1',
-  tool: 'Bash',
-  input: { command: 'touch x' },
-  diffs: [],
-  suggestions: [],
-  questions: null,
-};
 const posts: PostRecord[] = [{ part: '0.0', ts: '2000.000001', hash: 'a' }];
 
 /** A surface whose last turn's posts a test confirms by hand. */
@@ -45,7 +36,7 @@ describe('while the disk fails for what happened at Letta', () => {
   it('a message: refused at once, taken once the disk is well', async () => {
     const middle = await createRunning();
     middle.threads.failing = 3;
-    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
     await middle.clock.settle();
     await expect(middle.write('go on')).rejects.toThrow('disk full');
     // Somebody waits, so that the disk is tried without a pause.
@@ -58,10 +49,10 @@ describe('while the disk fails for what happened at Letta', () => {
 
   it('a click: refused at once, and leaves nothing behind', async () => {
     const middle = await createRunning();
-    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
     await middle.clock.settle();
     middle.threads.failing = 9;
-    middle.connection.emit({ type: 'approval-asked', request: { ...bash, requestId: 'perm-2' } });
+    middle.connection.emit({ type: 'approval-asked', request: { ...touchX, requestId: 'perm-2' } });
     await middle.clock.settle();
     await expect(approve(middle)).rejects.toThrow('disk full');
     middle.threads.failing = 0;
@@ -74,7 +65,7 @@ describe('while the disk fails for what happened at Letta', () => {
     const surface = new PostingSurface();
     const middle = await createRunning({ surface: () => surface });
     middle.threads.failing = 2;
-    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
     await middle.clock.settle();
     await expect(surface.confirm(posts)).rejects.toThrow('disk full');
     await surface.confirm(posts);
@@ -188,7 +179,7 @@ it('writes of one thread: never overlap', async () => {
   for (let round = 0; round < 9; round += 1) await middle.clock.settle();
   middle.connection.begin();
   const asked = middle.write('and count them');
-  middle.connection.emit({ type: 'approval-asked', request: bash });
+  middle.connection.emit({ type: 'approval-asked', request: touchX });
   const posted = surface.confirm(posts);
   await Promise.all([asked, posted]);
   for (let round = 0; round < 9; round += 1) await middle.clock.settle();
@@ -199,7 +190,7 @@ it('writes of one thread: never overlap', async () => {
 describe('a click whose write landed but reported an error', () => {
   it('counts, once the disk can say so: nothing else happens before', async () => {
     const middle = await createRunning();
-    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
     await middle.clock.settle();
     const load = MapThreads.prototype.load.bind(middle.threads);
     middle.threads.failingAfter = 1;
@@ -226,7 +217,7 @@ describe('a click whose write landed but reported an error', () => {
 
 it('Stop that could not be stored: leaves no trace, works later', async () => {
   const middle = await createRunning();
-  middle.connection.emit({ type: 'approval-asked', request: bash });
+  middle.connection.emit({ type: 'approval-asked', request: touchX });
   await middle.clock.settle();
   const before = middle.record();
   middle.threads.failing = 1;

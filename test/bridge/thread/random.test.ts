@@ -28,7 +28,7 @@ const USERS = ['U01ALICE', 'U02BOB'] as const;
 const ROOTS = ['1000.000001', '2000.000001'] as const;
 
 type Event =
-  | { do: 'write' | 'stop-command' | 'new-command'; user: number; thread: number }
+  | { do: 'write' | 'stop-command' | 'new-command' | 'compact-command' | 'fork-command'; user: number; thread: number }
   | { do: 'click'; name: ActionName; user: number; thread: number }
   | { do: 'lose' | 'agent-turn' | 'background'; thread: number }
   | { do: 'away' | 'slow-slack' | 'wait'; ms: number }
@@ -51,7 +51,12 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.record({
-      do: fc.constantFrom('stop-command' as const, 'new-command' as const),
+      do: fc.constantFrom(
+        'stop-command' as const,
+        'new-command' as const,
+        'compact-command' as const,
+        'fork-command' as const,
+      ),
       user: two,
       thread: two,
     }),
@@ -105,6 +110,8 @@ function createStory(seed: number, turnsDieWithLink: boolean) {
     return record;
   };
 
+  /** First messages of new threads, by the wish that they are for. */
+  const roots = new Map<string, string>();
   const surface: Surface = {
     openTurn({ turn, onPosts }: SurfaceTurn) {
       let over = false;
@@ -130,6 +137,13 @@ function createStory(seed: number, turnsDieWithLink: boolean) {
     say: (_, text) => {
       said.push(text);
       return Promise.resolve({ delivered: true });
+    },
+    beginThread(_, text, id = '') {
+      const known = roots.get(id) ?? `9000.${String(roots.size).padStart(6, '0')}`;
+      if (!roots.has(id)) said.push(text);
+      roots.set(id, known);
+      // Slack takes a while, and may refuse.
+      return new Promise((resolve) => clock.after(random() * 300, () => resolve(random() < 0.2 ? null : known)));
     },
     whisper: () => Promise.resolve(),
   };
@@ -243,7 +257,9 @@ function createStory(seed: number, turnsDieWithLink: boolean) {
       }
       case 'stop-command':
       case 'new-command':
-        deliver(now.user, now.thread, now.do === 'stop-command' ? '!stop' : '!new', () => undefined);
+      case 'compact-command':
+      case 'fork-command':
+        deliver(now.user, now.thread, `!${now.do.replace('-command', '')}`, () => undefined);
         break;
       case 'click':
         void click(now.name, now.user, now.thread);

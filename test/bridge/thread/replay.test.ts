@@ -5,6 +5,8 @@ import type { Recordings } from '../../../src/bridge/ports.ts';
 import {
   decodeLine,
   encodeLine,
+  isSameLine,
+  type Line,
   type Replay,
   replayLine,
   withoutTexts,
@@ -161,7 +163,85 @@ describe('a recording', () => {
     const copies = all.map((line) => encodeLine(withoutTexts(decodeLine(line))));
     const left = copies.join('\n').match(/.{0,40}(?:payroll|Zurich|salaries|deploy).{0,40}/gi) ?? [];
     expect(left).toEqual([]);
-    for (const copy of copies) expect(() => replayLine(null, decodeLine(copy))).not.toThrow();
+    const hidden = (line: string) => encodeLine(withoutTexts(decodeLine(line)));
+    const redacted = recordings.lines.map((each) => ({
+      ...each,
+      before: hidden(each.before),
+      line: hidden(each.line),
+    }));
+    const { phases } = replay(redacted);
+    expect(phases).toEqual(replay(recordings.lines).phases);
+    expect(phases.length).toBeGreaterThan(1);
+    const lines = recordings.lines.map(({ line }) => decodeLine(line));
+    expect(lines.every((line) => isSameLine(withoutTexts(line), line, true))).toBe(true);
+    const [first, second] = lines.filter((line): line is Line & { event: object } => 'event' in line);
+    if (!first || !second) throw new Error('nothing happened');
+    expect(isSameLine(first, second, true)).toBe(false);
+  });
+
+  it('redacted: drops names, keys and numbers that others chose', async () => {
+    const recordings = new MemoryRecordings();
+    const middle = await createRunning({ recordings });
+    middle.policy.defaults = { ...middle.policy.defaults, deviceCommands: 'everyone' };
+    const input = {
+      'payroll of Zurich': 4711,
+      runs: 'deploy',
+      answers: { 'Which payroll?': 'नमस्ते 🤷' },
+      command: 'ls',
+    };
+    middle.connection.emit({ type: 'approval-asked', request: bash('ls', { input }) });
+    await middle.clock.settle();
+    await click(middle, 'deny');
+    middle.connection.end();
+    const offers = {
+      skills: [{ name: 'payroll', description: 'Zurich' }],
+      commands: [{ name: 'deploy', description: '', args: '' }],
+    };
+    middle.connection.emit({ type: 'device', mode: 'strict', workingDirectory: '/project', offers });
+    await middle.clock.settle();
+    middle.connection.onCommand = () => Promise.resolve({ ok: true, output: 'payroll' });
+    await middle.write('!run deploy Zurich');
+    await middle.write('!compact');
+    const firing = { name: 'deploy to Zurich (slack-abcd1234)', at: middle.clock.now() };
+    middle.connection.emit({ type: 'user-message', clientMessageId: 'cm-q-1', automatic: true, firing });
+    await middle.clock.settle();
+    const all = recordings.lines.flatMap(({ before, line }) => [before, line]);
+    for (const written of ['"run":{"by":"U01ALICE","name"', '"compaction":{', 'Which payroll', 'deploy to Zurich']) {
+      expect(all.join('\n')).toContain(written);
+    }
+    const hidden = all.map((line) => encodeLine(withoutTexts(decodeLine(line)))).join('\n');
+    const left =
+      hidden.match(/.{0,40}(?:payroll|Zurich|deploy"|deploy to|4711|Which|Name of|[नमस्ते🤷]).{0,40}/giu) ?? [];
+    expect(left).toEqual([]);
+    expect(hidden).toContain('(slack-abcd1234)');
+    expect(hidden).toContain('"name":"run"');
+  });
+
+  it('of a deeply nested input: goes on', async () => {
+    const recordings = new MemoryRecordings();
+    const middle = await createRunning({ recordings });
+    let deep: unknown = 'bottom';
+    for (let level = 0; level < 9_000; level += 1) deep = [deep];
+    middle.connection.emit({ type: 'approval-asked', request: bash('ls', { tool: 'Deep', input: { deep } }) });
+    middle.connection.say('and on');
+    middle.connection.end();
+    await middle.clock.settle();
+    expect(middle.record().turn).toBeNull();
+    const line = recordings.lines.find((each) => each.line.includes('bottom'))?.line ?? '';
+    expect(encodeLine(decodeLine(line))).toBe(line);
+    expect(encodeLine(withoutTexts(decodeLine(line)))).not.toContain('bottom');
+  });
+
+  it('holds no value of a field named like a secret', async () => {
+    const recordings = new MemoryRecordings();
+    const middle = await createRunning({ recordings });
+    const token = `ghp_${'a1B2'.repeat(9)}`;
+    const input = { token, apiKey: token, key: token, tokens: [token], password: 'correct horse' };
+    middle.connection.emit({ type: 'tool-called', runId: 'run-1', callId: 'c1', tool: 'Fetch', input });
+    await middle.clock.settle();
+    const all = recordings.lines.flatMap(({ before, line }) => [before, line]).join('\n');
+    expect(all).toContain('"tool":"Fetch","input":{"token":"«redacted»"');
+    expect(all).not.toMatch(/ghp_a1B2|correct horse/);
   });
 
   it('holds no key that somebody wrote', async () => {

@@ -149,6 +149,15 @@ describe('a schedule before it is made', () => {
     await proposed(middle);
     expect(whispers(middle)).toContain('does not allow schedules here');
   });
+
+  it('is refused beyond the limit of the workspace', async () => {
+    const none = { rate: null, atOnce: null };
+    const middle = start({ policy: { limits: { user: none, channel: none, workspace: { ...none, schedules: 1 } } } });
+    await proposed(middle);
+    await click(middle, 'make_schedule');
+    await proposed(middle, 'every Friday 9:00 :: look', '1000.000002');
+    expect(whispers(middle)).toContain('This workspace already has 1 schedule, which is the limit.');
+  });
 });
 
 describe('a schedule and Letta', () => {
@@ -223,7 +232,7 @@ describe('a turn of a schedule', () => {
       requester: 'U01ALICE',
       schedule: { id: schedule.id },
     });
-    expect(middle.surface.last.schedule).toContain('Schedule of <@U01ALICE>');
+    expect(middle.surface.last.begunBy?.[0]).toContain('Schedule of <@U01ALICE>');
     middle.connection.say('three open incidents');
     middle.connection.end();
     await middle.clock.settle();
@@ -276,8 +285,8 @@ describe('a turn of a schedule', () => {
     const { last } = middle.surface;
     expect(JSON.stringify(last.items)).toContain('three incidents');
     expect(JSON.stringify(last.items)).not.toContain('old news');
-    expect(last.schedule).toContain('Posted late: it ran on Mon 30 Nov 2026, 9:00');
-    expect(last.schedule).toContain('An earlier run is not shown.');
+    expect(last.begunBy?.[0]).toContain('Posted late: it ran on Mon 30 Nov 2026, 9:00');
+    expect(last.begunBy?.[0]).toContain('An earlier run is not shown.');
     expect(last.ending?.outcome).toBe('done');
     const turns = middle.surface.turns.length;
     middle.connection.emit({ type: 'schedules-changed' });
@@ -294,11 +303,11 @@ describe('a turn of a schedule', () => {
     fires(middle, MONDAY_9);
     middle.connection.emit({ type: 'schedules-changed' });
     await middle.clock.settle();
-    expect(middle.surface.last.schedule).toBeUndefined();
+    expect(middle.surface.last.begunBy?.[0]).toBeUndefined();
     middle.connection.say('here they are');
     middle.connection.end();
     await middle.clock.advance(5_000);
-    expect(middle.surface.last.schedule).toContain('Posted late');
+    expect(middle.surface.last.begunBy?.[0]).toContain('Posted late');
     expect(middle.surface.turns).toHaveLength(2);
   });
 
@@ -312,7 +321,7 @@ describe('a turn of a schedule', () => {
     await fire(middle, schedule);
     await middle.clock.advance(60_000);
     expect(middle.surface.turns).toHaveLength(1);
-    expect(middle.surface.last.schedule).not.toContain('Posted late');
+    expect(middle.surface.last.begunBy?.[0]).not.toContain('Posted late');
   });
 
   it('is known by the history when its beginning was lost', async () => {
@@ -326,6 +335,28 @@ describe('a turn of a schedule', () => {
     middle.connection.end('end_turn', 'run-9');
     await middle.clock.settle();
     expect(JSON.stringify(middle.surface.last.items)).toContain('three incidents');
+    expect(middle.surface.turns).toHaveLength(1);
+  });
+
+  it('shown in a turn with a lost link is not posted late', async () => {
+    const middle = start({ turnsDieWithLink: true });
+    const schedule = await scheduled(middle);
+    await middle.write('list the files', { ts: '1000.000020', thread: ROOT });
+    middle.connection.begin();
+    const clientMessageId = middle.connection.submitted[0]?.clientMessageId ?? '';
+    const { connection } = middle;
+    connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId, text: 'list the files' },
+      { kind: 'tool', id: 't1', callId: 'c-1', tool: 'Bash' },
+      ...ran(schedule, MONDAY_9, 'three incidents'),
+    ];
+    connection.emit({ type: 'lost', reason: 'reset' });
+    connection.ready({ reconnected: true });
+    await middle.clock.advance(30_000);
+    expect(JSON.stringify(middle.surface.last.items)).toContain('three incidents');
+    fires(middle, MONDAY_9);
+    connection.emit({ type: 'schedules-changed' });
+    await middle.clock.advance(30_000);
     expect(middle.surface.turns).toHaveLength(1);
   });
 

@@ -20,10 +20,14 @@ function setUp() {
     },
   };
   const gateway = takeTurns(inner, clock);
-  const join = (more: Partial<ConnectOptions> = {}) => {
+  const join = (more: Partial<ConnectOptions> = {}, hear: (event: Told) => void = () => {}) => {
     const told: Told[] = [];
-    const connection: AgentConnection = gateway.connect({ runtime, mode: 'strict', isShared: true, ...more }, (event) =>
-      told.push(event),
+    const connection: AgentConnection = gateway.connect(
+      { runtime, mode: 'strict', isShared: true, ...more },
+      (event) => {
+        told.push(event);
+        hear(event);
+      },
     );
     return { connection, types: () => told.map(({ type }) => type) };
   };
@@ -110,6 +114,19 @@ describe('threads of one conversation', () => {
     links[1]?.ready({ loop: 'busy', activeRunIds: ['run-1'] });
     expect([open(), home.types().at(-1)]).toEqual([[links[1]], 'ready']);
     expect(guest.types()).toEqual(['unavailable']);
+  });
+
+  it('work that no thread asked for: one of them hears it', async () => {
+    const { clock, join, links, open } = setUp();
+    const told: Told[] = [];
+    const guest = join({}, (event) => told.push(event));
+    for (let n = 0; n < 20 && told.every(({ type }) => type !== 'ready'); n += 1) {
+      links.at(-1)?.ready({ loop: 'waiting_on_approval', activeRunIds: ['run-1'] });
+      await clock.advance(1_000);
+    }
+    expect(guest.types().at(-1)).toBe('ready');
+    expect(told.at(-1)).toMatchObject({ loop: 'waiting_on_approval', isUnclaimed: true });
+    expect(open()).toHaveLength(1);
   });
 
   it('released and still wanting it: gets the link again', async () => {

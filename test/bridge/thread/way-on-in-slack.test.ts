@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { makeToken } from '../../../src/bridge/ids.ts';
-import { ROOT, TEAM } from '../../support/middle.ts';
+import { type Middle, ROOT, TEAM } from '../../support/middle.ts';
 import { createShown, type Shown } from '../../support/shown.ts';
 
 /** A turn that said something and whose model then failed. */
@@ -78,5 +78,50 @@ describe('the offer at the end of a failed turn, in Slack', () => {
     const after = shown.messages().map((message) => shown.read(message));
     expect(after.slice(0, before.length - 1)).toEqual(before.slice(0, -1));
     expect(after[before.length - 1]).toContain('tried again.');
+  });
+});
+
+/** Until the returned function is called, the disk takes no record that knows the message of an offer. */
+function fillDisk({ threads }: Middle): () => void {
+  const update = threads.update.bind(threads);
+  let isFull = true;
+  threads.update = (key, change) =>
+    update(key, (record) => {
+      const next = change(record);
+      if (isFull && next?.offers.some(({ posts }) => posts.length > 0)) throw new Error('disk full');
+      return next;
+    });
+  return () => {
+    isFull = false;
+  };
+}
+
+describe('an offer in a message of its own', () => {
+  it('disk full for long behind its post: is changed all the same', async () => {
+    const shown = createShown({ staleAfterMs: 900_000 });
+    const { middle, slack } = shown;
+    const root = `${Math.floor(middle.clock.now() / 1000) - 3_600}.000100`;
+    const empty = fillDisk(middle);
+    await middle.write('deploy it', { ts: root, thread: null, mention: true, caughtUp: true });
+    await middle.clock.advance(30_000);
+    const there = () => slack.messages('C01GEN', root).filter((message) => shown.read(message).includes('deploy it'));
+    expect(there()).toHaveLength(1);
+    empty();
+    await middle.clock.advance(30_000);
+    const [offered] = there();
+    const button = /"value":"(\w+)"/.exec(JSON.stringify(offered?.blocks));
+    await middle.intake.handleAction({
+      name: 'drop',
+      token: makeToken(button?.[1] ?? 'none'),
+      choice: null,
+      actor: { user: 'U01ALICE', team: TEAM },
+      team: TEAM,
+      channel: 'C01GEN',
+      messageTs: offered?.ts ?? '',
+      threadTs: root,
+    });
+    await middle.clock.advance(30_000);
+    expect(JSON.stringify(slack.messages('C01GEN', root))).not.toMatch(/bridge_(?:drop|run_now)/);
+    expect(slack.calls.filter(({ method }) => method === 'chat.postMessage')).toHaveLength(1);
   });
 });

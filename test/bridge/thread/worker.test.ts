@@ -4,22 +4,13 @@ import type { ActionName, InboundAction } from '../../../src/bridge/inbound.ts';
 import type { Card, TurnView } from '../../../src/bridge/view/turn.ts';
 import { BridgeError } from '../../../src/errors.ts';
 import { createMiddle, createRunning, type Middle, ROOT, TEAM, THREAD, task } from '../../support/middle.ts';
+import { touchX } from './approvals/asking-people.ts';
 
 const texts = (view: TurnView) => view.items.flatMap((item) => (item.kind === 'text' ? [item.markdown] : []));
 const cards = (view: TurnView): Card[] => view.items.flatMap((item) => (item.kind === 'card' ? [item.card] : []));
 
-const bash: ApprovalRequest = {
-  requestId: 'perm-1',
-  callId: 'call-1',
-  tool: 'Bash',
-  input: { command: 'touch x' },
-  diffs: [],
-  suggestions: [],
-  questions: null,
-};
-
 const question: ApprovalRequest = {
-  ...bash,
+  ...touchX,
   requestId: 'perm-q',
   tool: 'AskUserQuestion',
   input: { questions: [{ question: 'Which color?', options: [] }] },
@@ -53,6 +44,28 @@ function click(middle: Middle, name: ActionName, change: Partial<InboundAction> 
   });
 }
 
+describe('the words of an answer', () => {
+  it('make no view each where the surface looks by itself', async () => {
+    const middle = await createRunning();
+    let looks: (() => TurnView | null)[] = [];
+    middle.surface.grows = (look) => looks.push(look) > 0;
+    middle.connection.say('One');
+    await middle.clock.settle();
+    const { length } = middle.surface.views;
+    for (const word of [' two', ' three', ' four']) {
+      middle.connection.say(word);
+      await middle.clock.settle();
+    }
+    expect(middle.surface.views).toHaveLength(length);
+    expect(JSON.stringify(looks.at(-1)?.()?.items)).toContain('One two three four');
+    looks = [];
+    middle.connection.emit({ type: 'reasoning', runId: 'run-1', messageId: 'm-r', text: 'hm' });
+    await middle.clock.settle();
+    expect(looks).toEqual([]);
+    expect(middle.surface.views.length).toBeGreaterThan(length);
+  });
+});
+
 describe('a turn', () => {
   it('waits in line for its start, and says its place', async () => {
     const middle = createMiddle();
@@ -72,7 +85,12 @@ describe('a turn', () => {
     const middle = createMiddle();
     expect(await middle.write('list the files')).toEqual({ outcome: 'accepted' });
     expect(middle.surface.last.live?.activity.kind).toBe('starting');
-    expect(middle.connection.options).toEqual({ runtime: null, mode: 'strict', binding: null });
+    expect(middle.connection.options).toEqual({
+      runtime: null,
+      mode: 'strict',
+      binding: null,
+      title: 'list the files',
+    });
     middle.connection.ready();
     await middle.clock.settle();
     expect(middle.connection.submitted).toHaveLength(1);
@@ -215,6 +233,7 @@ describe('a turn', () => {
     });
     middle.connection.say('first');
     middle.connection.end();
+    middle.connection.past = [{ kind: 'user', id: 'u9', clientMessageId: 'cm-q-1', text: '<task-notification>' }];
     middle.connection.say('second', 'run-2', 'm-2');
     await middle.clock.settle();
     expect(texts(middle.surface.last)).toEqual(['first']);
@@ -277,7 +296,7 @@ describe('an idle thread', () => {
 describe('an approval request', () => {
   it('is shown to the requester and decided by one click', async () => {
     const middle = await createRunning();
-    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
     await middle.clock.settle();
     expect(cards(middle.surface.last)).toMatchObject([
       { kind: 'approval', tool: 'Bash', title: 'touch x', asks: ['U01ALICE'], state: { state: 'open' } },
@@ -293,7 +312,7 @@ describe('an approval request', () => {
 
   it('click by another person, guest or stranger: refused with a reason', async () => {
     const middle = await createRunning();
-    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
     await middle.clock.settle();
     for (const user of ['U02BOB', 'U04GUEST', 'U05EXT']) {
       const outcome = await click(middle, 'approve', { user });
@@ -305,7 +324,7 @@ describe('an approval request', () => {
 
   it('click with a forged or foreign token: refused', async () => {
     const middle = await createRunning();
-    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
     await middle.clock.settle();
     const stop = middle.surface.last.live?.stop ?? undefined;
     expect(await click(middle, 'approve', { token: 'made-up' as never })).toMatchObject({ why: 'expired' });
@@ -316,7 +335,7 @@ describe('an approval request', () => {
   it('input changed since it was shown: click refused', async () => {
     const middle = await createRunning();
     const input = { command: 'touch x' };
-    middle.connection.emit({ type: 'approval-asked', request: { ...bash, input } });
+    middle.connection.emit({ type: 'approval-asked', request: { ...touchX, input } });
     await middle.clock.settle();
     input.command = 'rm -rf /';
     expect(await click(middle, 'approve')).toMatchObject({ result: 'refused', why: 'expired' });
@@ -330,7 +349,7 @@ describe('an approval request', () => {
     ['who denied it where no reason was typed', ' ', 'Name of U01ALICE denied this in Slack.'],
   ])('Deny…: passes on %s', async (_, typed, message) => {
     const middle = await createRunning();
-    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
     await middle.clock.settle();
     const opened = await click(middle, 'deny_with_reason');
     expect(opened).toMatchObject({ result: 'modal', modal: { kind: 'deny_with_reason', tool: 'Bash' } });
@@ -343,7 +362,7 @@ describe('an approval request', () => {
 
   it('answered outside Slack: its card closes', async () => {
     const middle = await createRunning();
-    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
     middle.connection.emit({ type: 'approvals-open', requestIds: [] });
     await middle.clock.settle();
     expect(cards(middle.surface.last)[0]?.state).toMatchObject({ state: 'closed', why: 'answered_elsewhere' });
@@ -352,11 +371,11 @@ describe('an approval request', () => {
 
   it('Letta unreachable: click refused, the card stays', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
-    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
     middle.connection.emit({ type: 'lost', reason: 'closed' });
     await middle.clock.settle();
     expect(await click(middle, 'approve')).toMatchObject({ why: 'unreachable' });
-    middle.connection.ready({ loop: 'waiting_on_approval', approvals: [bash], reconnected: true });
+    middle.connection.ready({ loop: 'waiting_on_approval', approvals: [touchX], reconnected: true });
     await middle.clock.settle();
     expect(await click(middle, 'approve')).toEqual({ result: 'decided' });
     await middle.clock.settle();
@@ -365,13 +384,13 @@ describe('an approval request', () => {
 
   it('link lost before Letta heard the decision: sends it again', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
-    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
     await middle.clock.settle();
     middle.connection.onAnswer = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
     await click(middle, 'approve');
     middle.connection.emit({ type: 'lost', reason: 'closed' });
     middle.connection.onAnswer = () => Promise.resolve('accepted');
-    middle.connection.ready({ loop: 'waiting_on_approval', approvals: [bash], reconnected: true });
+    middle.connection.ready({ loop: 'waiting_on_approval', approvals: [touchX], reconnected: true });
     await middle.clock.settle();
     expect(middle.connection.answers.map((answer) => answer.decision)).toEqual([
       { behavior: 'allow' },
@@ -381,14 +400,14 @@ describe('an approval request', () => {
 
   it('decision unheard for hours: its card opens again', async () => {
     const middle = await createRunning({ turnsDieWithLink: false, staleAfterMs: 15 * 60_000, now: 1_000_000 });
-    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
     middle.connection.onAnswer = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
     await middle.clock.settle();
     await click(middle, 'approve');
     middle.connection.emit({ type: 'lost', reason: 'closed' });
     middle.connection.onAnswer = () => Promise.resolve('accepted');
     await middle.clock.advance(12 * 3_600_000);
-    middle.connection.ready({ loop: 'waiting_on_approval', approvals: [bash], reconnected: true });
+    middle.connection.ready({ loop: 'waiting_on_approval', approvals: [touchX], reconnected: true });
     await middle.clock.settle();
     expect(middle.connection.answers).toHaveLength(1);
     expect(cards(middle.surface.last)).toMatchObject([{ state: { state: 'open' } }]);
@@ -524,6 +543,7 @@ describe('a lost link', () => {
     middle.connection.past = [
       { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
       { kind: 'assistant', id: 'm-1', text: 'a.txt and b.txt' },
+      { kind: 'user', id: 'u9', clientMessageId: 'cm-q-1', text: '<task-notification>' },
     ];
     const clientMessageIdsByRun = { 'run-1': [id] };
     middle.connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['run-2'], clientMessageIdsByRun });
@@ -669,15 +689,15 @@ describe('a lost link', () => {
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     const earlier: HistoryItem[] = [
       { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
-      { kind: 'tool', id: 't1', callId: bash.callId, tool: 'Bash' },
+      { kind: 'tool', id: 't1', callId: touchX.callId, tool: 'Bash' },
       { kind: 'assistant', id: 'm-1', text: 'a.txt' },
       { kind: 'user', id: 'u2', clientMessageId: 'auto-cm-q-1', text: '<task-notification>' },
     ];
-    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
     await middle.clock.settle();
     await click(middle, 'deny');
     middle.connection.emit({ type: 'lost', reason: 'closed' });
-    const other = { ...bash, requestId: 'perm-2', callId: 'call-2' };
+    const other = { ...touchX, requestId: 'perm-2', callId: 'call-2' };
     middle.connection.past = [...earlier, { kind: 'tool', id: 't2', callId: 'call-2', tool: 'Bash' }];
     const runs = { activeRunIds: ['run-2'], clientMessageIdsByRun: { 'run-1': [id] } };
     middle.connection.ready({ loop: 'waiting_on_approval', ...runs, approvals: [other], reconnected: true });
@@ -725,8 +745,9 @@ describe('a lost link', () => {
     middle.connection.past = [
       { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
       { kind: 'assistant', id: 'm-1', text: 'a.txt' },
+      { kind: 'user', id: 'u9', clientMessageId: 'cm-q-1', text: '<task-notification>' },
     ];
-    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
     const status = 'waiting_on_approval';
     const clientMessageIdsByRun = { 'run-1': [id], 'run-2': ['cm-q-1'] };
     middle.connection.emit({ type: 'loop', status, activeRunIds: ['run-2'], clientMessageIdsByRun });
@@ -788,6 +809,22 @@ describe('a lost link', () => {
     const ids = middle.connection.submitted.map((input) => input.clientMessageId);
     expect(ids).toHaveLength(2);
     expect(ids[0]).toBe(ids[1]);
+  });
+
+  it.each([false, true])('a summary in place of the input: is not sent again (hosted: %s)', async (hosted) => {
+    const middle = createMiddle({ turnsDieWithLink: !hosted });
+    await middle.write('list the files');
+    middle.connection.onSubmit = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
+    middle.connection.ready();
+    await middle.clock.settle();
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
+    middle.connection.onSubmit = () => Promise.resolve();
+    middle.connection.past = [{ kind: 'summary', id: 's' }];
+    middle.connection.ready({ reconnected: true });
+    await middle.clock.advance(60_000);
+    expect(middle.connection.submitted).toHaveLength(1);
+    expect(middle.surface.last.offer?.buttons).toEqual(['send_again']);
+    expect(middle.surface.last.ending?.line).toContain('trying again may run it twice');
   });
 
   it('hosted input missing: is sent again after a second look', async () => {
@@ -1037,11 +1074,11 @@ describe('a restart of the bridge', () => {
 
   it('hosted approval: same card, live again; dead one: closed', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
-    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
     await middle.clock.settle();
     const token = cards(middle.surface.last)[0]?.token;
     await middle.restart();
-    middle.connection.ready({ loop: 'waiting_on_approval', approvals: [bash] });
+    middle.connection.ready({ loop: 'waiting_on_approval', approvals: [touchX] });
     await middle.clock.settle();
     expect(cards(middle.surface.last)).toMatchObject([{ token, state: { state: 'open' } }]);
     await middle.restart();

@@ -57,6 +57,15 @@ describe('finding a turn in the history', () => {
     });
   });
 
+  it('input handed to the turn: belongs to it anywhere', () => {
+    const history = [user('slack-a'), tool, user('slack-b'), said('m1', 'both'), user('slack-c'), said('m2', 'next')];
+    const marks = { heard: emptyTurn, inputs: [], others: [], stopped: false, another: false, hasEnded: false };
+    expect(findTurn(history, { ...marks, clientMessageId: 'slack-a', joined: ['slack-b'] })).toMatchObject({
+      texts: [{ messageId: 'm1' }],
+      answered: true,
+    });
+  });
+
   it('another turn runs: excludes it, even right behind a tool', () => {
     const history = [user('slack-a'), said('m1', 'let me see'), tool, user('cm-q-1'), said('m2', 'the task is done')];
     const heard = streamed(['m1', 'let me']);
@@ -124,6 +133,55 @@ describe('finding a turn in the history', () => {
     expect(find(history, null, { ...emptyTurn, input: 'cm-q-1' })).toMatchObject(first);
     const part = { kind: 'text', runId: 'r1', messageId: 'm1', text: 'fir' } as const;
     expect(find(history, null, { ...emptyTurn, parts: [part] })).toMatchObject(first);
+  });
+});
+
+describe('finding a turn behind a summary', () => {
+  const summary: HistoryItem = { kind: 'summary', id: 's' };
+  const id = 'slack-T-C-1700000002.000100';
+
+  it('input not there: may be summarised', () => {
+    expect(find([summary], id)).toEqual({ arrived: false, mayBeSummarised: true });
+    expect(find([summary, tool, said('m0', 'old')], id)).toEqual({ arrived: false, mayBeSummarised: true });
+  });
+
+  it('other inputs still there: may be gone all the same', () => {
+    const other = user('slack-T-C-1700000001.000100');
+    expect(find([summary, other, said('m0', 'old')], id)).toEqual({ arrived: false, mayBeSummarised: true });
+    const heard = streamed(['m1', 'let me']);
+    expect(find([summary, other, said('m0', 'old'), said('m1', 'let me see')], id, heard)).toMatchObject({
+      texts: [{ messageId: 'm1' }],
+      isCut: true,
+    });
+  });
+
+  it('a heard part of it there: it arrived', () => {
+    const heard = streamed(['m1', 'let me'], ['m3', 'done']);
+    expect(find([summary, said('m2', 'look'), tool, said('m3', 'done'), user('slack-b')], id, heard)).toMatchObject({
+      arrived: true,
+      texts: [{ messageId: 'm2' }, { messageId: 'm3' }],
+      answered: true,
+      isCut: true,
+    });
+  });
+
+  it('turn of Letta: is found by a heard part', () => {
+    const heard = streamed(['m1', 'one'], ['m2', 'two']);
+    expect(find([summary, said('m2', 'two')], null, heard)).toMatchObject({ arrived: true, isCut: true });
+  });
+
+  it('its input there: a summary in between changes nothing', () => {
+    const history = [user(id), said('m1', 'let me'), tool, summary, user('cm-q-1'), said('m2', 'done')];
+    const { isCut, ...found } = find(history, id) as Extract<ReturnType<typeof find>, { arrived: true }>;
+    expect(isCut ?? false).toBe(false);
+    expect(found).toMatchObject({ texts: [{ messageId: 'm1' }, { messageId: 'm2' }] });
+  });
+
+  it('keeps the heard text that was summarised, above what is still there', () => {
+    const heard = streamed(['m1', 'let me see'], ['m3', 'all d']);
+    const found = find([summary, said('m2', 'halfway'), said('m3', 'all done')], id, heard);
+    if (!found.arrived) throw new Error('it is there');
+    expect(turnText(mergeHistory(heard, found))).toBe('let me see\n\nhalfway\n\nall done');
   });
 });
 
@@ -199,5 +257,34 @@ describe('completing a turn from its history', () => {
     expect(text(broken)).toBe('half an ans');
     expect(text(broken, said('m2', 'the answer anew'), tool)).toBe('the answer anew');
     expect(text(half, said('m2', 'the answer anew'), tool)).toContain('half an ans');
+    const heardAnew = foldTurn(broken, { type: 'text', runId: 'r2', messageId: 'm2', text: 'the answer anew' });
+    expect(text(heardAnew, said('m2', 'the answer anew'), tool)).toBe('the answer anew');
+  });
+
+  it("two turns of Letta's own heard as one: drops nothing", () => {
+    const heard = { ...streamed(['m2', 'second']), input: 'cm-q-1' };
+    const history = [user('cm-q-1'), said('m1', 'first'), user('cm-q-2'), said('m2', 'second')];
+    const found = find(history, null, heard);
+    if (!found.arrived) throw new Error('it is there');
+    expect(turnText(mergeHistory(heard, found))).toBe('first\n\nsecond');
+  });
+
+  it('text of another turn of the history: is not taken for void', () => {
+    const heard = streamed(['m1', 'one'], ['m2', 'two']);
+    const found = find([user('slack-a'), said('m1', 'one'), user('slack-b'), said('m2', 'two')], 'slack-a', heard);
+    if (!found.arrived) throw new Error('it is there');
+    expect(found.answered).toBe(true);
+    expect(turnText(mergeHistory(heard, found))).toContain('two');
+  });
+
+  it('text behind a later input: comes below the text before it', () => {
+    const heard = streamed(['m1', 'one'], ['m2', 'cut o']);
+    const found = find(
+      [user('slack-a'), said('m1', 'one'), tool, user('cm-q-1'), said('m3', 'three')],
+      'slack-a',
+      heard,
+    );
+    if (!found.arrived) throw new Error('it is there');
+    expect(turnText(mergeHistory(heard, found))).toBe('one\n\ncut o\n\nthree');
   });
 });

@@ -9,11 +9,14 @@ const record = newRecord(makeThreadKey({ team: 'T1', channel: 'C1', root: '1.1' 
 const place: StatusPlace = {
   agentName: 'Build bot',
   model: null,
+  toolsets: null,
   context: null,
+  tokens: null,
   device: 'build-box',
   workingDirectory: '/srv/app',
   permissions: 'guarded',
   hasRules: false,
+  otherMode: null,
 };
 
 describe('the status of a thread', () => {

@@ -37,7 +37,10 @@ function order(state: TurnState, approvals: ApprovalRecord[], textUnknown = fals
     hold: null,
     ending: null,
   });
-  return view.items.map((item) => (item.kind === 'text' ? item.markdown : item.card.token));
+  return view.items.map((item) => {
+    if (item.kind === 'joined') return `joined ${item.messages.join()}`;
+    return item.kind === 'text' ? item.markdown : item.card.token;
+  });
 }
 
 describe('a turn that Letta began by itself', () => {

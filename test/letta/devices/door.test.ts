@@ -15,6 +15,7 @@ const TOKEN = 'the-token-of-all-machines';
 async function open(
   { onTestFinished }: Pick<TestContext, 'onTestFinished'>,
   tokens: DeviceTokens = { kind: 'shared', token: TOKEN },
+  isServing: () => boolean = () => true,
 ) {
   const log = createMemoryLog();
   const stored = new Map<string, string>();
@@ -24,7 +25,7 @@ async function open(
   };
   const devices = await createDevices({ choices, clock: systemClock, log });
   let url = '';
-  const door = createDoor({ devices, tokens, publicUrl: () => url, path: '', clock: systemClock, log });
+  const door = createDoor({ devices, tokens, publicUrl: () => url, path: '', isServing, clock: systemClock, log });
   const server = await serveDoor(door, { host: '127.0.0.1', port: 0 });
   onTestFinished(() => server.stop());
   url = `http://127.0.0.1:${server.port}`;
@@ -173,6 +174,15 @@ describe('the door for devices', () => {
     ).toBeLessThanOrEqual(3);
   });
 
+  it('refuses a flood with a wrong token, says so a few times', async (context) => {
+    const { register, dial, devices, log } = await open(context);
+    const flood = await Promise.all(Array.from({ length: 40 }, () => register(REGISTRATION, 'not-the-token')));
+    expect(flood.filter(({ status }) => status !== 401)).toEqual([]);
+    expect(devices.list()).toEqual([]);
+    expect(log.lines.filter(({ message }) => message === 'refused a device').length).toBeLessThanOrEqual(3);
+    await isOnline(await dial());
+  });
+
   it('answers pings, and survives frames that are none', async (context) => {
     const { register, devices } = await open(context);
     const { wsUrl } = (await (await register(REGISTRATION)).json()) as { wsUrl: string };
@@ -241,5 +251,23 @@ describe('the door for devices', () => {
     const closed = new Promise((resolve) => socket.once('close', resolve));
     await stop();
     expect(await closed).toBe(1001);
+  });
+});
+
+describe('a door of a process that does not serve the workspace', () => {
+  it('tells a device where to dial, admits it once serving', async (context) => {
+    let isServing = false;
+    const { dial, online, stored, log } = await open(context, undefined, () => isServing);
+    const device = await dial();
+    await until(
+      () => log.lines.some(({ fields }) => JSON.stringify(fields).includes('503')),
+      () => JSON.stringify(log.lines),
+    );
+    context.expect(online()).toEqual([]);
+    context.expect(stored.size).toBe(0);
+    context.expect(device.state().ended).toBeNull();
+    isServing = true;
+    await isOnline(device);
+    context.expect(online()).toHaveLength(1);
   });
 });

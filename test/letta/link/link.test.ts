@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { LaneEndpoint, LaneLoss } from '../../../src/letta/link/lane.ts';
 import { type LinkHandlers, openLink } from '../../../src/letta/link/link.ts';
+import { createFakeClock } from '../../support/clock.ts';
 import { createFakeLanes, type FakeLane } from '../../support/lanes.ts';
 import { createMemoryLog } from '../../support/log.ts';
 
@@ -14,14 +15,22 @@ const endpoint = (name: LaneEndpoint['name'], acks: boolean): LaneEndpoint => ({
 
 const status = (seq: number) => ({ type: 'update_loop_status', loop_status: { status: 'WAITING_ON_INPUT' }, seq });
 
+const word = (seq: number) => ({
+  type: 'stream_delta',
+  delta: { message_type: 'assistant_message', id: 'm1', run_id: 'r1', seq_id: seq, content: 'word ' },
+  seq,
+});
+const ack = (seq: number) => ({ type: 'ack', seq });
+
 function open(names: LaneEndpoint['name'][], handlers: Partial<LinkHandlers> = {}, acks = true) {
   const fake = createFakeLanes();
+  const clock = createFakeClock();
   const log = createMemoryLog();
   const frames: [string, unknown][] = [];
   const losses: LaneLoss[] = [];
   let opened = 0;
   const link = openLink(
-    { endpoints: names.map((name) => endpoint(name, acks)), dial: fake.dial, log },
+    { endpoints: names.map((name) => endpoint(name, acks)), dial: fake.dial, clock, log },
     {
       onOpen: () => {
         opened += 1;
@@ -32,7 +41,7 @@ function open(names: LaneEndpoint['name'][], handlers: Partial<LinkHandlers> = {
     },
   );
   const lane = (index: number) => fake.lanes[index] as FakeLane;
-  return { link, lane, frames, losses, log, opened: () => opened };
+  return { link, lane, clock, frames, losses, log, opened: () => opened };
 }
 
 describe('a link', () => {
@@ -53,6 +62,49 @@ describe('a link', () => {
     lane(1).openLane();
     lane(1).deliverFrame(status(7));
     expect(order).toEqual([{ type: 'ack', seq: 7 }]);
+    expect(lane(0).sent).toEqual([]);
+  });
+
+  it('acknowledges words together, in order, at most 50 ms later', async () => {
+    const { lane, clock } = open(['stream']);
+    lane(0).openLane();
+    lane(0).deliverFrame(word(1));
+    await clock.advance(30);
+    lane(0).deliverFrame(word(2));
+    await clock.advance(19);
+    expect(lane(0).sent).toEqual([]);
+    await clock.advance(1);
+    expect(lane(0).sent).toEqual([ack(1), ack(2)]);
+    expect(clock.waiting).toBe(0);
+  });
+
+  it('acknowledges words before anything else leaves', () => {
+    const { link, lane, clock } = open(['stream']);
+    lane(0).openLane();
+    lane(0).deliverFrame(word(1));
+    lane(0).deliverFrame(status(2));
+    lane(0).deliverFrame(word(3));
+    link.send({ type: 'ping' });
+    lane(0).deliverFrame(word(4));
+    link.close();
+    expect(lane(0).sent).toEqual([ack(1), ack(2), ack(3), { type: 'ping' }, ack(4)]);
+    expect(clock.waiting).toBe(0);
+  });
+
+  it('acknowledges words at once where many wait', () => {
+    const { lane } = open(['stream']);
+    lane(0).openLane();
+    for (let seq = 1; seq <= 64; seq += 1) lane(0).deliverFrame(word(seq));
+    expect(lane(0).sent).toHaveLength(64);
+  });
+
+  it('drops acknowledgements that wait when its lane is lost', async () => {
+    const { lane, clock, losses } = open(['stream']);
+    lane(0).openLane();
+    lane(0).deliverFrame(word(1));
+    lane(0).loseLane({ kind: 'silent' });
+    expect(losses).toHaveLength(1);
+    expect(clock.waiting).toBe(0);
     expect(lane(0).sent).toEqual([]);
   });
 

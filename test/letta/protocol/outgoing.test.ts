@@ -79,6 +79,11 @@ describe('a sent frame matches the recordings', () => {
     expect(made.payload).toEqual({ kind: 'approval_response', request_id: 'perm-1', decision: { behavior: 'allow' } });
   });
 
+  it('for remove_queue_item', () => {
+    const [remove = {}] = sent('15c', 'remove_queue_item');
+    expect(outgoing.removeQueueItem('remove_queue_item-2', runtimeOf(remove), 'q-1')).toEqual(remove);
+  });
+
   it('for abort_message and resume_queue', () => {
     const [abort = {}] = sent('13', 'abort_message');
     expect(outgoing.abortMessage('abort_message-2', runtimeOf(abort))).toEqual(abort);

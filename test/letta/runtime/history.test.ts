@@ -31,6 +31,18 @@ describe('readHistory', () => {
     expect(users.map((item) => item.clientMessageId)).toEqual(['cm-34a', 'cm-34a2']);
   });
 
+  it('tells a result from one that Letta put in its place', () => {
+    const result = (tool_return: string) => ({
+      id: 'r',
+      message_type: 'tool_return_message',
+      tool_call_id: 'c',
+      tool_return,
+    });
+    const closed = 'The agent harness automatically closed this stale pending tool call to recover';
+    const read = readHistory([result('made'), result(closed), result('Interrupted by user')]);
+    expect(read.map((item) => item.kind === 'tool' && item.result)).toEqual(['closed', 'closed', 'real']);
+  });
+
   it('keeps a message that is only an image', () => {
     const image = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'AAAA' } };
     expect(readHistory([{ id: 'u1', message_type: 'user_message', content: [image], otid: 'cm-1' }])).toEqual([
@@ -48,6 +60,14 @@ describe('readHistory', () => {
     ).toEqual([
       { kind: 'user', id: 'u1', clientMessageId: 'cm-1', text: 'hello' },
       { kind: 'user', id: 'u2', clientMessageId: null, text: 'what is <system-reminder>x</system-reminder>?' },
+    ]);
+  });
+
+  it('tells where a summary took the place of items (trace 72)', () => {
+    const summary = { id: 'ui-msg-9', message_type: 'summary_message', summary: 'They said hello.' };
+    expect(readHistory([{ id: 'a', message_type: 'assistant_message', content: 'hi' }, summary])).toEqual([
+      { kind: 'summary', id: 'ui-msg-9' },
+      { kind: 'assistant', id: 'a', text: 'hi' },
     ]);
   });
 

@@ -467,8 +467,8 @@ describe('events from the recordings', () => {
       'local-run-50': ['cm-q2', 'cm-q3'],
     });
     expect(eventsOf('15-queue').filter((event) => event.type === 'user-message')).toEqual([
-      { type: 'user-message', clientMessageId: 'cm-q2', automatic: false },
-      { type: 'user-message', clientMessageId: 'cm-q3', automatic: false },
+      { type: 'user-message', clientMessageId: 'cm-q2', automatic: false, asked: 'say: second' },
+      { type: 'user-message', clientMessageId: 'cm-q3', automatic: false, asked: 'say: third' },
     ]);
   });
 

@@ -21,7 +21,9 @@ function load(number: string): { lines: TraceLine[]; inputs: Inputs } {
 function shown(turns: readonly TurnState[]) {
   return turns.map((turn) => ({
     text: turnText(turn),
-    order: turn.parts.map((part) => (part.kind === 'text' ? part.messageId : part.requestId)),
+    order: turn.parts.map((part) =>
+      part.kind === 'text' ? part.messageId : part.kind === 'approval' ? part.requestId : part.clientMessageId,
+    ),
     tools: turn.tools.map(({ tool, status, output }) => [tool, status, output]),
     end: turn.end,
     error: turn.error,

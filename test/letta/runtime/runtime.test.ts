@@ -340,6 +340,29 @@ describe('text missing from the stream', () => {
     expect(turnText(shown.reduce(foldTurn, emptyTurn))).toBe('First.\n\nSecond.\n\nThird.');
   });
 
+  it('is found behind a summary, and the text that was summarised stays', () => {
+    const told = start(
+      opened(),
+      loop(1, 'PROCESSING_API_RESPONSE', { client_message_ids_by_run_id: { 'run-1': ['slack-1'] } }),
+      text(2, 2, 'First.', 'm1'),
+      stop(3, 3, 'requires_approval'),
+      text(20, 2, 'hird.', 'm3', 'run-3'),
+      stop(21, 3, 'end_turn', 'run-3'),
+    );
+    const summary: HistoryItem = { kind: 'summary', id: 's' };
+    const items = [summary, ...history(said('m2', 'Second.'), said('m3', 'Third.'))];
+    const events = [
+      ...told.events(finished(23, 'end_turn', { run_id: 'run-3' })),
+      ...[1, 2].flatMap((repairId) => told.events({ type: 'history', repairId, items })),
+    ];
+    const shown: AgentEvent[] = [
+      { type: 'text', runId: 'run-1', messageId: 'm1', text: 'First.' },
+      { type: 'text', runId: 'run-3', messageId: 'm3', text: 'hird.' },
+      ...events,
+    ];
+    expect(turnText(shown.reduce(foldTurn, emptyTurn))).toBe('First.\n\nSecond.\n\nThird.');
+  });
+
   it('of an unheard run is found by the message it answers', () => {
     const tied = { 'run-1': ['slack-1'], 'run-2': ['slack-1'], 'run-0': ['slack-0'] };
     const told = start(
@@ -665,6 +688,15 @@ describe('states of loop, device and tasks', () => {
     expect(events(told)).toMatchObject([{ type: 'loop', clientMessageIdsByRun: { 'run-1': ['cm-1'] } }]);
   });
 
+  it('report when a tool begins and ends to run', () => {
+    const { events, now } = start(opened(), loop(1, 'PROCESSING_API_RESPONSE'));
+    expect(events(loop(2, 'EXECUTING_CLIENT_SIDE_TOOL'), loop(3, 'SENDING_API_REQUEST'))).toMatchObject([
+      { type: 'loop', status: 'busy', isUsingTool: true },
+      { type: 'loop', status: 'busy' },
+    ]);
+    expect(now().isUsingTool).toBe(false);
+  });
+
   it('are not replaced by older ones', () => {
     const { events, now } = start(opened(), loop(5, 'WAITING_ON_INPUT'), device(6));
     expect(events(loop(4, 'PROCESSING_API_RESPONSE'), device(3, [], { current_permission_mode: 'strict' }))).toEqual(
@@ -703,6 +735,24 @@ describe('states of loop, device and tasks', () => {
     expect(told).toEqual([
       { type: 'queue', clientMessageIds: ['slack-1'] },
       { type: 'queue', clientMessageIds: [] },
+    ]);
+  });
+
+  it('tell what an abort left in the queue, also of Letta’s own', () => {
+    const { events } = start(opened());
+    const mine = { id: 'q-2', client_message_id: 'slack-1', kind: 'message', content: 'hello' };
+    const cron = { id: 'q-1', client_message_id: 'cm-q-1', kind: 'cron_prompt', content: 'daily report' };
+    const paused = [cron, mine].map((item) => ({ ...item, paused: true }));
+    const told = events(
+      frame(1, 'update_queue', { queue: [cron, mine], removed: [] }),
+      frame(2, 'update_queue', { queue: paused, removed: [] }),
+      frame(3, 'update_queue', { queue: paused, removed: [] }),
+      frame(4, 'update_queue', { queue: [cron, mine], removed: [] }),
+    );
+    expect(told).toEqual([
+      { type: 'queue', clientMessageIds: ['slack-1'] },
+      { type: 'queue', clientMessageIds: ['slack-1'], paused: ['cm-q-1', 'slack-1'] },
+      { type: 'queue', clientMessageIds: ['slack-1'] },
     ]);
   });
 

@@ -26,11 +26,11 @@ describe.skipIf(SKIPPED)('the page in a browser', { timeout: 60_000 }, () => {
 
   it('shows a growing answer after a mention, a reply and a stop', async () => {
     const { tab, write, thread, openThread, wrong } = await open();
-    await write('Message #general', '@agent slow 60 words 60 ms');
-    await openThread('slow 60 words');
+    await write('Message #general', '@agent slow 200 words 100 ms');
+    await openThread('slow 200 words');
     await thread.getByText('word4').waitFor();
-    expect(await thread.getByText('word60').count()).toBe(0);
-    await thread.getByText('word60').waitFor();
+    expect(await thread.getByText('word200').count()).toBe(0);
+    await thread.getByText('word200').waitFor();
     await write('Message the thread', 'slow 300 words 100 ms');
     await thread
       .getByText(/^word1 word2 word3 word4/)

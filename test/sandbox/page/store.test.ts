@@ -24,6 +24,7 @@ function message(ts: string, rest: Partial<SeenMessage> = {}): SeenMessage {
     revisions: 1,
     deleted: false,
     ephemeral: null,
+    stream: null,
     pings: [],
     reactions: {},
     reply_count: 0,

@@ -4,7 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Log } from '../../../src/bridge/ports.ts';
 import { systemClock } from '../../../src/clock.ts';
+import { BridgeError } from '../../../src/errors.ts';
 import { SlackError } from '../../../src/slack/api/slack-api.ts';
+import type { TokenSource } from '../../../src/slack/api/token-source.ts';
 import { createSlackApi } from '../../../src/slack/api/web-api.ts';
 
 const TOKEN = 'xoxb-very-secret';
@@ -55,7 +57,7 @@ function note(fields: object, message: string) {
   logged.push(JSON.stringify(fields) + message);
 }
 
-function createApi(token = TOKEN, signal?: AbortSignal) {
+function createApi(token: string | TokenSource = TOKEN, signal?: AbortSignal) {
   const log: Log = { debug: note, info: note, warn: note, error: note, child: () => log };
   const { port } = server.address() as AddressInfo;
   return createSlackApi({
@@ -253,5 +255,61 @@ describe('when the bridge closes', () => {
     const api = createApi(TOKEN, closing.signal);
     await Promise.all(Array.from({ length: 20 }, () => api.call('users.info', {}, { client: 'control' })));
     expect(getEventListeners(closing.signal, 'abort')).toEqual([]);
+  });
+});
+
+describe('a token that is rotated', () => {
+  const refuseOld = (response: ServerResponse, { authorization }: Seen) =>
+    json(response, authorization === 'Bearer xoxe.xoxb-old' ? { ok: false, error: 'token_expired' } : { ok: true });
+  const post = (token: TokenSource) => createApi(token).call('chat.postMessage', { channel: 'C1' }, { client: 'live' });
+
+  test('used by the next call, without a new client by the caller', async () => {
+    answer = (response) => json(response, { ok: true });
+    let token = 'xoxe.xoxb-1';
+    const api = createApi({ get: async () => token });
+    await api.call('auth.test', {}, { client: 'control' });
+    token = 'xoxe.xoxb-2';
+    await api.call('auth.test', {}, { client: 'control' });
+    expect(seen.map(({ authorization }) => authorization)).toEqual(['Bearer xoxe.xoxb-1', 'Bearer xoxe.xoxb-2']);
+  });
+
+  test('refused in mid-turn: the call is repeated with the newer one', async () => {
+    answer = refuseOld;
+    await post({ get: async () => 'xoxe.xoxb-old', replace: async () => 'xoxe.xoxb-new' });
+    expect(seen.map(({ authorization }) => authorization)).toEqual(['Bearer xoxe.xoxb-old', 'Bearer xoxe.xoxb-new']);
+  });
+
+  test('refused without a newer one: the refusal is told', async () => {
+    answer = refuseOld;
+    const old = { get: async () => 'xoxe.xoxb-old', replace: async () => null };
+    await expect(post(old)).rejects.toMatchObject({ failure: 'refused', error: 'token_expired' });
+    expect(seen).toHaveLength(1);
+  });
+
+  test('refused again although it is newer: not repeated without end', async () => {
+    answer = (response) => json(response, { ok: false, error: 'token_revoked' });
+    const source = { get: async () => 'xoxb-a', replace: async () => 'xoxb-b' };
+    await expect(post(source)).rejects.toMatchObject({ failure: 'refused', error: 'token_revoked' });
+    expect(seen).toHaveLength(2);
+  });
+
+  test('missing for now: nothing is sent, and the call may be repeated', async () => {
+    const source = {
+      get: async () => {
+        throw new BridgeError('store_failed', 'away', { retry: true });
+      },
+    };
+    await expect(post(source)).rejects.toMatchObject({ failure: 'limited', error: 'no_token_yet' });
+    expect(seen).toEqual([]);
+  });
+
+  test('gone for good: nothing is sent', async () => {
+    const source = {
+      get: async () => {
+        throw new BridgeError('slack_failed', 'uninstalled');
+      },
+    };
+    await expect(post(source)).rejects.toMatchObject({ failure: 'refused', error: 'not_authed' });
+    expect(seen).toEqual([]);
   });
 });

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FILE_LIMITS, FileRefused } from '../../../src/bridge/turn/file-notes.ts';
 import { type SlackApi, SlackError } from '../../../src/slack/api/slack-api.ts';
+import { fixedToken } from '../../../src/slack/api/token-source.ts';
 import { createDownloads } from '../../../src/slack/files/downloads.ts';
 import { isFileAddress } from '../../../src/slack/files/hosts.ts';
 
@@ -32,7 +33,7 @@ function downloads({ file = {}, refuses, response = () => new Response('abc') }:
     });
     return response();
   };
-  const slack = createDownloads({ api, botToken: 'xoxb-1', slackApiUrl: API, fetch });
+  const slack = createDownloads({ api, token: fixedToken('xoxb-1'), slackApiUrl: API, fetch });
   const read = async () => {
     const { bytes } = await slack.open(ref, signal);
     const pieces: Uint8Array[] = [];

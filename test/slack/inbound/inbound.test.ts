@@ -39,7 +39,6 @@ async function prepare(slackOptions: SlackOptions = {}, options: Partial<SlackIn
   const world = { clock: hastyClock, random: systemRandom, log };
   const intake = new RecordingIntake();
   const inbound = createSlackInbound({
-    botToken: slack.tokens.bot,
     mode: { socket: { appToken: slack.tokens.app } },
     slackApiUrl: slack.url,
     api: createSlackApi({ token: slack.tokens.bot, slackApiUrl: slack.url, ...world }),

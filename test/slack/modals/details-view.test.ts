@@ -43,6 +43,14 @@ describe('the Details modal', () => {
     );
   });
 
+  it('links the conversation in Letta on its first page', () => {
+    const link = 'https://chat.letta.com/chat/agent-1?conversation=conv-1';
+    const details = { ...of(Array.from({ length: 25 }, (_, n) => step(n))), page: link };
+    validateView(page(details, 0), 'modal');
+    expect([0, 1].map((at) => JSON.stringify(page(details, at)).includes(link))).toEqual([true, false]);
+    expect(JSON.stringify(page(of([step(0)]), 0))).not.toContain('in Letta');
+  });
+
   it('shows a long input whole, in several boxes', () => {
     const input = Array.from({ length: 600 }, (_, n) => `line ${n} of the plan`).join('\n');
     const view = page(of([{ kind: 'call', tool: 'ExitPlanMode', input, output: '', status: 'ok' }]), 0);

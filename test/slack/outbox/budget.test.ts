@@ -6,7 +6,7 @@ import {
   noteAnswered,
   noteLimited,
   noteSent,
-  noteUnknownEdits,
+  noteUnknownCalls,
   shareOfPace,
   whenAllowed,
 } from '../../../src/slack/outbox/budget.ts';
@@ -104,9 +104,9 @@ describe('the budget', () => {
   test('after a restart the process before may have used the window', () => {
     const start = 1_000_000;
     const before = drain(live, 300_000).times.map((at) => at - 1_300_000 + start);
-    const { times } = drain(live, 120_000, noteUnknownEdits(emptyBudget, start));
+    const { times } = drain(live, 120_000, noteUnknownCalls(emptyBudget, start));
     expect(most([...before, ...times], 60_000)).toBeLessThanOrEqual(50);
-    let spent = noteUnknownEdits(emptyBudget, start);
+    let spent = noteUnknownCalls(emptyBudget, start);
     for (let n = 0; n < 20; n += 1) {
       expect(whenAllowed(spent, must, start)).toBe(start);
       spent = noteSent(spent, must, start).budget;
@@ -125,21 +125,21 @@ describe('the budget', () => {
     const limited = noteLimited(emptyBudget, 'chat.update', 1_000_000, 1_000_000);
     expect(drain(live, 20_000, limited).times.length).toBeLessThan(calm * 0.8);
     // Nothing was edited meanwhile.
-    expect(shareOfPace(limited, 1_030_000)).toBe(0.75);
-    expect(shareOfPace(limited, 1_060_000)).toBe(1);
+    expect(shareOfPace(limited, 'chat.update', 1_030_000)).toBe(0.75);
+    expect(shareOfPace(limited, 'chat.update', 1_060_000)).toBe(1);
     let shut = emptyBudget;
     for (let n = 0; n < 20; n += 1) shut = noteLimited(shut, 'chat.update', 1_000_000 + n, 1_000_000 + n);
     expect(drain(live, 120_000, shut).times.length).toBeGreaterThanOrEqual(10);
-    expect(shareOfPace(shut, 1_061_000)).toBe(1);
+    expect(shareOfPace(shut, 'chat.update', 1_061_000)).toBe(1);
   });
 
   test('halves its pace once for a storm of 429s', () => {
     let storm = noteLimited(emptyBudget, 'chat.update', 1_000, 31_000, 900);
     for (let n = 0; n < 20; n += 1) storm = noteLimited(storm, 'chat.update', 1_010 + n, 31_010 + n, 950);
-    expect(shareOfPace(storm, 31_029)).toBe(0.5);
+    expect(shareOfPace(storm, 'chat.update', 31_029)).toBe(0.5);
     // Slack still refuses when its time is over.
     storm = noteLimited(storm, 'chat.update', 31_100, 41_100, 31_050);
-    expect(shareOfPace(storm, 41_100)).toBeCloseTo(0.25, 2);
+    expect(shareOfPace(storm, 'chat.update', 41_100)).toBeCloseTo(0.25, 2);
   });
 
   test('never exceeds a limit in any minute, with random calls and delays', () => {

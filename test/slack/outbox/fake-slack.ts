@@ -10,6 +10,8 @@ export interface FakeMessage {
   blocks: { text?: string }[];
   metadata: unknown;
   files?: { id: string; title: string; content: string }[];
+  /** Of a native stream: when it began, and whether it goes on. */
+  stream?: { beganAt: number; isOpen: boolean };
 }
 
 export interface FakeCall {
@@ -64,7 +66,18 @@ export interface FakeSlack extends SlackApi {
 const directChannel = (channel: string) => channel.replace(/^[UW]/, 'D');
 
 const WINDOW = 60_000;
-const LIMITS: Record<string, number> = { 'chat.update': 50, 'chat.delete': 50, 'conversations.replies': 50 };
+const LIMITS: Record<string, number> = {
+  'chat.update': 50,
+  'chat.delete': 50,
+  'chat.startStream': 20,
+  'chat.appendStream': 100,
+  'chat.stopStream': 20,
+  'conversations.replies': 50,
+};
+/** Slack ends a native stream so long after its start, and takes so many characters (docs/slack.md, Streaming: lifetime and size). */
+const STREAM = { lifeMs: 300_000, most: 12_000 };
+/** The user id of our bot. */
+export const BOT_USER = 'U0BOT';
 
 /** A small Slack that keeps messages, enforces limits and answers after `latency`. */
 export function createFakeSlack(clock: Clock): FakeSlack {
@@ -90,6 +103,9 @@ export function createFakeSlack(clock: Clock): FakeSlack {
   const find = (args: Record<string, unknown>) =>
     store.find((message) => message.channel === args.channel && message.ts === args.ts);
 
+  const isStreaming = ({ stream }: FakeMessage) =>
+    stream?.isOpen === true && slackNow() - stream.beganAt < STREAM.lifeMs;
+
   function checkRules(method: string, args: Record<string, unknown>) {
     const now = slackNow();
     if (now < (blocked.get(method) ?? 0)) complaints.push(`${method} before its Retry-After`);
@@ -104,7 +120,7 @@ export function createFakeSlack(clock: Clock): FakeSlack {
     }
     if (method === 'chat.update' && String(args.text).length > 4000) complaints.push('edit with more than 4,000');
     const key = `${args.channel} ${args.ts}`;
-    if (method === 'chat.update' || method === 'chat.delete') {
+    if (['chat.update', 'chat.delete', 'chat.appendStream', 'chat.stopStream'].includes(method)) {
       if (inFlight.has(key)) complaints.push('two calls in flight for one message');
     }
     if (method === 'chat.update') {
@@ -132,9 +148,40 @@ export function createFakeSlack(clock: Clock): FakeSlack {
     if (method === 'chat.update' || method === 'chat.delete') {
       const message = find(args);
       if (!message) refuse('message_not_found');
+      else if (method === 'chat.update' && isStreaming(message)) refuse('streaming_state_conflict');
       else if (method === 'chat.delete') store.splice(store.indexOf(message), 1);
       else Object.assign(message, { text, blocks, metadata: args.metadata ?? message.metadata });
       return { ts: args.ts };
+    }
+    if (method === 'chat.startStream') {
+      const channel = String(args.channel);
+      const thread = (args.thread_ts as string | undefined) ?? null;
+      const said = String(args.markdown_text);
+      if (thread === null || rootless.has(`${channel} ${thread}`)) refuse('invalid_thread_ts');
+      if (!channel.startsWith('D')) refuse('missing_recipient_user_id');
+      const ts = nextTs();
+      const stream = { beganAt: slackNow(), isOpen: true };
+      store.push({ channel, ts, thread, text: said, blocks: [{ text: said }], metadata: undefined, stream });
+      statuses.delete(`${channel} ${thread}`);
+      return { channel, ts };
+    }
+    if (method === 'chat.appendStream' || method === 'chat.stopStream') {
+      const message = find(args);
+      const stream = message?.stream;
+      if (!message) return refuse('message_not_found');
+      if (!stream?.isOpen || slackNow() - stream.beganAt >= STREAM.lifeMs)
+        return refuse('message_not_in_streaming_state');
+      const more = String(args.markdown_text ?? '');
+      const said = (message.blocks[0]?.text ?? '') + more;
+      if (said.length > STREAM.most) refuse('msg_too_long');
+      if (method === 'chat.appendStream' && more === '') refuse('no_text');
+      const below = method === 'chat.stopStream' ? blocks : [];
+      Object.assign(message, { text: said, blocks: [{ text: said }, ...below] });
+      if (method === 'chat.stopStream') {
+        stream.isOpen = false;
+        message.metadata = args.metadata ?? message.metadata;
+      }
+      return { channel: message.channel, ts: message.ts };
     }
     if (method === 'assistant.threads.setStatus') {
       statuses.set(`${args.channel_id} ${args.thread_ts}`, String(args.status));
@@ -157,11 +204,13 @@ export function createFakeSlack(clock: Clock): FakeSlack {
           compareTs(message.ts, String(args.oldest)) > 0,
       );
       if (method === 'conversations.history') messages.reverse();
-      if (!args.include_all_metadata) return { messages: messages.map(({ metadata: _, ...rest }) => rest) };
+      const user = BOT_USER;
+      const shown = messages.map(({ stream: _, ...message }) => ({ ...message, user }));
+      if (!args.include_all_metadata) return { messages: shown.map(({ metadata: _, ...rest }) => rest) };
       const from = Number(args.cursor ?? 0);
       const next = from + Number(args.limit);
       const next_cursor = next < messages.length ? String(next) : '';
-      return { messages: messages.slice(from, next), response_metadata: { next_cursor } };
+      return { messages: shown.slice(from, next), response_metadata: { next_cursor } };
     }
     if (method === 'files.getUploadURLExternal') {
       serial += 1;

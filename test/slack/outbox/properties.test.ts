@@ -14,6 +14,7 @@ type Step =
   | { do: 'decide' }
   | { do: 'retry' }
   | { do: 'tool' }
+  | { do: 'redact' }
   | { do: 'wait'; ms: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -22,6 +23,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('decide' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('retry' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('tool' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('redact' as const) }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 10, max: 4_000 }) }) },
 );
 
@@ -47,15 +49,64 @@ const player: fc.Arbitrary<Player> = fc.record({
   channel: fc.integer({ min: 1, max: 3 }),
 });
 
-/** Plays random turns side by side and returns the stage with what each thread must show in the end. */
-async function play(players: Player[], faults: (Fault | null)[], latency: number) {
-  const stage = createStage({ substance: ({ length }) => (length < 40 ? 'words' : 'readable') });
+/** Writes a few letters at a time, so that a message grows for a while. */
+const slowPlayer: fc.Arbitrary<Player> = fc.record({
+  steps: fc.array(
+    fc.oneof(
+      { weight: 1, arbitrary: step },
+      {
+        weight: 3,
+        arbitrary: fc.record({ do: fc.constant('write' as const), letters: fc.integer({ min: 1, max: 6 }) }),
+      },
+      {
+        weight: 3,
+        arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 300, max: 1_500 }) }),
+      },
+    ),
+    { minLength: 1, maxLength: 40 },
+  ),
+  channel: fc.integer({ min: 1, max: 3 }),
+});
+
+/** Faults that only native streams know. */
+const streamFault: fc.Arbitrary<Fault | null> = fc.oneof(
+  // The first one of a stream ends all streams of its play.
+  { weight: 20, arbitrary: fc.constant(null) },
+  { weight: 1, arbitrary: fault },
+  { weight: 1, arbitrary: fc.constantFrom<Fault>({ kind: 'before' }, { kind: 'after' }) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .constantFrom('streaming_mode_mismatch', 'message_not_in_streaming_state', 'stopped_by_user', 'msg_too_long')
+      .map((error): Fault => ({ kind: 'refused', error })),
+  },
+);
+
+/**
+ * Plays random turns side by side and returns the stage with what each thread must show in the end.
+ * @param stable of direct messages with native streams: how many of a text's last letters may still change
+ */
+async function play(players: Player[], faults: (Fault | null)[], latency: number, stable: number | null = null) {
+  const isDirect = stable !== null;
+  const stage = createStage({
+    substance: ({ length }) => (length < 40 ? 'words' : 'readable'),
+    nativeStreams: isDirect,
+    stable: ({ length }) => length - (stable ?? 0),
+  });
   let calls = 0;
   // Faults come at the calls in order, then Slack is well again.
-  stage.slack.fault = () => faults[calls++] ?? null;
+  stage.slack.fault = (method) => {
+    if (isDirect && method === 'assistant.threads.setStatus') return null;
+    const next = faults[calls++] ?? null;
+    return next?.kind === 'refused' && !method.endsWith('Stream') ? null : next;
+  };
   stage.slack.latency = () => latency;
   const threads = players.map(({ steps, channel }, index) => {
-    const address: ThreadAddress = { team: 'T01', channel: `C0${channel}`, threadTs: `1700000000.00000${index}` };
+    const address: ThreadAddress = {
+      team: 'T01',
+      channel: `${isDirect ? 'D' : 'C'}0${channel}`,
+      threadTs: `1700000000.00000${index}`,
+    };
     const turn = stage.turn(address, [], `turn-${index}`);
     let items: ReturnType<typeof text>[] = [];
     let letters = 0;
@@ -72,8 +123,12 @@ async function play(players: Player[], faults: (Fault | null)[], latency: number
       if (next.do === 'decide')
         items = items.map((item) => (item.kind === 'card' ? card(item.card.token, 'decided') : item));
       if (next.do === 'retry' && items.at(-1)?.kind === 'text') items = items.slice(0, -1);
+      // What was said turns out to be a secret.
+      const said = items.at(-1);
+      if (next.do === 'redact' && said?.kind === 'text')
+        items = [...items.slice(0, -1), text(`#${said.markdown.slice(1)}`)];
       const tool = { kind: 'tool', tool: 'Bash', detail: 'ls' } as const;
-      turn.show({ items, ...(next.do === 'tool' ? { activity: tool } : {}) });
+      turn.show({ items, activity: next.do === 'tool' ? tool : { kind: 'writing' } });
     };
     return { address, turn, steps, perform, items: () => items };
   });
@@ -95,6 +150,7 @@ async function play(players: Player[], faults: (Fault | null)[], latency: number
 function expected(items: ReturnType<typeof text>[]): string[] {
   return items.flatMap((item) => {
     if (item.kind === 'card') return [`card ${item.card.token} ${item.card.state.state}`];
+    if (item.kind === 'joined') return [];
     const parts: string[] = [];
     for (let from = 0; from < item.markdown.length; from += PART_MAX)
       parts.push(item.markdown.slice(from, from + PART_MAX));
@@ -142,6 +198,37 @@ describe('the outbox', () => {
     );
   });
 
+  test('shows the same by native streams, with random faults', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.oneof(player, slowPlayer), { minLength: 1, maxLength: 6 }),
+        fc.array(streamFault, { minLength: 20, maxLength: 60 }),
+        fc.integer({ min: 2, max: 1_500 }),
+        fc.integer({ min: 0, max: 10 }),
+        async (players, faults, latency, stable) => {
+          const { stage, threads } = await play(players, faults, latency, stable);
+          for (const { address, turn, items } of threads) {
+            expect(turn.delivery).toEqual({ delivered: true });
+            expect(joinTexts(stage.slack.shown(address.channel, address.threadTs))).toEqual(
+              joinTexts(expected(items())),
+            );
+            const messages = stage.slack.messages(address.channel, address.threadTs);
+            expect(messages.filter(({ stream }) => stream?.isOpen && isAlive(stage, stream.beganAt))).toEqual([]);
+            const order = turn.stored.map((post) => post.ts);
+            expect(order).toEqual([...order].sort(compareTs));
+          }
+          expect(stage.slack.complaints).toEqual([]);
+          expect(stage.clock.waiting).toBe(0);
+          expectNoRepeats(stage.slack.calls);
+        },
+      ),
+      { seed: SEED, numRuns: runs(300) },
+    );
+  });
+
+  /** A stream that Slack has not given up by itself. */
+  const isAlive = (stage: ReturnType<typeof createStage>, beganAt: number) => stage.clock.now() - beganAt < 300_000;
+
   type Calls = ReturnType<typeof createStage>['slack']['calls'];
 
   /** Live edits of one message keep half a second from any edit before, except those that show its first text. */
@@ -174,14 +261,17 @@ describe('the outbox', () => {
         fc.integer({ min: 0, max: 9_000 }),
         fc.integer({ min: 2, max: 3_000 }),
         fc.integer({ min: 1, max: 150 }),
-        async (crashAt, latency, letters) => {
-          const stage = createStage();
+        fc.constantFrom('C01', 'D01'),
+        async (crashAt, latency, letters, channel) => {
+          const stage = createStage({ nativeStreams: true });
           stage.slack.latency = () => latency;
-          const address: ThreadAddress = { team: 'T01', channel: 'C01', threadTs: '1700000000.000001' };
+          const address: ThreadAddress = { team: 'T01', channel, threadTs: '1700000000.000001' };
           const items = [text('x'.repeat(letters)), card('A'), text('tail')];
           const turn = stage.turn(address);
-          turn.show({ items: items.slice(0, 1) });
-          await stage.clock.advance(Math.min(crashAt, 4_000));
+          for (let second = 1; second <= 4; second += 1) {
+            turn.show({ items: [text('x'.repeat(Math.ceil((letters * second) / 4)))], activity: { kind: 'writing' } });
+            await stage.clock.advance(Math.max(0, Math.min(crashAt - (second - 1) * 1_000, 1_000)));
+          }
           turn.show({ items });
           await stage.clock.advance(Math.max(0, crashAt - 4_000));
           stage.crash();
@@ -191,7 +281,8 @@ describe('the outbox', () => {
           again.finish({ items });
           await stage.clock.advance(120_000);
           expect(again.delivery).toEqual({ delivered: true });
-          expect(stage.slack.shown('C01', address.threadTs)).toEqual(expected(items));
+          expect(stage.slack.shown(channel, address.threadTs)).toEqual(expected(items));
+          expect(stage.slack.messages(channel, address.threadTs).some(({ stream }) => stream?.isOpen)).toBe(false);
           expect(stage.slack.complaints).toEqual([]);
         },
       ),

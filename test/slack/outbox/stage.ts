@@ -7,9 +7,9 @@ import { createMemoryMetrics } from '../../../src/ops/metrics.ts';
 import type { SlackApi } from '../../../src/slack/api/slack-api.ts';
 import type { Uploader } from '../../../src/slack/api/uploader.ts';
 import { createSurface } from '../../../src/slack/outbox/surface.ts';
-import type { Seams, SlackPost } from '../../../src/slack/render/post.ts';
+import type { AppendableText, Seams, SlackPost } from '../../../src/slack/render/post.ts';
 import { createFakeClock } from '../../support/clock.ts';
-import { createFakeSlack } from './fake-slack.ts';
+import { BOT_USER, createFakeSlack } from './fake-slack.ts';
 
 /** How many characters the tiny renderer puts into one message. */
 export const PART_MAX = 40;
@@ -31,7 +31,7 @@ function partEnds(length: number, seams: readonly number[]): number[] {
 }
 
 /** Renders texts in parts of 40 characters and whole cards; while the turn runs, adds what it does. */
-function renderTiny(view: TurnView, _files: boolean, seams: Seams): SlackPost[] {
+export function renderTiny(view: TurnView, _files: boolean, seams: Seams): SlackPost[] {
   const posts: SlackPost[] = [];
   const doing = view.live ? `[${view.live.activity.kind}]` : '';
   view.items.forEach((item, index) => {
@@ -40,6 +40,7 @@ function renderTiny(view: TurnView, _files: boolean, seams: Seams): SlackPost[] 
       posts.push({ part: `${index}.0`, kind: 'card', blocks: [{ type: 'markdown', text }], text, live: false });
       return;
     }
+    if (item.kind === 'joined') return;
     const last = index === view.items.length - 1;
     const ends = partEnds(item.markdown.length, seams.get(index) ?? []);
     ends.forEach((end, n) => {
@@ -55,6 +56,7 @@ function renderTiny(view: TurnView, _files: boolean, seams: Seams): SlackPost[] 
     posts.push({ part: 'end.0', kind: 'note', blocks: [{ type: 'markdown', text }], text, live: false });
   }
   if (view.ending?.line) posts.push({ ...textPost(`${view.items.length}.0`, view.ending.line, false), ends: true });
+  if (view.textUnknown) return posts.map((post) => (post.kind === 'text' ? { ...post, part: `+${post.part}` } : post));
   return posts;
 }
 
@@ -84,6 +86,8 @@ export interface Turn {
   /** The posts that `onPosts` got last, with which a restart would begin. */
   stored: PostRecord[];
   show(view: Partial<ViewParts>): void;
+  /** Its text grew: `look` is called when it is shown, or now. */
+  grow(look: () => Partial<ViewParts>): void;
   finish(view: Partial<ViewParts>, endedAt?: number): void;
   recheck(): void;
   /** Shows that the turn is paused until the next start. */
@@ -93,6 +97,7 @@ export interface Turn {
 
 interface ViewParts {
   items: ViewItem[];
+  textUnknown: true;
   activity: Activity;
   line: string | null;
   notify: string;
@@ -127,6 +132,10 @@ export interface StageOptions {
   /** Whether files can be uploaded. */
   canUpload?: boolean;
   mayBeAgent?: boolean;
+  /** Whether direct messages are streamed natively. */
+  nativeStreams?: boolean;
+  /** How much of a text that is being written a native stream may show; left out: all of it. */
+  stable?: (markdown: string) => number;
   fallback?: (post: SlackPost) => SlackPost[];
 }
 
@@ -142,6 +151,18 @@ export function createStage(options: StageOptions = {}) {
     return live?.activity.kind === 'waiting_for_letta' ? 'waiting' : 'activity';
   };
   const statusOf = ({ live }: TurnView) => (live?.activity.kind === 'tool' ? 'is using a tool…' : 'is thinking…');
+  /** What the posts of {@link renderTiny} show of the last text, without what the agent does. */
+  const tinyAppendable = (view: TurnView): AppendableText | null => {
+    const post = renderTiny(view, false, lastSeams).findLast(({ live, source }) => live && source !== undefined);
+    if (!post?.source || post.upTo === undefined) return null;
+    const { source } = post.source;
+    const from = post.upTo - source.length;
+    const last = view.items.at(-1);
+    const most = last?.kind === 'text' ? (options.stable?.(last.markdown) ?? post.upTo) : 0;
+    const shown = source.slice(0, Math.max(0, most - from));
+    return { part: post.part, markdown: shown, upTo: from + shown.length };
+  };
+  let lastSeams: Seams = new Map();
   let rendered = 0;
   let life = 0;
   const newSurface = () =>
@@ -150,9 +171,14 @@ export function createStage(options: StageOptions = {}) {
       createRenderer: () => {
         const counted = (view: TurnView, files: boolean, seams: Seams) => {
           rendered += 1;
+          lastSeams = seams;
           return render(view, files, seams);
         };
-        return Object.assign(counted, { substanceOf, statusOf });
+        return Object.assign(counted, {
+          substanceOf,
+          statusOf,
+          appendableOf: (view: TurnView) => tinyAppendable(view),
+        });
       },
       // The stage's posts have no checklist.
       fallback: (post, form) => (form === 'unplanned' ? [] : (options.fallback?.(post) ?? [post])),
@@ -160,6 +186,8 @@ export function createStage(options: StageOptions = {}) {
       uploadFile: options.canUpload ? createUpload() : undefined,
       renderOffer: ({ text, buttons }) => [textPost('0.0', [text, ...buttons].join(' | '), false)],
       mayBeAgent: options.mayBeAgent ?? false,
+      nativeStreams: options.nativeStreams ?? false,
+      botUser: BOT_USER,
       workspace: 'https://team.slack.com/',
       clock,
       random: seededRandom(),
@@ -215,6 +243,7 @@ export function createStage(options: StageOptions = {}) {
       address: at,
       notPassedOn: [],
       items: parts.items ?? [],
+      ...(parts.textUnknown && { textUnknown: true as const }),
       live: ending ? null : { activity: parts.activity ?? { kind: 'thinking' }, stop: 'stop' as Token, queued: 0 },
       ending,
     });
@@ -222,6 +251,9 @@ export function createStage(options: StageOptions = {}) {
       stored: posts,
       delivery: null,
       show: (parts) => target.show(view(parts, null)),
+      grow(look) {
+        if (!target.showGrown?.(() => view(look(), null))) target.show(view(look(), null));
+      },
       recheck: () => target.recheckCards?.(),
       pause: async (parts) => target.pause?.(view({ ...parts, activity: { kind: 'paused' } }, null)),
       finish(parts, endedAt) {

@@ -53,6 +53,40 @@ describe('a notification at the end of a turn', () => {
   });
 });
 
+describe('text that grows', () => {
+  test('is looked at once for each call, however many words come', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('Words that are read at once: 0')] });
+    await stage.clock.advance(3_000);
+    let looks = 0;
+    for (let n = 0; n < 1_000; n += 1) {
+      turn.grow(() => {
+        looks += 1;
+        return { items: [text(`Words that are read at once: ${n}`)] };
+      });
+      await stage.clock.advance(10);
+    }
+    await stage.clock.advance(5_000);
+    expect(shownIn(stage)).toEqual(['Words that are read at once: 999[thinking]']);
+    const calls = stage.slack.callsOf('chat.update').length + stage.slack.callsOf('chat.postMessage').length;
+    expect(looks).toBeLessThanOrEqual(2 * calls);
+    expect(stage.slack.complaints).toEqual([]);
+  });
+
+  test('is not shown any more once the turn has ended', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('Words that people can read at once, more than a few')] });
+    await stage.clock.advance(3_000);
+    turn.show({ items: [text('Words that people can read at once, more than a few, and')] });
+    turn.grow(() => ({ items: [text('stale')] }));
+    turn.finish({ items: [text('All of it.')] });
+    await stage.clock.advance(5_000);
+    expect(shownIn(stage)).toEqual(['All of it.']);
+  });
+});
+
 describe('a turn that leaves nothing to show', () => {
   test('is over without a message', async () => {
     const stage = createStage();
@@ -1243,6 +1277,21 @@ describe('the Slack surface', () => {
       }
     });
 
+    test('keeps each word single, whenever the second process dies, too', async () => {
+      for (let after = 0; after < 6_000; after += 70) {
+        const stage = createStage();
+        void tell(stage);
+        await stage.clock.advance(10_000);
+        stage.crash();
+        void tell(stage);
+        await stage.clock.advance(after);
+        stage.crash();
+        await stage.clock.advance(10_000);
+        const words = directly(stage).filter((shown) => shown !== 'Here it is:');
+        expect(words, `${after} ms`).toEqual(whole.slice(1));
+      }
+    });
+
     test('without a view is posted once when its first answer is lost', async () => {
       const stage = createStage();
       let lost = false;
@@ -1309,6 +1358,28 @@ describe('the Slack surface', () => {
     expect(shownIn(stage)).toEqual(['Dropped, really.']);
   });
 
+  test('keeps the metadata of the turn whose message shows an offer', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.finish({ items: [text('Half of it')] });
+    await stage.clock.advance(10_000);
+    const [post] = turn.stored;
+    stage.crash();
+    const marked = stage.slack.messages(channel, thread)[0]?.metadata;
+    // A restart counts the texts anew, so the kept message may name another part.
+    const message = JSON.stringify({ part: `+${post?.part}`, blocks: [], text: 'Half of it' });
+    const view: OfferView = { token: 'token1' as Token, text: 'Went on.', buttons: [] };
+    const onPosts = () => Promise.resolve();
+    void stage.surface.showOffer({ view, message, address, posts: turn.stored, resumed: false, onPosts });
+    await stage.clock.advance(10_000);
+    const [edited] = stage.slack.messages(channel, thread);
+    expect(JSON.stringify(edited?.blocks)).toContain('Went on.');
+    expect([edited?.metadata, marked]).toEqual([
+      marked,
+      { event_type: expect.any(String), event_payload: expect.anything() },
+    ]);
+  });
+
   test('sends a private message, and tolerates its refusal', async () => {
     const stage = createStage();
     const whisper = stage.surface.whisper(address, 'U1', 'psst');
@@ -1367,6 +1438,27 @@ describe('the Slack surface', () => {
     expect(turn.delivery).toBeNull();
     expect(stage.slack.callsOf('chat.postMessage')).toHaveLength(1);
     expect(stage.clock.waiting).toBe(0);
+  });
+
+  test('closing: clears a status soon or not at all', async () => {
+    const closeAfter = async (ms: number) => {
+      const stage = createStage();
+      stage.turn().show({});
+      await stage.clock.advance(500);
+      expect(stage.slack.status(channel, thread)).toBe('is thinking…');
+      await stage.clock.advance(ms);
+      let isClosed = false;
+      void stage.surface.close().then(() => {
+        isClosed = true;
+      });
+      await stage.clock.advance(400);
+      expect(isClosed).toBe(true);
+      expect(stage.clock.waiting).toBe(0);
+      return stage.slack.status(channel, thread);
+    };
+    // The channel takes one a second: another process waits for the workspace, and Slack clears it by itself.
+    expect(await closeAfter(0)).toBe('is thinking…');
+    expect(await closeAfter(1_000)).toBe('');
   });
 
   test('keeps no timer and renders nothing while nothing changes', async () => {

@@ -166,7 +166,6 @@ describe('the HTTP receiver', () => {
     const identity = { teamId: 'T01SANDBOX', botUserId: 'U0BOT', botId: 'B0BOT', enterpriseId: null, url: null };
     let api = createSlackApi({ token: 'xoxb-none', ...world });
     const inbound = createSlackInbound({
-      botToken: 'xoxb-none',
       mode: { http: { signingSecret, port: 0, host: '127.0.0.1' } },
       api: { call: (...args) => api.call(...args) },
       identity,

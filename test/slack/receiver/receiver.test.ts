@@ -41,7 +41,7 @@ async function start(clock = systemClock) {
   const homes = createHomeTabs({ api, clock, log, draw });
   const listeners: ListenerContext = { intake, api, homes, clock, log, metrics: noMetrics, identity: () => identity };
   const receiver = createReceiver({ transport, storeEvent: createMessageListener(listeners), clock, log });
-  const app: App = await createBoltApp({ botToken: 'xoxb-test', receiver, listeners, log });
+  const app: App = await createBoltApp({ receiver, listeners, log });
   await app.start();
   const deliver = (kind: Envelope['kind'], body: Record<string, unknown>): Promise<Reply> =>
     accept({ kind, body, retryNum: 0, retryReason: null });

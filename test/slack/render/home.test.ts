@@ -15,6 +15,8 @@ const thread: HomeThread = {
   since: 1_700_000_000_000,
   stop: makeToken('stop-1'),
   page: null,
+  model: null,
+  models: null,
 };
 const view = (change: Partial<HomeView & { kind: 'open' }> = {}): HomeView => ({
   kind: 'open',
@@ -55,6 +57,12 @@ describe('the Home tab', () => {
   it('with an agent whose name is unknown shows its id', () => {
     const agents = [{ agentId: 'agent-1', name: null, device: null, workingDirectory: null }];
     expect(shown(view({ agents }))).toContain('Agent agent-1');
+  });
+
+  it('names the model of a thread, as plain words', () => {
+    const text = shown(view({ threads: [{ ...thread, model: 'a/b*<!here>' }] }));
+    expect(text).toContain('model a/b');
+    expect(text).not.toContain('<!here>');
   });
 
   it('has one line for health, which names only what is broken', () => {

@@ -243,6 +243,35 @@ describe('a running turn', () => {
     expect(shown(0)).not.toContain('waiting');
   });
 
+  it('offers to send waiting messages now, beside Stop', () => {
+    const shown = (steering?: NonNullable<TurnView['live']>['steering']) =>
+      renderPosts(view([text('a')], { live: { activity: { kind: 'writing' }, stop, queued: 1, steering } }))[0];
+    const [, sendNow] = buttons(shown({ isOffered: true, handedOver: 0, sent: 0 }));
+    expect(sendNow).toMatchObject({ action_id: 'bridge_send_now', value: stop, text: { text: 'Send now' } });
+    expect(buttons(shown())).toHaveLength(1);
+    const waits = shown({ isOffered: false, handedOver: 1, sent: 2 });
+    expect(all(waits)).toContain('1 message joins after the next tool');
+    expect(all(waits)).toContain('2 messages join after this tool');
+    expect(all(waits)).not.toContain('waiting');
+  });
+
+  it('messages that joined: stand above the text that follows', () => {
+    const joined: ViewItem = { kind: 'joined', messages: ['and the tests <!here>', ''] };
+    const posts = renderPosts(view([text('before'), joined, text('after')], live()));
+    expect(posts.map(types)).toEqual([['markdown'], ['context', 'markdown', 'context', 'actions']]);
+    expect(all(posts[1])).toContain('↪ Joined here: “and the tests <!here>” · files');
+    expect(JSON.stringify(posts[1]?.blocks[0])).toContain('plain_text');
+    const over = renderPosts(view([text('before'), joined], { live: null, ending: null }));
+    expect(over.map(types)).toEqual([['markdown'], ['context']]);
+  });
+
+  it('messages that joined before any text: take the place of the status', () => {
+    const joined: ViewItem = { kind: 'joined', messages: ['and the tests'] };
+    const posts = renderPosts(view([joined, text('after')], live()));
+    expect(parts(posts)).toEqual(['0.0', '1.0']);
+    expect(posts[0]).toMatchObject({ live: false, text: '↪ Joined here: “and the tests”' });
+  });
+
   it('gives text its own part names while earlier text is missing', () => {
     const posts = renderPosts(view([approval({ shown: null }), text('after')], { ...live(), textUnknown: true }));
     expect(parts(posts)).toEqual(['card-cardTOKE', '+1.0']);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { TurnView } from '../../../src/bridge/view/turn.ts';
 import { renderPosts } from '../../../src/slack/render/posts.ts';
-import { saysSomething, substanceOfText } from '../../../src/slack/render/readable.ts';
+import { createSubstance, saysSomething, substanceOfText } from '../../../src/slack/render/readable.ts';
 import { runs } from '../../support/runs.ts';
 import { markdownText } from './markdown-arbitrary.ts';
 
@@ -67,4 +67,12 @@ describe('a growing text', () => {
       { numRuns: runs(60) },
     );
   });
+});
+
+it('a silent turn says more once messages can join it', () => {
+  const silent = { ...growing(''), items: [] };
+  const live = { activity: { kind: 'thinking' as const }, stop: null, queued: 1 };
+  expect(createSubstance()({ ...silent, live })).toBe('activity');
+  const steering = { isOffered: true, handedOver: 0, sent: 0 };
+  expect(createSubstance()({ ...silent, live: { ...live, steering } })).toBe('waiting');
 });

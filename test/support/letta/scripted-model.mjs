@@ -5,6 +5,7 @@
 //   say N words | say: <text> | slow N words [MS ms] | reason then <directive> | preface <text> :: <directive> | markdown
 //   run bash <cmd> | both <cmd> ;; <cmd> | read file <p> | write file <p> := <text>
 //   edit file <p> := <old> => <new> | ask <q> | <opt> | <opt> | call <Tool> <json> | calls <Tool> <json> ;; <Tool> <json>
+//   speak N words MS ms [in lines of N] (as a message of Letta's own channels, a call of MessageChannel)
 //   error <status> | drop (socket cut mid-answer) | hang [MS ms] | count images
 // One directive runs per model call: a tool directive ends the call with tool_calls, the next call
 // (after the tool results) runs the next directive; past the last one it answers "Done: <result>".
@@ -20,7 +21,7 @@ let calls = 0;
 
 const words = (n) => Array.from({ length: n }, (_, i) => `word${i + 1}`).join(' ');
 const DIRECTIVE =
-  /^(say |say:|slow |reason then|preface |markdown|run bash|both |read file|write file|edit file|ask |calls? |error |drop|hang|count images)/i;
+  /^(say |say:|slow |speak |reason then|preface |markdown|run bash|both |read file|write file|edit file|ask |calls? |error |drop|hang|count images)/i;
 
 /** The directives of the newest user message, and how many model calls it has had already. */
 function plan(messages) {
@@ -62,6 +63,18 @@ async function act(dir, ctx) {
   if ((m = /^say (\d+) words/i.exec(dir))) return say(words(+m[1]), 0);
   if ((m = /^say:\s*([^]*)/i.exec(dir))) return say(m[1], 0);
   if ((m = /^slow (\d+) words(?: (\d+) ms)?/i.exec(dir))) return say(words(+m[1]), +(m[2] ?? 200));
+  if ((m = /^speak (\d+) words (\d+(?:\.\d+)?) ms(?: in lines of (\d+))?/i.exec(dir))) {
+    const newest = textOf(messages.findLast((one) => one.role === 'user')?.content);
+    const pause = (i) => (i === 0 ? '' : m[3] && i % m[3] === 0 ? '\n' : ' ');
+    const message = Array.from({ length: +m[1] }, (_, i) => `${pause(i)}word${i + 1}`).join('');
+    const chat_id = /chat_id="([^"]+)"/.exec(newest)?.[1];
+    if (LOG)
+      appendFileSync(
+        LOG,
+        `${JSON.stringify({ speaks: /stream in (\w+)/.exec(newest)?.[1], words: +m[1], ms: +m[2], at: Date.now() })}\n`,
+      );
+    return tool('MessageChannel', { action: 'send', channel: 'slack', chat_id, message }, +m[2]);
+  }
   if ((m = /^reason then (.*)/i.exec(dir))) {
     await think('First I look at the question. Then I decide.');
     return act(m[1], ctx);
@@ -188,17 +201,22 @@ async function chat(body, res) {
     say: flow('content'),
     think: flow('reasoning_content'),
     cut: () => res.destroy(),
-    tool: async (name, args) => {
+    tool: async (name, args, ms) => {
       const s = JSON.stringify(args),
         h = s.length >> 1,
         index = n++;
+      const begun = Date.now();
       send(
         frame({
           tool_calls: [{ index, id: `call_${calls}_${index}`, type: 'function', function: { name, arguments: '' } }],
         }),
       );
-      for (const part of [s.slice(0, h), s.slice(h)])
+      let written = 0;
+      for (const part of ms ? s.split(/(?=word\d)/) : [s.slice(0, h), s.slice(h)]) {
         send(frame({ tool_calls: [{ index, function: { arguments: part } }] }));
+        // By the clock: pauses that are added up make a slow answer slower than it says.
+        if (ms) await sleep(Math.max(0, begun + written++ * ms - Date.now()));
+      }
     },
   });
   send(frame({}, n ? 'tool_calls' : 'stop'));

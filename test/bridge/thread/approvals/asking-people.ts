@@ -7,6 +7,17 @@ import { type Middle, ROOT, TEAM, type WriteOptions } from '../../../support/mid
 export const ALICE = 'U01ALICE';
 export const BOB = 'U02BOB';
 
+/** A command that Letta offers no rule for. */
+export const touchX: ApprovalRequest = {
+  requestId: 'perm-1',
+  callId: 'call-1',
+  tool: 'Bash',
+  input: { command: 'touch x' },
+  diffs: [],
+  suggestions: [],
+  questions: null,
+};
+
 export function bash(command: string, change: Partial<ApprovalRequest> = {}): ApprovalRequest {
   return {
     requestId: 'perm-1',

@@ -122,6 +122,32 @@ describe('a restart of the bridge while a card is open', () => {
     expect(JSON.stringify(story.messages())).not.toMatch(/bridge_(?:approve|deny|stop)/);
   });
 
+  it('asked when the history was out of reach: stays below the text', async () => {
+    const story = await atWork();
+    const { middle, id } = story;
+    await story.say('First I look around.', 'm-1');
+    await story.restart();
+    middle.connection.fetchHistory = () => Promise.reject(new Error('away'));
+    middle.connection.ready({
+      loop: 'busy',
+      activeRunIds: ['run-1'],
+      clientMessageIdsByRun: { 'run-1': [id] },
+    });
+    await story.ask(FIRST);
+    await middle.clock.advance(10_000);
+    const before = story.messages();
+    expect(before.map((message) => isCard(message))).toEqual([false, true]);
+    await story.decided(before[1]);
+    await story.say('It is done.', 'm-2');
+    await story.restart();
+    await story.isIdle([said('m-1', 'First I look around.'), said('m-2', 'It is done.')]);
+    const words = story.messages().map((message) => story.read(message));
+    expect(words[0]).toContain('First I look around.');
+    expect(words[1]).toContain('Approved');
+    expect(words[2]).toContain('It is done.');
+    expect(words).toHaveLength(3);
+  });
+
   it('keeps text above its card when the link tells it later', async () => {
     const story = await atWork();
     await story.restart();
