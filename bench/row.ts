@@ -1,10 +1,14 @@
-/** One figure of a benchmark; `target` and `met` (whether `value` is at most `target`) only where a target is set. */
+/**
+ * One figure of a benchmark; `target` and `met` (whether `value` is at most `target`) only where a target is set, `range` (the
+ * least and the most) only where it was measured more than once.
+ */
 export interface Row {
   id: string;
   value: number;
   unit: 'ms' | 'µs' | 'x' | 'calls' | 'frames' | 'bytes' | 'kB' | 'MB';
   target?: number;
   met?: boolean;
+  range?: [least: number, most: number];
 }
 
 export function row(id: string, value: number, unit: Row['unit'], target?: number): Row {
@@ -33,26 +37,34 @@ export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** The rows of repeated runs as one list: each figure's median, its target's too. Every run must have the same rows. */
+/**
+ * The rows of repeated runs as one list: each figure's median, its target's too, and its range. Every run must have the same
+ * rows.
+ */
 export function medianRows(runs: readonly (readonly Row[])[]): Row[] {
   const [first = []] = runs;
   return first.map(({ id, unit, target }) => {
     const same = runs.flatMap((rows) => rows.filter((other) => other.id === id));
     const targets = same.flatMap((other) => other.target ?? []);
     const value = median(same.map((other) => other.value));
-    return row(id, value, unit, target === undefined ? undefined : median(targets));
+    const all = same.flatMap((other) => other.range ?? other.value);
+    const of = row(id, value, unit, target === undefined ? undefined : median(targets));
+    return same.length === 1
+      ? { ...of, ...(same[0]?.range && { range: same[0].range }) }
+      : { ...of, range: [Math.min(...all), Math.max(...all)] };
   });
 }
 
 /** A table for people. */
 export function table(rows: readonly Row[]): string {
-  const cells = rows.map(({ id, value, unit, target, met }) => [
+  const cells = rows.map(({ id, value, unit, target, met, range }) => [
     id,
     `${value} ${unit}`,
+    range === undefined ? '' : `${range[0]} – ${range[1]}`,
     target === undefined ? '' : `≤ ${target} ${unit}`,
     met === undefined ? '' : met ? 'met' : 'MISSED',
   ]);
-  const all = [['figure', 'value', 'target', ''], ...cells];
+  const all = [['figure', 'value', 'range', 'target', ''], ...cells];
   const width = (at: number) => Math.max(...all.map((line) => line[at]?.length ?? 0));
   return all
     .map((line) =>

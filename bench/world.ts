@@ -47,16 +47,16 @@ export async function startBridgeSide(
   return { startBridge: () => startApp(config, world, new AbortController().signal), close };
 }
 
-/** The scripted Letta, and the settings of a bridge between it and that Slack. */
+/** The scripted Letta, and the settings of a bridge between it and that Slack. @param database a SQLite file, or STORE */
 export async function startLettaSide(
   slack: SmallSlack,
   database: string,
-  { onFrame, channels = [] }: SideOptions = {},
+  { onFrame, channels = [], word = 0 }: SideOptions & { word?: number } = {},
 ): Promise<{ env: Record<string, string>; close(): Promise<void> }> {
   const letta = await startScriptedLetta({
     surface: 'app-server',
     token: TOKEN,
-    timings: NO_TIME,
+    timings: { ...NO_TIME, word },
     ...(onFrame && { onFrame }),
   });
   const env = {
@@ -67,7 +67,7 @@ export async function startLettaSide(
     SLACK_ALLOWED_CHANNELS: ['C01GEN', 'C02ENG', 'dm', ...channels].join(','),
     LETTA_APP_SERVER_URL: letta.url,
     LETTA_APP_SERVER_TOKEN: TOKEN,
-    STORE: `sqlite://${database}`,
+    STORE: database.includes('://') ? database : `sqlite://${database}`,
   };
   return { env, close: () => letta.close() };
 }

@@ -28,6 +28,8 @@ export interface VirtualPlan {
   latencyMs: number;
   /** Slack refuses the method from `from` to `until`, whatever is left of its window. */
   refuses?: { method: string; from: number; until: number };
+  /** Whether the bridge may stream natively, where the channel is a direct message (`D…`). */
+  nativeStreams?: boolean;
   /** So long after the last word the play ends. */
   rest?: number;
 }
@@ -43,6 +45,9 @@ const TIERS: Readonly<Record<string, Tier>> = {
   'chat.postMessage': 'post',
   'chat.update': 'T3',
   'chat.delete': 'T3',
+  'chat.startStream': 'T2',
+  'chat.appendStream': 'T4',
+  'chat.stopStream': 'T2',
   'assistant.threads.setStatus': 'status',
 };
 
@@ -61,6 +66,7 @@ export async function playVirtually(plan: VirtualPlan): Promise<VirtualPlay> {
     fallback: (post) => [post],
     renderNotice: () => [],
     renderOffer: () => [],
+    nativeStreams: plan.nativeStreams ?? false,
     clock,
     random: {
       next: random,

@@ -17,14 +17,21 @@ export async function paceRows(): Promise<Row[]> {
     ...(await aloneRows(10, [455, 858])),
     ...(await aloneRows(30, [577, 1_204])),
     ...(await liveRows()),
+    ...(await directRows('edits', 30, false)),
+    ...(await directRows('streams', 30, true, [1_000, 2_000])),
+    ...(await directRows('streams', 120, true)),
     ...(await burstRows()),
     ...(await firstWordsRows(1)),
     ...(await firstWordsRows(20)),
     ...(await endTogetherRows(20)),
     ...(await refusedRows()),
+    ...(await afterRefusalRows()),
     ...(await catchUpRows()),
   ];
 }
+
+/** One edit more or less in a window moves the median by a tenth at most. */
+const AS_FRESH_AGAIN = 1.1;
 
 const channels = (count: number) => Array.from({ length: count }, (_, number) => `C${number}`);
 
@@ -45,6 +52,21 @@ async function liveRows(): Promise<Row[]> {
   const turns = channels(5).map((channel, n) => ({ channel, at: n * 400, thinks: 1_000, writes: 120_000 }));
   const play = await playVirtually({ turns, wordGap: GAP_MS.together, latencyMs: LATENCY_MS });
   return [row(id('429s'), limitedIn(play), 'calls', 0), ...delayRows(id, play.traces, play.end)];
+}
+
+/** Five threads of direct messages that begin within two seconds, by edits or by native streams. */
+async function directRows(
+  by: 'edits' | 'streams',
+  seconds: number,
+  nativeStreams: boolean,
+  [median, p95]: [number?, number?] = [],
+): Promise<Row[]> {
+  const id = (figure: string) => `pace_5_dms_${seconds}_s_by_${by}_${figure}`;
+  const turns = channels(5).map((channel, n) => {
+    return { channel: channel.replace('C', 'D'), at: n * 400, thinks: 1_000, writes: seconds * 1_000 };
+  });
+  const play = await playVirtually({ turns, wordGap: GAP_MS.together, latencyMs: LATENCY_MS, nativeStreams });
+  return [row(id('429s'), limitedIn(play), 'calls', 0), ...delayRows(id, play.traces, play.end, median, p95)];
 }
 
 /** One thread has written for half a minute when five others begin. */
@@ -117,6 +139,26 @@ async function refusedRows(): Promise<Row[]> {
     delays.push(...play.traces.map((trace) => finalDelay(trace, play.end)));
   }
   return [row('last_words_edits_refused_for_40_s_final_worst', Math.max(...delays), 'ms', 2_000)];
+}
+
+/** Slack refuses all edits for 10 s: a minute later live text is as fresh again as if nothing had been. */
+async function afterRefusalRows(): Promise<Row[]> {
+  const [from, until, fresh] = [30_000, 40_000, 100_000];
+  const freshness = async (refuses?: { method: string; from: number; until: number }) => {
+    const turns = [{ channel: 'C0', at: 0, thinks: 1_000, writes: 180_000 }];
+    const play = await playVirtually({
+      turns,
+      wordGap: GAP_MS.together,
+      latencyMs: LATENCY_MS,
+      ...(refuses && { refuses }),
+    });
+    const delays = play.traces.flatMap((trace) => {
+      return wordDelays(trace, play.end).filter((_, word) => (trace.words[word] ?? 0) >= fresh);
+    });
+    return percentile(delays, 0.5);
+  };
+  const after = await freshness({ method: 'chat.update', from, until });
+  return [row('pace_60_s_after_429_median_to_undisturbed', after / (await freshness()), 'x', AS_FRESH_AGAIN)];
 }
 
 /** 50 channels, 200 threads, down for a minute: a reply in the thread used last, and one in each of the seven channels used last. */

@@ -10,9 +10,8 @@ process.on('unhandledRejection', (error) => {
 
 /**
  * Vercel's Chat SDK as an app that streams counted words, as its README says a bot should: post an async iterable into
- * the thread. The small Slack has no `chat.startStream`, and the SDK falls back to edits, as it does wherever Slack
- * answers `unknown_method`.
- * @param name `chat-sdk` with its defaults, `chat-sdk:MS` with that time between edits and no native streaming
+ * the thread.
+ * @param name `chat-sdk` with its defaults, which stream natively, `chat-sdk:MS` with that time between edits instead
  */
 export function peerStarter(name) {
   const interval = name.split(':')[1];
@@ -38,8 +37,8 @@ export function peerStarter(name) {
       }),
     });
     const answer = async (thread, message) => {
-      const [, channel, words, gap] = /stream (\w+) (\d+) ([\d.]+)/.exec(message.text) ?? [];
-      if (channel !== undefined) await thread.post(stream(channel, Number(words), Number(gap), heard));
+      const [, channel, ...numbers] = /stream (\w+) (\d+) ([\d.]+) (\d+)/.exec(message.text) ?? [];
+      if (channel !== undefined) await thread.post(stream(channel, ...numbers.map(Number), heard));
     };
     chat.onNewMention(async (thread, message) => {
       await thread.subscribe();
@@ -48,7 +47,7 @@ export function peerStarter(name) {
     chat.onSubscribedMessage(answer);
     await chat.initialize();
     return {
-      prompt: (channel, words, wordGap) => `@agent stream ${channel} ${words} ${wordGap}`,
+      prompt: (channel, words, wordGap, line) => `@agent stream ${channel} ${words} ${wordGap} ${line}`,
       // Its process ends with the run; shut down while Slack limits it, it would first wait that out.
       stop: async () => {},
     };
@@ -56,7 +55,8 @@ export function peerStarter(name) {
 }
 
 /** The same words at the same pace as the scripted Letta's. Never waits for the one who reads. */
-async function* stream(channel, words, gap, heard) {
+async function* stream(channel, words, gap, line, heard) {
+  const pause = (at) => (at === 0 ? '' : line > 0 && at % line === 0 ? '\n' : ' ');
   const begun = performance.now();
   const written = [];
   let more = Promise.withResolvers();
@@ -64,7 +64,7 @@ async function* stream(channel, words, gap, heard) {
     for (let at = 0; at < words; at += 1) {
       await sleep(Math.max(0, begun + at * gap - performance.now()));
       heard(channel);
-      written.push(`${at === 0 ? '' : ' '}word${at + 1}`);
+      written.push(`${pause(at)}word${at + 1}`);
       more.resolve();
     }
   };

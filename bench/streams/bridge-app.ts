@@ -27,7 +27,8 @@ export async function startBridgeApp(
   });
   const bridge = await startBridge();
   return {
-    prompt: (channel, words, wordGap) => `@agent stream in ${channel}\nslow ${words} words ${wordGap} ms`,
+    prompt: (channel, words, wordGap, line) =>
+      `@agent stream in ${channel}\nslow ${words} words ${wordGap} ms${line > 0 ? ` in lines of ${line}` : ''}`,
     async stop() {
       await bridge.stop();
       await close();

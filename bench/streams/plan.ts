@@ -19,6 +19,10 @@ export interface Plan {
   latencyMs: number;
   /** ms between two words. */
   wordGap: number;
+  /** Words of a line; left out: all are in one. */
+  line?: number;
+  /** Whether the threads are those of direct messages, of three people in turn; each then begins with a short answer. */
+  isDirect?: boolean;
   threads: PlannedThread[];
   /** ms from the start after which nothing new is begun. */
   until: number;

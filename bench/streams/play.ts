@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { CallEntry } from '../../sandbox/slack/log.ts';
 import { startSlack } from '../../sandbox/slack/server.ts';
 import { median } from '../row.ts';
 import { startBridgeApp } from './bridge-app.ts';
@@ -23,13 +24,27 @@ export interface Played {
 }
 
 const PROBES = 21;
+const PEOPLE = ['U01ALICE', 'U02BOB', 'U03CARA'];
+/** More than the short answer with which a direct thread begins needs. */
+const BEGINS_MS = 4_000;
 
 /** Plays a plan in this process and records it. */
 export async function playPlan(plan: Plan): Promise<Played> {
   const folder = mkdtempSync(join(tmpdir(), 'bridge-streams-'));
   const recorder = new Recorder();
   const channels = plan.threads.map(({ channel }) => channel);
-  const slack = await startSlack({ latencyMs: plan.latencyMs, channels, onCall: (call) => recorder.noteCall(call) });
+  /** By the ts of its root and of its messages: the name of each direct thread, several of which share a channel. */
+  const directThreads = new Map<unknown, string>();
+  const noteCall = (call: CallEntry) => {
+    if (!plan.isDirect) return recorder.noteCall(call);
+    const { thread_ts, ts } = call.args;
+    const thread = directThreads.get(thread_ts) ?? directThreads.get(ts);
+    if (thread === undefined) return;
+    const answer = call.answer as { ts?: string } | null;
+    if (answer?.ts !== undefined) directThreads.set(answer.ts, thread);
+    recorder.noteCall({ ...call, args: { ...call.args, channel: thread } });
+  };
+  const slack = await startSlack({ latencyMs: plan.latencyMs, channels, onCall: noteCall });
   const heard = (channel: string) => recorder.noteWord(channel);
   let app: StreamApp | null = null;
   try {
@@ -39,17 +54,25 @@ export async function playPlan(plan: Plan): Promise<Played> {
     const probes: number[] = [];
     for (let probe = 0; probe < PROBES; probe += 1) probes.push(await measureRoundTrip(slack.url, slack.tokens.bot));
     const start = performance.now();
-    const playThread = async ({ channel, turns }: PlannedThread) => {
+    const playThread = async ({ channel, turns }: PlannedThread, number: number) => {
+      const user = plan.isDirect ? (PEOPLE[number % PEOPLE.length] ?? 'U01ALICE') : 'U01ALICE';
+      const place = plan.isDirect ? (await slack.control.openHome({ user, tab: 'messages' })).channel : channel;
       let root: string | undefined;
+      if (plan.isDirect) {
+        await sleep(number * 1_200);
+        root = (await slack.control.message({ channel: place, user, text: 'say: ok' })).ts;
+        directThreads.set(root, channel);
+        await sleep(BEGINS_MS + (plan.threads.length - number) * 1_200);
+      }
       for (const { after, ms } of turns) {
         await sleep(after);
         if (performance.now() - start > plan.until) return;
         const words = Math.max(1, Math.round(ms / plan.wordGap));
         const trace = recorder.noteAsked(channel, words);
-        const text = prompt(channel, words, plan.wordGap);
+        const text = prompt(channel, words, plan.wordGap, plan.line ?? 0);
         const { ts } = await slack.control.message({
-          channel,
-          user: 'U01ALICE',
+          channel: place,
+          user,
           text,
           ...(root !== undefined && { thread_ts: root }),
         });
@@ -73,6 +96,7 @@ export async function playPlan(plan: Plan): Promise<Played> {
 
 /** Imported by URL, because the peer's packages (`bench/peers/package.json`) may not be installed. */
 async function peerStarter(app: string): Promise<typeof startBridgeApp> {
+  if (app === 'letta-channel') return (await import('../peers/letta-channel.ts')).startLettaChannel;
   const { peerStarter: starter } = await import(new URL('../peers/app.mjs', import.meta.url).href);
   return starter(app);
 }

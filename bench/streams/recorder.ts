@@ -13,6 +13,8 @@ export class Recorder {
   readonly edits: Edit[] = [];
   /** Refused with 429, by method. */
   readonly limited: Record<string, number> = {};
+  /** How the text of each native stream ends, by channel and ts: a word may come in two calls. */
+  readonly #ends = new Map<string, string>();
   /** The turn that each message belongs to, by channel and ts. */
   readonly #messages = new Map<string, Trace>();
   readonly #current = new Map<string, Trace>();
@@ -70,7 +72,7 @@ export class Recorder {
     if (method === 'chat.update') this.edits.push({ at, channel });
     if (ts !== undefined) this.#messages.set(key, trace);
     trace.firstSign ??= at;
-    const words = lastWord(args);
+    const words = method.endsWith('Stream') ? this.#lastStreamed(key, args) : lastWord(args);
     if (words <= (trace.shown.at(-1)?.words ?? 0)) return;
     trace.shown.push({ at, words });
     if (words >= trace.length) {
@@ -78,6 +80,21 @@ export class Recorder {
       this.#waiting.delete(trace);
     }
   }
+
+  #lastStreamed(key: string, args: Record<string, unknown>): number {
+    const said = (this.#ends.get(key) ?? '') + streamedText(args);
+    this.#ends.set(key, said.slice(-LONGEST_WORD));
+    return lastWord({ text: said });
+  }
+}
+
+const LONGEST_WORD = 24;
+
+/** What a call adds to the text of a native stream. */
+function streamedText({ markdown_text: markdown, chunks }: Record<string, unknown>): string {
+  if (typeof markdown === 'string') return markdown;
+  const list: unknown = typeof chunks === 'string' ? JSON.parse(chunks) : chunks;
+  return (Array.isArray(list) ? list : []).map(({ text }: { text?: string }) => text ?? '').join('');
 }
 
 /** Up to which word the arguments of a call say something: the scripted agent counts its words. */

@@ -1,4 +1,4 @@
-import { runInChild } from '../child.ts';
+import { mapPooled, runInChild } from '../child.ts';
 import { medianRows, percentile, type Row, row } from '../row.ts';
 import { channelOf, type Plan } from './plan.ts';
 import type { Played } from './play.ts';
@@ -15,12 +15,12 @@ const FIRST_TEXT_MS = 50;
 const WARM_UP = { after: 500, ms: 2_000 };
 const STREAMS = [30, 60].flatMap((perSecond) => [5, 30].map((seconds) => ({ perSecond, seconds })));
 
-/** One thread alone. A text counts as shown when the small Slack has it, half a round trip after the call was made. */
-export async function singleRows(app = 'bridge', times = RUNS): Promise<Row[]> {
+/** One thread alone, with lines of so many words (0: one line); so many streams are played at once. A text counts as shown when the small Slack has it, half a round trip after the call was made. */
+export async function singleRows(app = 'bridge', times = RUNS, line = 0, atOnce = STREAMS.length): Promise<Row[]> {
   const runs: Row[][] = [];
   for (let run = 0; run < times; run += 1) {
-    const rows = await Promise.all(
-      STREAMS.map(async (stream) => rowsOf(stream, await runInChild<Played>('./streams/main.ts', planOf(app, stream)))),
+    const rows = await mapPooled(STREAMS, atOnce, async (stream) =>
+      rowsOf(stream, await runInChild<Played>('./streams/main.ts', planOf(app, stream, line))),
     );
     runs.push(rows.flat());
   }
@@ -29,12 +29,13 @@ export async function singleRows(app = 'bridge', times = RUNS): Promise<Row[]> {
 
 type Stream = (typeof STREAMS)[number];
 
-function planOf(app: string, { perSecond, seconds }: Stream): Plan {
+function planOf(app: string, { perSecond, seconds }: Stream, line: number): Plan {
   const ms = seconds * 1_000;
   return {
     app,
     latencyMs: LATENCY_MS,
     wordGap: Math.round(10_000 / perSecond) / 10,
+    line,
     threads: [{ channel: channelOf(0), turns: [WARM_UP, { after: 1_000, ms }] }],
     until: WARM_UP.ms + ms + 30_000,
   };

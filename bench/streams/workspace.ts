@@ -25,6 +25,7 @@ export async function workspaceRows(
   appFor: (count: number) => string = () => 'bridge',
   counts: readonly number[] = [5, 20, 50],
   times = RUNS,
+  line = 0,
 ): Promise<Row[]> {
   const runs = Array.from({ length: times }, (_, run) => run);
   const kinds = [...counts.map((count) => ({ count, together: false })), { count: 20, together: true }];
@@ -32,7 +33,7 @@ export async function workspaceRows(
   const rows = await mapPooled(jobs, WORLDS_AT_ONCE, async ({ count, together, run }) => {
     const app = appFor(count);
     const plan = together ? togetherPlan(app, count, run) : randomPlan(app, count, run);
-    const played = await runInChild<Played>('./streams/main.ts', plan);
+    const played = await runInChild<Played>('./streams/main.ts', { ...plan, line });
     return together ? togetherRows(count, played) : randomRows(count, played);
   });
   return kinds.flatMap((_, kind) => medianRows(rows.slice(kind * times, (kind + 1) * times)));
