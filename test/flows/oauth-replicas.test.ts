@@ -1,39 +1,15 @@
 import { createHmac } from 'node:crypto';
-import { createServer, request } from 'node:http';
 import { describe, it, type TestContext } from 'vitest';
 import { freePort } from '../../sandbox/free-port.ts';
 import type { SmallSlack } from '../../sandbox/slack/server.ts';
 import { transcript } from '../../sandbox/slack/transcript.ts';
+import { openFront } from '../support/front.ts';
 import { InstallingBrowser, oauthSettings, redirectUrl } from '../support/installing.ts';
 import { createReplicas, findHouses } from '../support/replicas.ts';
 import { until } from '../support/until.ts';
 
 const SECOND = 'T02SECOND';
 const SIGNING_SECRET = '0123456789abcdef0123456789abcdef';
-
-/** One port for all replicas: each request goes to the next one. */
-async function openFront({ onTestFinished }: TestContext, port: number, portsBehind: () => number[]): Promise<void> {
-  let next = 0;
-  const front = createServer((incoming, response) => {
-    const ports = portsBehind();
-    const behind = ports[next++ % ports.length];
-    const { method, url, headers } = incoming;
-    const passed = request({ host: '127.0.0.1', port: behind, method, path: url, headers, agent: false }, (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers);
-      answer.pipe(response);
-    });
-    passed.on('error', () => response.destroy());
-    incoming.pipe(passed);
-  });
-  await new Promise<void>((resolve) => front.listen(port, '127.0.0.1', resolve));
-  onTestFinished(
-    () =>
-      new Promise<void>((resolve) => {
-        front.close(() => resolve());
-        front.closeAllConnections();
-      }),
-  );
-}
 
 /** Two replicas behind one port that people install the app at, and that Slack's events come to. */
 async function start(context: TestContext, server: string | null) {
@@ -52,7 +28,8 @@ async function start(context: TestContext, server: string | null) {
       ...{ SLACK_ALLOWED_CHANNELS: '*', PORT: '0' },
     }),
   });
-  await openFront(context, port, () => stage.all.map(({ app }) => app.port));
+  const front = await openFront({ port, portsBehind: () => stage.all.map(({ app }) => app.port) });
+  context.onTestFinished(() => front.close());
   for (const name of ['a', 'b']) await stage.start(name);
   const control = () => {
     const found = stage.slack.workspaces.get(SECOND);

@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { parse } from 'yaml';
+import { freePort } from '../../sandbox/free-port.ts';
 import { type SlackWorkspace, type SmallSlack, startSlack } from '../../sandbox/slack/server.ts';
 import { type LogLine, tail } from '../crash/bridge.ts';
 import { Scene } from '../crash/scene.ts';
+import { openFront } from '../support/front.ts';
 import { InstallingBrowser, oauthSettings, redirectUrl } from '../support/installing.ts';
 import type { RealLetta } from '../support/letta/real-letta.ts';
 import { type Cluster, findPostgres, startCluster } from '../support/postgres/cluster.ts';
@@ -21,6 +23,12 @@ const LOOK_EVERY_MS = 100;
 /** A request is seen, and a line of the log is read, this much later than it was written. */
 const SEEN_LATE_MS = 250;
 const READY_WITHIN_MS = 60_000;
+/** The load balancer takes a replica out soon after it is no longer ready. */
+const FRONT_LOOKS_MS = 500;
+const SIGNING_SECRET = '0123456789abcdef0123456789abcdef';
+
+/** How Slack's deliveries come: to a socket of each process, or to a load balancer before them. */
+export type Delivery = 'socket' | 'http';
 /** What people see, or would. */
 const EFFECTS = /^(chat|assistant|agents|reactions|views|files|conversations\.open)/;
 
@@ -89,6 +97,8 @@ export class House {
   readonly letta: RealLetta;
   readonly database: Cluster;
   readonly replicas: readonly Replica[];
+  readonly delivery: Delivery;
+  readonly #front: { close(): Promise<void> };
   readonly places: readonly Place[];
   readonly lines: LogLine[] = [];
   readonly servings: Serving[] = [];
@@ -98,12 +108,13 @@ export class House {
   #isClosed = false;
   #looking: Promise<void> = Promise.resolve();
 
-  static async open(letta: RealLetta): Promise<House> {
+  static async open(letta: RealLetta, delivery: Delivery): Promise<House> {
     const binaries = findPostgres();
     if (binaries === null) throw new Error('there is no Postgres on this machine: install Debian’s postgresql first');
     const { oauth_config, settings } = parse(readFileSync(new URL('../../manifest.yml', import.meta.url), 'utf8'));
     const database = await startCluster(binaries);
     const redirectUrls: string[] = [];
+    const port = await freePort();
     const slack = await startSlack({
       scopes: oauth_config.scopes.bot,
       events: settings.event_subscriptions.bot_events,
@@ -113,13 +124,32 @@ export class House {
       pingIntervalMs: 2_000,
       workspaces: [SECOND],
       oauth: { redirectUrls },
+      ...(delivery === 'http' && {
+        delivery: { http: `http://127.0.0.1:${port}/slack/events`, signingSecret: SIGNING_SECRET },
+      }),
     });
     const replicas = await Promise.all(NAMES.map((name) => Replica.create(name, slack.url, database.url)));
     for (const { port } of replicas) redirectUrls.push(redirectUrl(port));
-    return new House(slack, letta, database, replicas);
+    const front = await openFront({
+      port,
+      portsBehind: () => replicas.filter(({ isRunning }) => isRunning).map((replica) => replica.port),
+      looksEvery: FRONT_LOOKS_MS,
+    });
+    return new House({ slack, letta, database, replicas, delivery }, front);
   }
 
-  private constructor(slack: SmallSlack, letta: RealLetta, database: Cluster, replicas: readonly Replica[]) {
+  private constructor(
+    {
+      slack,
+      letta,
+      database,
+      replicas,
+      delivery,
+    }: Pick<House, 'slack' | 'letta' | 'database' | 'replicas' | 'delivery'>,
+    front: { close(): Promise<void> },
+  ) {
+    this.delivery = delivery;
+    this.#front = front;
     this.slack = slack;
     this.letta = letta;
     this.database = database;
@@ -148,7 +178,7 @@ export class House {
     const settings = {
       ...oauthSettings(slack, this.replicas[0]?.port ?? 0),
       SLACK_BOT_TOKEN: slack.tokens.bot,
-      SLACK_APP_TOKEN: slack.tokens.app,
+      ...(this.delivery === 'http' ? { SLACK_SIGNING_SECRET: SIGNING_SECRET } : { SLACK_APP_TOKEN: slack.tokens.app }),
       SLACK_ALLOWED_USERS: 'members',
       SLACK_ALLOWED_CHANNELS: ['C01GEN', `C01GEN${SECOND.suffix}`, 'dm'].join(','),
       ...letta.env,
@@ -260,6 +290,7 @@ export class House {
     this.#isClosed = true;
     await this.#looking;
     await this.slack.close();
+    await this.#front.close();
     await this.database.destroy();
     return codes;
   }

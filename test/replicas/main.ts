@@ -14,7 +14,7 @@ import {
   restartDatabase,
   type Stage,
 } from './deeds.ts';
-import { EXPIRY_MS, House } from './house.ts';
+import { type Delivery, EXPIRY_MS, House } from './house.ts';
 import { percentile, takeoverTable } from './takeovers.ts';
 
 const STEPS: Readonly<Record<string, (stage: Stage, round: number) => Promise<void>>> = {
@@ -36,6 +36,7 @@ const TIMES: Readonly<Record<string, number>> = { sigkill: 2, sigterm: 2 };
 const GOALS: Readonly<Record<string, number>> = { SIGKILL: EXPIRY_MS + 2_000, SIGTERM: 1_000 };
 const FAR_BEYOND_MS = 10_000;
 const MODES: readonly Surface[] = ['single', 'pair', 'app-server'];
+const DELIVERIES: readonly Delivery[] = ['socket', 'http'];
 
 const USAGE = `Runs three processes of one bridge on one Postgres, with a small Slack of two workspaces and a real Letta behind its
 relay; kills, freezes and cuts them off while threads are at work, and counts what was lost, doubled or left over. Says how
@@ -45,6 +46,7 @@ long nobody served a workspace. Needs Postgres (PG_BIN, or Debian's) and Letta (
   --rounds N    default 1; later rounds strike at other steps of a turn
   --log FILE    writes what the processes log, and the name of each
   --mode M      ${MODES.join(', ')}; default single
+  --slack D     ${DELIVERIES.join(', ')} (behind a load balancer); default socket
 `;
 
 const { values } = parseArgs({
@@ -53,13 +55,15 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '1' },
     log: { type: 'string' },
     mode: { type: 'string', default: 'single' },
+    slack: { type: 'string', default: 'socket' },
     help: { type: 'boolean', default: false },
   },
 });
 const say = (text: string) => void process.stdout.write(`${text}\n`);
 const mode = MODES.find((one) => one === values.mode);
+const delivery = DELIVERIES.find((one) => one === values.slack);
 const unknown = values.only?.find((name) => !(name in STEPS));
-if (values.help || !mode || unknown !== undefined) {
+if (values.help || !mode || !delivery || unknown !== undefined) {
   say(unknown === undefined ? USAGE : `There is no step ${unknown}.\n\n${USAGE}`);
   process.exit(values.help ? 0 : 2);
 }
@@ -79,11 +83,11 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
-async function run(surface: Surface): Promise<void> {
+async function run(surface: Surface, by: Delivery): Promise<void> {
   const letta = await startRealLetta(surface);
   closeNow = () => letta.close();
   try {
-    const house = await House.open(letta);
+    const house = await House.open(letta, by);
     logged = house.lines;
     closeNow = () => house.close().then(() => letta.close());
     const stage: Stage = {
@@ -119,7 +123,7 @@ async function run(surface: Surface): Promise<void> {
 }
 
 try {
-  await run(mode);
+  await run(mode, delivery);
 } catch (error) {
   trouble += 1;
   say(error instanceof Error ? (error.stack ?? error.message) : String(error));
