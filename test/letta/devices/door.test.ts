@@ -1,4 +1,5 @@
-import { connect } from 'node:net';
+import { request } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { describe, expect, it, type TestContext } from 'vitest';
 import { WebSocket } from 'ws';
 import { startScriptedLetta } from '../../../sandbox/letta/server.ts';
@@ -58,6 +59,14 @@ const REGISTRATION = {
   connectionName: 'laptop',
   metadata: { environmentMessageProtocol: 'v2-input', lettaCodeVersion: '0.32.18' },
 };
+
+/** The header of a masked text frame of a client. */
+function announceFrame(length: number): Buffer {
+  const header = Buffer.alloc(14);
+  header.set([0x81, 0xff]);
+  header.writeBigUInt64BE(BigInt(length), 2);
+  return header;
+}
 
 describe('the door for devices', () => {
   it('names a lease that follows from token and device alone', async (context) => {
@@ -207,6 +216,47 @@ describe('the door for devices', () => {
     socket.send('{"type":"ping"}');
     expect(await answered).toBe('{"type":"pong"}');
     expect(devices.list()).toMatchObject([{ isOnline: true }]);
+  });
+
+  it('a frame over the bound: ends that socket with 1009 alone', async (context) => {
+    const { register, dial, devices, url } = await open(context);
+    const calm = await dial({ id: 'calm', name: 'calm' });
+    await isOnline(calm);
+    const { wsUrl } = (await (await register(REGISTRATION)).json()) as { wsUrl: string };
+    const { pathname } = new URL(wsUrl);
+    const headers = {
+      authorization: `Bearer ${TOKEN}`,
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': Buffer.alloc(16).toString('base64'),
+    };
+    const upgrade = request(`${url}${pathname}?deviceId=d1&connectionName=laptop`, { headers });
+    const raw = await new Promise<Socket>((resolve) => {
+      upgrade.on('upgrade', (_, socket) => resolve(socket as Socket));
+      upgrade.end();
+    });
+    context.onTestFinished(() => void raw.destroy());
+    const received: Buffer[] = [];
+    raw.on('data', (part: Buffer) => received.push(part));
+    const closed = new Promise((resolve) => raw.once('close', resolve));
+    await until(() => devices.list().filter((each) => each.isOnline).length === 2, String);
+    // A header announces the length, so a frame that is too large is known before any of it is there.
+    raw.write(announceFrame(128 * 1024 * 1024 + 1));
+    await until(
+      () => Buffer.concat(received).length >= 4,
+      () => `${received.length} parts`,
+    );
+    const [opcode, , ...code] = Buffer.concat(received);
+    expect([opcode, Buffer.from(code).readUInt16BE()]).toEqual([0x88, 1009]);
+    raw.end();
+    await closed;
+    await until(() => devices.list().filter((each) => each.isOnline).length === 1, String);
+    expect(devices.list()).toMatchObject([
+      { id: 'calm', isOnline: true },
+      { id: 'd1', isOnline: false },
+    ]);
+    expect(calm.state()).toMatchObject({ online: true, ended: null });
   });
 
   it('gives up on whoever sends slowly', async (context) => {
