@@ -115,8 +115,8 @@ export type AgentEvent =
    * more input comes; left out: none.
    */
   | { type: 'queue'; clientMessageIds: string[]; paused?: string[] }
-  /** A command of Letta's, or of the device, is over. */
-  | ({ type: 'command-ended'; command: string } & CommandEnd)
+  /** A command of Letta's, or of the device, is over. `line`: as it was asked, `/name args`; foreign text, `null`: not told. */
+  | ({ type: 'command-ended'; command: string; line: string | null } & CommandEnd)
   /** How many tokens the conversation has in the model's context. */
   | { type: 'context-used'; tokens: number }
   /** What one call of the model has used. */
@@ -308,6 +308,8 @@ export interface ModelsSeen {
 export interface CommandEnd {
   ok: boolean;
   output: string;
+  /** Set when it gave the agent a task: the device begins that turn next. */
+  begins?: true;
 }
 
 /** A skill that the agent can load. Texts are foreign. */

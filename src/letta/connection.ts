@@ -133,10 +133,7 @@ export function createConnection(
 
   const emitEvent = (event: AgentEvent | ConnectionEvent) => {
     if (stage.name === 'closed') return;
-    if (event.type === 'command-ended') {
-      ended.get(event.command)?.(event);
-      return;
-    }
+    if (event.type === 'command-ended') ended.get(event.command)?.(event);
     if (event.type === 'turn-ended' || event.type === 'lost') hasUnfinishedInput = false;
     if (event.type === 'text' || event.type === 'turn-ended' || event.type === 'lost') leavePlace();
     try {

@@ -263,6 +263,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     input: text.optional(),
     schedule: turnSchedule.optional(),
     client: clientAsk.optional(),
+    command: text.optional(),
     joined: z.array(clientAsk).optional(),
     state: z.enum(['prepared', 'submitted']),
     notPassedOn: z.array(text),

@@ -165,6 +165,20 @@ describe('a connection', () => {
     expect(await ran).toMatchObject({ ok: true, output: 'hello bob' });
   });
 
+  it('a command that gives the agent a task: the thread hears so', async () => {
+    const { clock, connection, deliver, last } = setUp();
+    await clock.settle();
+    const ran = connection.runCommand('greet', 'bob');
+    await clock.settle();
+    const runtime = { agent_id: 'agent-1', conversation_id: 'conv-1' };
+    const end = { message_type: 'slash_command_end', command_id: 'greet', input: '/greet bob', success: true };
+    deliver({ type: 'stream_delta', runtime, delta: { ...end, output: 'Running /greet...' } });
+    expect(await ran).toMatchObject({ ok: true, begins: true });
+    expect(last('command-ended')).toMatchObject({ command: 'greet', line: '/greet bob', begins: true });
+    deliver({ type: 'stream_delta', runtime, delta: { ...end, output: 'Running /other...' } });
+    expect(last('command-ended')).not.toHaveProperty('begins');
+  });
+
   it('a command without an end: is not known to have run', async () => {
     const { clock, connection } = setUp();
     await clock.settle();

@@ -201,6 +201,8 @@ export interface AgentBeginning {
   input?: string | null;
   schedule?: TurnSchedule | null;
   client?: ClientAsk | null;
+  /** A command of the agent's machine that `by` ran. */
+  command?: { by: UserId; line: string } | null;
 }
 
 /**
@@ -210,12 +212,12 @@ export interface AgentBeginning {
 export function beginAgentTurn(
   record: ThreadRecord,
   ids: TurnIds,
-  { input, schedule, client }: AgentBeginning = {},
+  { input, schedule, client, command }: AgentBeginning = {},
 ): ThreadRecord {
   const mine = record.turn;
   const turn: OpenTurn = {
     id: mine?.id ?? ids.id,
-    requester: requesterOf(record, { schedule, client }),
+    requester: requesterOf(record, { schedule, client, command }),
     origin: 'agent',
     items: [],
     context: [],
@@ -223,6 +225,7 @@ export function beginAgentTurn(
     ...(input != null && { input }),
     ...(schedule && { schedule }),
     ...(client && { client }),
+    ...(command && { command: command.line }),
     state: 'submitted',
     notPassedOn: [],
     startedAt: ids.now,
@@ -256,8 +259,8 @@ export function nameAgentTurn(record: ThreadRecord, { input, schedule, client }:
   return { ...record, turn: named };
 }
 
-function requesterOf({ starter }: ThreadRecord, { schedule, client }: AgentBeginning): UserId {
-  return client ? OTHER_CLIENT : (schedule?.owner ?? starter);
+function requesterOf({ starter }: ThreadRecord, { schedule, client, command }: AgentBeginning): UserId {
+  return client ? OTHER_CLIENT : (command?.by ?? schedule?.owner ?? starter);
 }
 
 /** Messages that wait as context again, each once: what was read from the history may have been delivered meanwhile. */

@@ -168,7 +168,7 @@ export interface OpenTurn {
   id: TurnId;
   /**
    * The one person whose messages it carries; of a turn that Letta began by itself, the owner of the schedule that began
-   * it, or else the thread's starter; `OTHER_CLIENT` of one that another client began.
+   * it, or who ran the command that did, or else the thread's starter; `OTHER_CLIENT` of one that another client began.
    */
   requester: UserId;
   /** `people`: from the inbox. `agent`: Letta started it by itself (task notification, cron, another client). */
@@ -184,6 +184,8 @@ export interface OpenTurn {
   schedule?: TurnSchedule | undefined;
   /** Set when no one in Slack asked for it: another client of Letta did, as far as is known. */
   client?: ClientAsk | undefined;
+  /** The command of the agent's machine with which its requester began it, in one short line, without what looks like a secret. */
+  command?: string | undefined;
   /** What other clients added to it while it ran, the last of it. */
   joined?: ClientAsk[] | undefined;
   /** `submitted` is written before the input leaves; `prepared` was certainly never sent. */

@@ -8,6 +8,7 @@ import type { TurnState } from '../turn/fold.ts';
 import { countLookingAtEnd, isLookingAround, type TodoItem, type ToolCall } from '../turn/steps.ts';
 import { isTodoTool } from '../turn/todo.ts';
 import { askedElsewhereText, joinedText } from '../words/clients.ts';
+import { begunByCommandText } from '../words/device-commands.ts';
 import { firedText } from '../words/schedules.ts';
 import { ENDED } from '../words/thread.ts';
 import { type Card, cardOf, type Where } from './card.ts';
@@ -224,11 +225,12 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
 }
 
 /** What people are told of a turn's beginning above its text. */
-function begunBy({ schedule, client, joined = [], items }: OpenTurn): { begunBy?: string[] } {
+function begunBy({ schedule, client, command, joined = [], items }: OpenTurn): { begunBy?: string[] } {
   const lines = [
     ...(schedule ? [firedText(schedule)] : []),
     ...(items.some(({ goesOn }) => goesOn) ? [ENDED.wentOn] : []),
     ...(client ? [askedElsewhereText(client)] : []),
+    ...(command === undefined ? [] : [begunByCommandText(command)]),
     ...joined.map(({ asked }) => joinedText(asked)),
   ];
   return lines.length === 0 ? {} : { begunBy: lines };
@@ -288,7 +290,14 @@ function conclusionOf({ parts }: TurnState): { conclusion?: string } {
 function isVoid(turn: OpenTurn, ending: Ending, textUnknown = false): boolean {
   const isQuietEnd = ending.outcome === 'done' && ending.line === null && ending.notify === undefined;
   const didNothing = ending.tools === 0 && (ending.thoughts ?? 0) === 0 && turn.items.length === 0;
-  return turn.origin === 'agent' && isQuietEnd && didNothing && !textUnknown && turn.notPassedOn.length === 0;
+  return (
+    turn.origin === 'agent' &&
+    turn.command === undefined &&
+    isQuietEnd &&
+    didNothing &&
+    !textUnknown &&
+    turn.notPassedOn.length === 0
+  );
 }
 
 /** Whether text of the same message is missing before this part, because the bridge was not connected then. */

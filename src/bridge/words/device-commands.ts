@@ -52,6 +52,11 @@ export function unknownCommandText(name: string, known: readonly string[]): stri
   return `The agent’s machine has no command ${asCode(oneLine(name, 80))}. ${there}`;
 }
 
+/** Above the answer of a turn that a command of the machine began. @param command as {@link ranText} */
+export function begunByCommandText(command: string): string {
+  return `Begun by ${asCode(`!run ${command}`)}.`;
+}
+
 /**
  * Says in the thread what came of a command.
  * @param name of the person, no mention: it notifies no one. @param command as they gave it, without secrets

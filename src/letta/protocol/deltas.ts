@@ -76,6 +76,7 @@ export const deltaSchemas = {
   slash_command_start: delta('slash_command_start', {}),
   slash_command_end: delta('slash_command_end', {
     command_id: z.string().nullish().catch(null),
+    input: z.string().nullish().catch(null),
     output: z.string().nullish().catch(null),
     success: z.boolean().nullish().catch(null),
   }),

@@ -115,8 +115,12 @@ export function translateDelta(delta: Delta, context: DeltaContext): AgentEvent[
     case 'summary_message':
       return [{ type: 'compacted', tokens: delta.compaction_stats?.context_tokens_after ?? null }];
     case 'slash_command_end': {
-      const { command_id: command, output, success } = delta;
-      return command ? [{ type: 'command-ended', command, ok: success === true, output: output ?? '' }] : [];
+      const { command_id: command, input: line = null, output, success } = delta;
+      if (!command) return [];
+      const ok = success === true;
+      // The device says so of a prompt, and nothing else tells it (docs/letta-protocol.md, Slash commands and skills).
+      const begins = ok && output === `Running /${command}...`;
+      return [{ type: 'command-ended', command, line, ok, output: output ?? '', ...(begins && { begins }) }];
     }
     case 'approval_classification_end':
     case 'slash_command_start':

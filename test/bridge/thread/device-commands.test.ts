@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { CommandEnd, DeviceOffers } from '../../../src/bridge/agent-event.ts';
+import type { AgentEvent, CommandEnd, DeviceOffers } from '../../../src/bridge/agent-event.ts';
+import { OTHER_CLIENT } from '../../../src/bridge/ids.ts';
 import { BridgeError } from '../../../src/errors.ts';
-import { createRunning, type Middle } from '../../support/middle.ts';
+import { createRunning, type Middle, ROOT, TEAM } from '../../support/middle.ts';
+import { touchX } from './approvals/asking-people.ts';
+
+type Loop = AgentEvent & { type: 'loop' };
 
 const OFFERS: DeviceOffers = {
   skills: [{ name: 'deploying', description: 'Ships the *shop*\nto <!channel>' }],
@@ -165,3 +169,196 @@ describe('!run', () => {
     expect(whispered(middle).at(-1)).toContain('switched off here');
   });
 });
+
+describe('!run of a command that gives the agent a task', () => {
+  const busy: Loop = { type: 'loop', status: 'busy', activeRunIds: [], clientMessageIdsByRun: {} };
+  const told = {
+    type: 'command-ended',
+    command: 'hello',
+    line: '/hello bob',
+    ok: true,
+    output: 'Running /hello...',
+  } as const;
+  const failed = { ...told, ok: false, output: 'Failed: Cannot begin a turn while lifecycle is active' } as const;
+  const running = (runId: string, ids: string[] = []): Loop => ({
+    ...busy,
+    activeRunIds: [runId],
+    clientMessageIdsByRun: ids.length > 0 ? { [runId]: ids } : {},
+  });
+
+  /** Bob runs it in a thread that Alice began; the machine says that it is over, or nothing yet. */
+  async function run(): Promise<Middle & { over(): void }> {
+    const middle = await quiet();
+    const { promise, resolve } = Promise.withResolvers<CommandEnd>();
+    middle.connection.onCommand = () => promise;
+    await middle.write('!run hello bob', { user: 'U02BOB', mention: true });
+    await middle.clock.settle();
+    const over = () => {
+      middle.connection.emit({ ...told, begins: true });
+      resolve({ ok: true, output: told.output, begins: true });
+    };
+    return Object.assign(middle, { over });
+  }
+  const above = ({ surface }: Middle) => surface.last.begunBy;
+
+  it('begins a turn of whoever ran it, and says so', async () => {
+    const middle = await run();
+    middle.over();
+    middle.connection.emit(busy, running('run-c'));
+    middle.connection.say('Hello, Bob.', 'run-c', 'm-c');
+    await middle.clock.settle();
+    expect(above(middle)).toEqual(['Begun by `!run hello bob`.']);
+    expect(middle.record()).toMatchObject({ turn: { origin: 'agent', requester: 'U02BOB', command: 'hello bob' } });
+    expect(middle.record().run).toBeUndefined();
+    middle.connection.end('end_turn', 'run-c');
+    await middle.clock.settle();
+    expect(middle.surface.last.ending?.outcome).toBe('done');
+    expect(middle.connection.commands).toHaveLength(1);
+    expect(said(middle)).toEqual([]);
+  });
+
+  it('told first, begun a moment later: is theirs all the same', async () => {
+    const middle = await run();
+    middle.over();
+    await middle.clock.advance(1_000);
+    middle.connection.emit(busy);
+    await middle.clock.settle();
+    expect(middle.record().turn).toMatchObject({ requester: 'U02BOB', command: 'hello bob' });
+  });
+
+  it('asks: whoever ran it decides, others do not', async () => {
+    const middle = await run();
+    middle.over();
+    middle.connection.emit(busy, running('run-c'));
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
+    await middle.clock.settle();
+    expect(await click(middle, 'U01ALICE')).toMatchObject({ result: 'refused' });
+    expect(await click(middle, 'U02BOB')).toMatchObject({ result: 'decided' });
+  });
+
+  it('a message meanwhile: runs after it', async () => {
+    const middle = await run();
+    await middle.write('and now?');
+    middle.over();
+    middle.connection.emit(busy, running('run-c'));
+    middle.connection.say('Hello.', 'run-c', 'm-c');
+    await middle.clock.settle();
+    expect(middle.connection.submitted).toHaveLength(1);
+    expect(middle.record().inbox).toHaveLength(1);
+    middle.connection.end('end_turn', 'run-c');
+    await middle.clock.settle();
+    expect(middle.connection.submitted).toHaveLength(2);
+    expect(middle.record().turn).toMatchObject({ origin: 'people', requester: 'U01ALICE' });
+  });
+
+  it('another client was first: its turn stays its own', async () => {
+    const middle = await run();
+    middle.connection.emit(busy);
+    middle.over();
+    middle.connection.emit(failed, running('run-f', ['prog-1']));
+    middle.connection.say('Noon.', 'run-f', 'm-f');
+    await middle.clock.advance(5_000);
+    expect(middle.record().turn).toMatchObject({ requester: OTHER_CLIENT });
+    expect(said(middle)).toHaveLength(1);
+    expect(said(middle)[0]).toContain('and it failed');
+  });
+
+  it('another client’s turn goes on behind it: stays its own', async () => {
+    const middle = await run();
+    middle.connection.emit(busy);
+    middle.over();
+    middle.connection.emit(running('run-f'));
+    middle.connection.say('Noon.', 'run-f', 'm-f');
+    await middle.clock.advance(5_000);
+    expect(middle.record().turn).toMatchObject({ requester: OTHER_CLIENT });
+    expect(middle.record().run).toBeUndefined();
+  });
+
+  it('another client ran one of that name: its turn stays its own', async () => {
+    const middle = await run();
+    middle.connection.emit({ ...told, line: '/hello eve', begins: true });
+    middle.connection.emit(busy, running('run-f'));
+    middle.connection.say('Hello, Eve.', 'run-f', 'm-f');
+    await middle.clock.advance(5_000);
+    expect(middle.record().turn).toMatchObject({ requester: OTHER_CLIENT });
+  });
+
+  it('its run tied to another client: no one in Slack alone decides', async () => {
+    const middle = await run();
+    middle.over();
+    middle.connection.emit(busy, running('run-f', ['prog-1']));
+    middle.connection.emit({ type: 'approval-asked', request: touchX });
+    await middle.clock.settle();
+    expect(await click(middle, 'U02BOB')).toMatchObject({ result: 'refused' });
+  });
+
+  it('no turn follows: says that it ran, messages go on', async () => {
+    const middle = await run();
+    await middle.write('and now?');
+    middle.over();
+    await middle.clock.advance(5_000);
+    expect(said(middle)[0]).toContain('ran `hello bob`');
+    expect(middle.connection.submitted).toHaveLength(2);
+    expect(middle.record().run).toBeUndefined();
+  });
+
+  it('the bridge ends before the turn begins: not known as theirs', async () => {
+    const middle = await run();
+    middle.over();
+    await middle.restart();
+    middle.connection.ready({ loop: 'busy', activeRunIds: ['run-c'], offers: OFFERS });
+    middle.connection.say('Hello.', 'run-c', 'm-c');
+    await middle.clock.advance(4 * 60_000);
+    expect(middle.record().turn).toMatchObject({ requester: OTHER_CLIENT });
+    expect(middle.connections.flatMap(({ commands }) => commands)).toHaveLength(1);
+  });
+
+  it('the bridge ends in the turn: goes on as theirs', async () => {
+    const middle = await run();
+    middle.over();
+    middle.connection.emit(busy, running('run-c'));
+    middle.connection.say('Hello', 'run-c', 'm-c');
+    await middle.clock.settle();
+    await middle.restart();
+    middle.connection.ready({ loop: 'busy', activeRunIds: ['run-c'], offers: OFFERS });
+    middle.connection.say(', Bob.', 'run-c', 'm-c');
+    await middle.clock.settle();
+    expect(above(middle)).toEqual(['Begun by `!run hello bob`.']);
+    expect(middle.record().turn?.requester).toBe('U02BOB');
+  });
+
+  it('says nothing: is not taken for an unheard turn later', async () => {
+    const middle = await run();
+    const { connection } = middle;
+    middle.over();
+    connection.past = [{ kind: 'user', id: 'u-c', clientMessageId: 'uuid-c', text: 'say hello' }];
+    connection.emit(busy);
+    await middle.clock.advance(3_000);
+    expect(middle.record()).toMatchObject({ turn: { input: 'uuid-c' }, clients: { shown: ['m-1', 'uuid-c'] } });
+  });
+
+  it('its secrets: are hidden above the answer', async () => {
+    const middle = await quiet();
+    const key = `xoxb-${'1'.repeat(12)}-${'a'.repeat(24)}`;
+    middle.connection.onCommand = () => new Promise(() => undefined);
+    await middle.write(`!run hello ${key}`);
+    middle.connection.emit({ ...told, line: `/hello ${key}`, begins: true }, busy);
+    await middle.clock.settle();
+    expect(above(middle)?.[0]).toContain('!run hello');
+    expect(JSON.stringify(middle.record())).not.toContain('xoxb');
+  });
+});
+
+function click(middle: Middle, user: string) {
+  const [token] = middle.record().approvals.map((each) => each.token);
+  if (!token) throw new Error('no card is shown');
+  const at = { channel: 'C01GEN', messageTs: '1.1', threadTs: ROOT } as const;
+  return middle.intake.handleAction({
+    name: 'approve',
+    token,
+    choice: null,
+    actor: { user, team: TEAM },
+    team: TEAM,
+    ...at,
+  });
+}

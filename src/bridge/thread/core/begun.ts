@@ -1,6 +1,6 @@
 import type { AgentEvent } from '../../agent-event.ts';
 import { clientAsk, noteShown } from '../../record/client-turn.ts';
-import { type AgentBeginning, beginAgentTurn, nameAgentTurn } from '../../record/inbox.ts';
+import { type AgentBeginning, beginAgentTurn, changeTurn, nameAgentTurn } from '../../record/inbox.ts';
 import type { Beginning } from '../../turn/beginning.ts';
 import { clientInputsOf } from './clients.ts';
 import { END_OVERDUE_MS, expectEnd, noteMissed } from './look.ts';
@@ -47,7 +47,7 @@ export function startsTurn(event: AgentEvent): boolean {
 
 /** Letta began a turn by itself, or for another client. */
 export function openAgentTurn(work: Work, beginning: AgentBeginning): void {
-  const { input = null, schedule, client } = beginning;
+  const { input = null, schedule, client, command } = beginning;
   const had = openTurn(work)?.id;
   const ids = turnIds(work);
   change(work, (record) => {
@@ -66,7 +66,7 @@ export function openAgentTurn(work: Work, beginning: AgentBeginning): void {
   // What our input waited for does not hold up this turn.
   setLive(work, { phase: 'running', hold: null, isViewOutdated: true });
   // The agent is paused, or reports on background tasks that somebody ended: it must not act on that.
-  const by = work.context.paused?.by ?? (client ? null : silencedBy(work));
+  const by = work.context.paused?.by ?? (client || command ? null : silencedBy(work));
   if (by !== null) stop(work, by);
   // Letta is idle already, so we may have missed this turn's end.
   if (work.thread.link.loop === 'idle') expectEnd(work, END_OVERDUE_MS);
@@ -78,17 +78,24 @@ export function openAgentTurn(work: Work, beginning: AgentBeginning): void {
  * @returns whether the history is asked
  */
 export function identify(work: Work, held: Thread['held'], event?: AgentEvent): boolean {
-  const link = upLink(work);
-  if (link === null) return false;
+  if (upLink(work) === null) return false;
   set(work, { held });
   setLink(work, { isIdentifying: true, isAsked: true });
-  const { record } = work.thread;
   const runId = event && 'runId' in event ? (event.runId ?? undefined) : undefined;
-  const tied = clientInputsOf(work.thread.link, runId);
-  const shown = record?.clients?.shown ?? [];
-  const heard = event === undefined ? null : firstOf(event);
-  emit(work, { do: 'identify', link, known: { schedules: record?.schedules ?? [], tied, shown, heard } });
+  askHistory(work, clientInputsOf(work.thread.link, runId), event === undefined ? null : firstOf(event));
   return true;
+}
+
+/** The open turn is known, not its input: the history has that under an id that only Letta knows. */
+export function findInput(work: Work): void {
+  askHistory(work, [], null);
+}
+
+function askHistory(work: Work, tied: readonly string[], heard: string | null): void {
+  const link = upLink(work);
+  const { schedules = [], clients } = work.thread.record ?? {};
+  if (link !== null)
+    emit(work, { do: 'identify', link, known: { schedules, tied, shown: clients?.shown ?? [], heard } });
 }
 
 /** By what the history knows it again; `null`: by nothing. */
@@ -99,8 +106,18 @@ function firstOf(event: AgentEvent): string | null {
 }
 
 /** The history told of the beginning of the open turn. @param beginning `null`: it does not know */
-export function onIdentified(work: Work, beginning: Beginning | null): void {
-  if (work.thread.link.isIdentifying) nameOpenTurn(work, beginning && beginningFound(work, beginning));
+export function onIdentified(work: Work, beginning: Beginning | null) {
+  if (work.thread.link.isIdentifying) return nameOpenTurn(work, beginning && beginningFound(work, beginning));
+  const turn = openTurn(work);
+  if (turn?.command === undefined || turn.input !== undefined || beginning?.by !== 'client') return;
+  noteInput(work, beginning.input);
+}
+
+/** The input of a turn that a command began: not to be shown as one that nobody heard. */
+function noteInput(work: Work, input: string): void {
+  const { live } = work.thread;
+  change(work, (record) => noteShown(changeTurn(record, { input }), input));
+  if (live) setLive(work, { fold: { ...live.fold, input } });
 }
 
 /**

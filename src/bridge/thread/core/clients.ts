@@ -22,7 +22,9 @@ export function clientInputsOf({ runs, active }: Link, runId?: string): string[]
 export function isOfOtherClient({ thread }: Work): boolean {
   const turn = thread.record?.turn;
   if (!turn) return false;
-  return turn.client !== undefined || (runsAnother(thread.link, turn) && clientInputsOf(thread.link).length > 0);
+  // No input of any client begins the turn of a command.
+  const mayBeOther = turn.command !== undefined || runsAnother(thread.link, turn);
+  return turn.client !== undefined || (mayBeOther && clientInputsOf(thread.link).length > 0);
 }
 
 /** Whether others than the requester may have asked for what the open turn does: then nothing passes unasked. */

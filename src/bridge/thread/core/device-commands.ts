@@ -1,18 +1,34 @@
-import type { DeviceOffers } from '../../agent-event.ts';
+import type { AgentEvent, CommandEnd, DeviceOffers, LoopStatus } from '../../agent-event.ts';
 import type { MessageKey, UserId } from '../../ids.ts';
 import type { Person } from '../../person.ts';
 import { markSeen } from '../../record/offers.ts';
 import type { DeviceRun, ThreadRecord } from '../../record/thread-record.ts';
+import { oneLine } from '../../text/one-line.ts';
 import { redact } from '../../text/redact.ts';
 import { COMPACTION } from '../../words/compaction.ts';
 import { DEVICE, offersText, ranText, unknownCommandText } from '../../words/device-commands.ts';
 import { FORK } from '../../words/fork.ts';
 import { THREAD } from '../../words/thread.ts';
+import { findInput, openAgentTurn } from './begun.ts';
 import { isCompacting } from './compaction.ts';
 import type { Answer } from './events.ts';
 import { isForking } from './fork.ts';
 import { canSubmit } from './link.ts';
-import { change, due, emit, log, openTurn, say, set, startTimer, stopTimer, upLink, type Work } from './work.ts';
+import { isHolding } from './thread.ts';
+import {
+  change,
+  due,
+  emit,
+  log,
+  openTurn,
+  say,
+  set,
+  setLink,
+  startTimer,
+  stopTimer,
+  upLink,
+  type Work,
+} from './work.ts';
 
 /*
  * Skills and commands of the agent's machine. A command runs at most once: the wish is on disk before the machine is asked,
@@ -21,7 +37,13 @@ import { change, due, emit, log, openTurn, say, set, startTimer, stopTimer, upLi
 
 /** Whether a command ran is not known when its end does not come; after so long nobody waits for it. */
 const OVER_AFTER_MS = 3 * 60_000;
+/** The machine begins the turn of a command in the same moment in which it says that the command is over. */
+const BEGINS_WITHIN_MS = 3_000;
 const LONGEST = 2_000;
+/** How much of a command is told above the turn that it began. */
+const LINE = 200;
+/** What came of a command whose only word is that the agent has a task now. */
+const BEGUN: CommandEnd = { ok: true, output: '' };
 /** People of one thread who wait for the list at once. */
 const MOST_WAIT = 20;
 const NOTHING: DeviceOffers = { skills: [], commands: [] };
@@ -88,11 +110,14 @@ function whyUnknown(offers: DeviceOffers | null, command: string): string | null
 export const isRunningCommand = ({ thread }: Pick<Work, 'thread'>): boolean => thread.record?.run !== undefined;
 
 /** Asks the machine when it can be asked, once; gives the wait for the end up after a time. */
-export function pursueRun(work: Work, isPaused: boolean): void {
+export function pursueRun(work: Work, isPaused: boolean) {
   const run = work.thread.record?.run;
   if (!run) return;
-  const left = Math.min(OVER_AFTER_MS, run.at + OVER_AFTER_MS - work.context.now);
+  const { promptedAt } = work.thread.link;
+  const endsAt = promptedAt === null ? run.at + OVER_AFTER_MS : promptedAt + BEGINS_WITHIN_MS;
+  const left = Math.min(OVER_AFTER_MS, endsAt - work.context.now);
   if (left <= 0) {
+    if (promptedAt !== null) return finishRun(work, run, BEGUN);
     endRun(work);
     emit(work, { do: 'whisper', user: run.by, text: run.asked ? DEVICE.unsure : DEVICE.notAsked });
     return;
@@ -116,18 +141,54 @@ export function pursueRun(work: Work, isPaused: boolean): void {
 export function onCommandRan(work: Work, { at, outcome }: Answer & { type: 'command_ran' }): void {
   const run = work.thread.record?.run;
   if (run?.at !== at || outcome === null) return;
-  endRun(work);
   if ('refused' in outcome) {
+    endRun(work);
     emit(work, { do: 'whisper', user: run.by, text: outcome.refused });
     return;
   }
-  const { by, name, command, args } = run;
-  log(work, 'info', { by, command, ok: outcome.ok }, 'a command of the device was run');
-  say(work, ranText(name, redact(`${command} ${args}`.trim()).text, outcome.ok, redact(outcome.output).text));
+  // Its turn begins at once, and says what it is.
+  if (work.thread.link.promptedAt === null) finishRun(work, run, outcome);
 }
+
+/**
+ * The machine says that a command is over. One that gives the agent a task begins its turn at once: the next loop status is
+ * that of this turn, or the machine says at once that it failed.
+ */
+export function onCommandEnded(work: Work, event: AgentEvent & { type: 'command-ended' }): void {
+  const run = work.thread.record?.run;
+  // Another client may run commands, too.
+  if (!run?.asked || event.line !== `/${lineOf(run)}`) return;
+  setLink(work, { promptedAt: event.begins ? work.context.now : null });
+  if (event.begins) due(work);
+  else finishRun(work, run, event);
+}
+
+/** The first loop status after the end of a command that gives the agent a task. @param was Letta's loop before it */
+export function onPrompted(work: Work, was: LoopStatus) {
+  const { record, link } = work.thread;
+  const run = record?.run;
+  if (link.promptedAt === null || !run) return;
+  const isOther = was !== 'idle' || openTurn(work)?.state === 'submitted' || isHolding(work.thread);
+  if (link.loop === 'idle' || isOther) return finishRun(work, run, BEGUN);
+  endRun(work);
+  const line = oneLine(redact(lineOf(run)).text, LINE);
+  openAgentTurn(work, { command: { by: run.by, line } });
+  findInput(work);
+  log(work, 'info', { by: run.by, command: run.command, turn: openTurn(work)?.id }, 'a command began a turn');
+}
+
+function finishRun(work: Work, run: DeviceRun, { ok, output }: CommandEnd): void {
+  endRun(work);
+  const { by, name, command } = run;
+  log(work, 'info', { by, command, ok }, 'a command of the device was run');
+  say(work, ranText(name, redact(lineOf(run)).text, ok, redact(output).text));
+}
+
+const lineOf = ({ command, args }: DeviceRun) => `${command} ${args}`.trim();
 
 function endRun(work: Work): void {
   change(work, ({ run: _, ...now }) => now);
+  setLink(work, { promptedAt: null });
   stopTimer(work, 'run');
   due(work);
 }

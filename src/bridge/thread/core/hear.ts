@@ -9,6 +9,7 @@ import { beginningHeard, identify, nameByEcho, openAgentTurn, startsTurn, UNNAME
 import { onCall, onNothingRuns } from './calls.ts';
 import { isOfOther, onJoined, onMode } from './clients.ts';
 import { onCompacted, onContextUsed } from './context.ts';
+import { onCommandEnded, onPrompted } from './device-commands.ts';
 import { forgetThrough, hold } from './held.ts';
 import { claims, disconnect, endDoubt, isForeign, isOfOtherThread, knows, looped, runsAnother } from './link.ts';
 import { END_OVERDUE_MS, expectEnd, expectNoEnd, fillGap, look, noteMissed, recall, wasRead } from './look.ts';
@@ -49,6 +50,8 @@ function onAgentEvent(work: Work, event: AgentEvent) {
   switch (event.type) {
     case 'loop':
       return onLoop(work, event);
+    case 'command-ended':
+      return onCommandEnded(work, event);
     case 'queue':
       noteQueued(work, event.clientMessageIds);
       return setLink(work, { queued: event.clientMessageIds, paused: event.paused ?? [], isResuming: false });
@@ -224,6 +227,7 @@ function withoutConversation(work: Work, turn: OpenTurn): void {
 function onLoop(work: Work, event: AgentEvent & { type: 'loop' }) {
   const was = work.thread.link.loop;
   looped(work, event);
+  onPrompted(work, was);
   noteRuns(work);
   const turn = openTurn(work);
   const { link, live } = work.thread;

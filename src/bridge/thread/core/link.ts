@@ -95,6 +95,7 @@ export function disconnect(work: Work): void {
     paused: [],
     isResuming: false,
     isForking: false,
+    promptedAt: null,
   });
 }
 
@@ -146,6 +147,7 @@ export function opened(work: Work, event: ConnectionEvent & { type: 'ready' }): 
     newestItem: event.newestItem ?? null,
     isIdentifying: false,
     isForking: false,
+    promptedAt: null,
     isGivenUp: false,
   });
 }

@@ -142,6 +142,8 @@ export interface Link {
   readonly isIdentifying: boolean;
   /** Whether Letta is copying the conversation. */
   readonly isForking: boolean;
+  /** When the command that a person runs gave the agent a task that Letta has not begun yet, ms since 1970; `null`: it did not. */
+  readonly promptedAt: number | null;
   /** Whether no retry helps: schedules alone do not dial again before the next hour. */
   readonly isGivenUp: boolean;
   /** Whether the history was asked about the open turn, because the replay of this link named another. */
@@ -327,6 +329,7 @@ const noLink: Link = {
   newestItem: null,
   isIdentifying: false,
   isForking: false,
+  promptedAt: null,
   isGivenUp: false,
 };
 
