@@ -20,7 +20,7 @@ import { awaitPost, findPost } from './lost-answer.ts';
 import { createNativeStream, type StreamLatch, type StreamStep } from './native-stream.ts';
 import { contentHash, deletionsOfUneditable, type PlannedCall, planCalls } from './plan.ts';
 import { type Closed, closedBy, refusalOf } from './refusal.ts';
-import type { Job, Rank, Scheduler, Wish } from './scheduler.ts';
+import type { Job, Place, Rank, Scheduler, Wish } from './scheduler.ts';
 import { createUploads, type UploadLatch } from './upload.ts';
 
 export interface PublicationOptions {
@@ -412,20 +412,25 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       });
   }
 
+  /** Stores what has to be on disk before people see the call. False: it must not be made any more. */
+  async function storeBefore(call: PlannedCall, content: Content, step: StreamStep | null, place: Place) {
+    const mayGo = () => !isOver && place.isFree();
+    if (call.kind !== 'delete' && call.post.kind === 'text' && !content.isFinal) await options.beforeText?.();
+    if (!mayGo() || step?.kind !== 'start') return mayGo();
+    await ledger.saveBegun(begunStream(step.post.part, step.text, clock.now()));
+    if (!mayGo()) ledger.dropBegun();
+    return mayGo();
+  }
+
   /** @param step how a native stream makes it; `null`: by a post, an edit or a deletion */
   async function performCall(call: PlannedCall, content: Content, step: StreamStep | null): Promise<void> {
     const wants = askFor(call, content, step);
-    if (call.kind !== 'delete' && call.post.kind === 'text' && !content.isFinal) {
-      const storing = options.beforeText?.();
-      if (storing) {
-        await storing;
-        // While we waited for the disk, another job may have used the slot.
-        if (isOver || scheduler.whenAllowed(wants) > clock.monotonic()) return;
-      }
-    }
-    if (step?.kind === 'start') {
-      await ledger.saveBegun(begunStream(step.post.part, step.text, clock.now()));
-      if (isOver || scheduler.whenAllowed(wants) > clock.monotonic()) return ledger.dropBegun();
+    // Without it all messages that wait for a place would be stored for the one that comes free.
+    const place = scheduler.keepPlace(wants);
+    try {
+      if (!(await storeBefore(call, content, step, place))) return;
+    } finally {
+      place.leave();
     }
     const isFirst = call.kind === 'post' && ledger.posts.length === 0;
     if (isFirst) options.onPosting?.(true);

@@ -36,6 +36,14 @@ export interface Job {
   run(): void;
 }
 
+/** The place of a call that will be made in a moment: to others it is as if it were made. */
+export interface Place {
+  /** False: a call that did not wait for it, or a refusal, has taken it. */
+  isFree(): boolean;
+  /** Call it right before the call is made, or when it will not be made. */
+  leave(): void;
+}
+
 /** Decides which job calls Slack next, and when, with one budget and one timer for a workspace. */
 export interface Scheduler {
   add(job: Job): void;
@@ -43,6 +51,8 @@ export interface Scheduler {
   /** Call it when a job may run sooner. The jobs are checked a moment later, once for many calls. */
   wake(): void;
   whenAllowed(ask: Ask): number;
+  /** Keeps the place of a call that is allowed now, while something has to be stored before it is made. */
+  keepPlace(ask: Ask): Place;
   /**
    * Whether live text of one more message is fresher as a native stream than by edits: each has a budget that the
    * messages share which are written now.
@@ -108,6 +118,8 @@ export function createScheduler({ api, meter, clock, random, log }: SchedulerPar
   let openings = 0;
   let hadEarlierLife = false;
   let budget: Budget = emptyBudget;
+  /** Places that are kept, and since when. */
+  const kept = new Set<{ ask: Ask; at: number }>();
   let timer: Timer | null = null;
   let isWakePending = false;
   let isClosed = false;
@@ -209,6 +221,18 @@ export function createScheduler({ api, meter, clock, random, log }: SchedulerPar
     }
   }
 
+  /** @param own the place kept for it: only those count that were kept before */
+  function allowedAt(ask: Ask, own: { ask: Ask; at: number } | null): number {
+    const now = clock.monotonic();
+    let used = budget;
+    for (const each of kept) {
+      if (each === own) break;
+      used = noteSent(used, each.ask, each.at).budget;
+    }
+    const at = whenAllowed(used, ask, now);
+    return HAS_DOOR.has(ask.method) ? Math.max(at, doors.opensAt(ask, now)) : at;
+  }
+
   return {
     add(job) {
       jobs.add(job);
@@ -217,11 +241,17 @@ export function createScheduler({ api, meter, clock, random, log }: SchedulerPar
     remove: (job) => void jobs.delete(job),
     wake,
     whenAllowed(ask) {
-      const now = clock.monotonic();
-      const own = whenAllowed(budget, ask, now);
+      const at = allowedAt(ask, null);
       const isBusy = READS.has(ask.method) && (meter?.countRecent(ask.method) ?? 0) >= MOST_READS;
-      const at = isBusy ? Math.max(own, now + READ_AGAIN_MS) : own;
-      return HAS_DOOR.has(ask.method) ? Math.max(at, doors.opensAt(ask, now)) : at;
+      return isBusy ? Math.max(at, clock.monotonic() + READ_AGAIN_MS) : at;
+    },
+    keepPlace(ask) {
+      const own = { ask, at: clock.monotonic() };
+      kept.add(own);
+      return {
+        isFree: () => allowedAt(ask, own) <= clock.monotonic(),
+        leave: () => void kept.delete(own),
+      };
     },
     isStreamFresher: () => countWritten(APPEND) + 1 <= (countWritten(EDIT) + 1) * STREAMS_TO_EDITED,
     whyClosed: (method, channel) => doors.whyClosed({ method, channel }),

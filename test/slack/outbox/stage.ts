@@ -235,6 +235,10 @@ export function createStage(options: StageOptions = {}) {
         await stage.storing();
         made.stored = next;
       },
+      onText() {
+        stage.textsStored += 1;
+        return stage.storingText();
+      },
       onCardRefused: (reason, cards = []) => void stage.cardsRefused.push([reason, ...cards].join(' ')),
       onHeldUp: (held) => void stage.heldUp.push(held),
     });
@@ -278,6 +282,10 @@ export function createStage(options: StageOptions = {}) {
     heldUp: [] as HeldUp[],
     /** Awaited when the ledger is stored; may reject. */
     storing: async () => {},
+    /** How often a text was stored before it was shown. */
+    textsStored: 0,
+    /** What storing a text takes; `undefined`: nothing has to be stored. */
+    storingText: (): Promise<void> | undefined => undefined,
     get surface() {
       return surface;
     },

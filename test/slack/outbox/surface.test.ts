@@ -1474,3 +1474,39 @@ describe('the Slack surface', () => {
     expect(stage.rendered).toBe(before);
   });
 });
+
+describe('texts of several threads that wait for one place', () => {
+  async function write(stage: ReturnType<typeof createStage>) {
+    const turns = Array.from({ length: 6 }, (_, n) =>
+      stage.turn({ ...address, channel: `C0${n}` as typeof channel }, [], `turn-${n}`),
+    );
+    for (let second = 0; second < 60; second += 1) {
+      for (const [n, turn] of turns.entries()) turn.show({ items: [text(`${n}: ${second} seconds`)] });
+      await stage.clock.advance(1_000);
+    }
+  }
+
+  test.each([0, 20, 2_000])('disk takes %i ms: one text is stored for each call', async (ms) => {
+    const stage = createStage();
+    stage.storingText = () => new Promise((resolve) => stage.clock.after(ms, resolve));
+    await write(stage);
+    const calls = stage.slack.callsOf('chat.update').length + stage.slack.callsOf('chat.postMessage').length;
+    expect(calls).toBeGreaterThan(20);
+    // A text is stored again when its place went to another call meanwhile.
+    expect(stage.textsStored).toBeLessThanOrEqual(calls + 6);
+    expect(stage.slack.complaints).toEqual([]);
+  });
+
+  test('disk that fails keeps no place from others', async () => {
+    const stage = createStage();
+    stage.storing = () => Promise.reject(new Error('the disk is full'));
+    stage.storingText = () => Promise.reject(new Error('the disk is full'));
+    const turn = stage.turn();
+    turn.show({ items: [text('never stored')] });
+    await stage.clock.advance(5_000);
+    stage.storingText = () => undefined;
+    stage.storing = async () => {};
+    await write(stage);
+    expect(stage.slack.callsOf('chat.update').length).toBeGreaterThan(20);
+  });
+});
