@@ -6,14 +6,20 @@ export interface Line {
 
 const COLOURS = ['#1264a3', '#e01e5a', '#2eb67d', '#ecb22e'];
 const [WIDTH, HEIGHT, EDGE] = [640, 360, 60];
+/** Below it nobody sees a difference. */
+const LEAST_MS = 100;
 
 /** A chart of delays over the length of an answer, as SVG. */
 export function delayChart(title: string, lines: readonly Line[]): string {
   const points = lines.flatMap((line) => line.points).filter(({ ms }) => Number.isFinite(ms));
   const longest = Math.max(1, ...points.map(({ seconds }) => seconds));
-  const slowest = Math.max(1, ...points.map(({ ms }) => ms));
+  // Some are a hundred times as slow as others, so each mark is ten times the one below.
+  const marks = [LEAST_MS];
+  while ((marks.at(-1) ?? 0) < Math.max(...points.map(({ ms }) => ms))) marks.push((marks.at(-1) ?? 0) * 10);
+  const decades = Math.max(1, marks.length - 1);
   const x = (seconds: number) => EDGE + (seconds / longest) * (WIDTH - 2 * EDGE);
-  const y = (ms: number) => HEIGHT - EDGE - (ms / slowest) * (HEIGHT - 2 * EDGE);
+  const y = (ms: number) =>
+    HEIGHT - EDGE - (Math.log10(Math.max(ms, LEAST_MS) / LEAST_MS) / decades) * (HEIGHT - 2 * EDGE);
   const text = (at: [number, number], words: string, colour = '#1d1c1d') =>
     `<text x="${at[0].toFixed(1)}" y="${at[1].toFixed(1)}" fill="${colour}">${words}</text>`;
   const drawn = lines.flatMap(({ name, points: own }, index) => {
@@ -28,7 +34,7 @@ export function delayChart(title: string, lines: readonly Line[]): string {
   const seconds = [...new Set(points.map((point) => point.seconds))];
   const ticks = [
     ...seconds.map((at) => text([x(at) - 10, HEIGHT - EDGE + 18], `${at} s`)),
-    ...[0, 0.5, 1].map((share) => text([8, y(slowest * share)], `${Math.round(slowest * share)} ms`)),
+    ...marks.map((ms) => text([8, y(ms)], ms < 1_000 ? `${ms} ms` : `${ms / 1_000} s`)),
   ];
   const axes = `<path d="M${EDGE} ${EDGE}V${HEIGHT - EDGE}H${WIDTH - EDGE}" fill="none" stroke="#868686"/>`;
   const body = [text([EDGE, 24], title), axes, ...ticks, ...drawn].join('\n');
