@@ -229,7 +229,8 @@ export function createScheduler({ api, meter, clock, random, log }: SchedulerPar
       if (each === own) break;
       used = noteSent(used, each.ask, each.at).budget;
     }
-    const at = whenAllowed(used, ask, now);
+    // A place that was kept before the last call was made must not bring an earlier time back.
+    const at = Math.max(whenAllowed(budget, ask, now), whenAllowed(used, ask, now));
     return HAS_DOOR.has(ask.method) ? Math.max(at, doors.opensAt(ask, now)) : at;
   }
 
