@@ -57,7 +57,7 @@ describe('the scheduler', () => {
     expect(scheduler.whenAllowed(post)).toBe(next);
   });
 
-  it('a place that is kept: others wait as if its call were made', async () => {
+  it('a kept place: others wait as if its call were made', async () => {
     const clock = createFakeClock();
     const api = { call: () => Promise.resolve({ ok: true as const }) };
     const scheduler = createScheduler({ api, clock, random: countingRandom(), log: silentLog });
