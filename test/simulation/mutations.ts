@@ -153,7 +153,7 @@ export const mutations: readonly Mutation[] = [
     /shown twice|was never ended/,
     'src/slack/outbox/publication.ts',
     'await ledger.saveBegun(begunStream(step.post.part, step.text, clock.now()));',
-    '',
+    'true;',
   ),
   mutation(
     'a native stream that shows what nobody knows is ended and edited',

@@ -21,8 +21,11 @@ export interface Ledger {
   readonly seams: Seams;
   /** The native stream that may have been begun, if its answer has not come; `null`: there is none. */
   readonly begun: BegunStream | null;
-  /** Notes that a native stream is about to be begun, so that it is found again when its answer is lost. */
-  saveBegun(begun: BegunStream): Promise<void>;
+  /**
+   * Notes that a native stream is about to be begun, so that it is found again when its answer is lost. False: that is not
+   * on disk, so it must not be begun.
+   */
+  saveBegun(begun: BegunStream): Promise<boolean>;
   /** Notes that no stream was begun. Stored with the next change. */
   dropBegun(): void;
   /** Notes that the message is no native stream any more: nobody knows what it shows. `isLast`: it must stay as it is. */
@@ -88,16 +91,17 @@ export function createLedger({ posts: stored, savePosts, onFirstPost, clock, log
     return replacePosts(posts.map((known) => (known.ts === record.ts ? to : known)));
   }
 
-  async function saveAll(): Promise<void> {
+  /** False: it could not be stored. */
+  async function saveAll(attempts = SAVE_ATTEMPTS): Promise<boolean> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         const open =
           begun === null ? [] : [{ part: begun.part, ts: '', hash: `${BEGUN}${begun.since} ${begun.words}` }];
         await savePosts([...posts, ...files, ...open, ...(gone ? [GONE] : [])]);
-        return;
+        return true;
       } catch (error) {
         log.error({ err: error, attempt }, 'could not store the posts of a turn');
-        if (attempt >= SAVE_ATTEMPTS) return;
+        if (attempt >= attempts) return false;
         await new Promise<void>((resolve) => void clock.after(SAVE_AGAIN_MS * attempt, resolve));
       }
     }
@@ -108,10 +112,10 @@ export function createLedger({ posts: stored, savePosts, onFirstPost, clock, log
       return posts;
     },
     fileState: (part) => files.find((record) => record.part === part)?.hash.slice(FILE.length) ?? null,
-    saveFileState(part, state) {
+    async saveFileState(part, state) {
       const others = files.filter((record) => record.part !== part);
       files = state === null ? others : [...others, { part, ts: '', hash: FILE + state }];
-      return saveAll();
+      await saveAll();
     },
     saveCall(call, ts) {
       if (call.kind === 'post') begun = null;
@@ -130,9 +134,12 @@ export function createLedger({ posts: stored, savePosts, onFirstPost, clock, log
     get begun() {
       return begun;
     },
-    saveBegun(next) {
+    async saveBegun(next) {
       begun = next;
-      return saveAll();
+      // The text need not wait for the disk: it is posted instead.
+      const isStored = await saveAll(1);
+      if (!isStored) begun = null;
+      return isStored;
     },
     dropBegun() {
       begun = null;

@@ -86,6 +86,8 @@ export interface NativeStream {
   showBeforeStop(step: StreamStep | null, call: PlannedCall): (StreamStep & { kind: 'append' }) | null;
   askFor(step: StreamStep, call: PlannedCall, content: Content, urgency: Urgency): Ask;
   callFor(step: StreamStep, call: PlannedCall, content: Content): Call;
+  /** Notes that the disk did not take that a stream is begun: text is posted and edited from now on. */
+  noteNotStored(): void;
   /** Notes that Slack confirmed the step. */
   noteDone(step: StreamStep, call: PlannedCall, ts: string): void;
   noteFailed(step: StreamStep, error: SlackError): AfterFailure;
@@ -134,6 +136,8 @@ export function createNativeStream(parts: NativeStreamParts, options: NativeStre
   const { owner, address, isBroadcast, session } = options;
   let open: OpenStream | null = null;
   let conflicts = 0;
+  /** Whether a process after this one could miss a stream that this one begins. */
+  let mayBeForgotten = false;
   /** Since when there is text that no stream can show yet. */
   let waitsSince: number | null = null;
 
@@ -143,7 +147,7 @@ export function createNativeStream(parts: NativeStreamParts, options: NativeStre
   function mayBegin(post: SlackPost, { isFinal, isParting, isTextUnknown }: Content): boolean {
     const { channel, threadTs } = address();
     // Slack streams into threads only, and in a direct message the recipient is its only reader.
-    if (isOff() || isBroadcast || threadTs === null || !channel.startsWith('D')) return false;
+    if (isOff() || mayBeForgotten || isBroadcast || threadTs === null || !channel.startsWith('D')) return false;
     if (isFinal || isParting || isTextUnknown || !post.live || post.blocks[0]?.type !== 'markdown') return false;
     // In this order: the clock goes on between the questions.
     const beginsAt = scheduler.whenAllowed(ask(START_STREAM, 'live'));
@@ -234,6 +238,9 @@ export function createNativeStream(parts: NativeStreamParts, options: NativeStre
         return stopStreamCall(address(), owner, ts, { part, live: false }, ending);
       }
       return stopStreamCall(address(), owner, ts, call.post, { ...ending, text: step.text, below: step.below });
+    },
+    noteNotStored() {
+      mayBeForgotten = true;
     },
     noteDone(step, call, ts) {
       const now = clock.monotonic();

@@ -417,9 +417,11 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     const mayGo = () => !isOver && place.isFree();
     if (call.kind !== 'delete' && call.post.kind === 'text' && !content.isFinal) await options.beforeText?.();
     if (!mayGo() || step?.kind !== 'start') return mayGo();
-    await ledger.saveBegun(begunStream(step.post.part, step.text, clock.now()));
-    if (!mayGo()) ledger.dropBegun();
-    return mayGo();
+    const isStored = await ledger.saveBegun(begunStream(step.post.part, step.text, clock.now()));
+    if (!isStored) stream.noteNotStored();
+    if (isStored && mayGo()) return true;
+    ledger.dropBegun();
+    return false;
   }
 
   /** @param step how a native stream makes it; `null`: by a post, an edit or a deletion */

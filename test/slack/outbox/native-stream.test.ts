@@ -57,6 +57,18 @@ describe('a native stream', () => {
     expect(stage.metrics.value('native_streams', { end: 'whole' })).toBe(1);
   });
 
+  test('disk does not take its beginning: its text is posted', async () => {
+    const { stage, methods, shown, say, advance } = createStreamStage();
+    stage.storing = () => Promise.reject(new Error('the disk is full'));
+    const turn = stage.turn(address);
+    await say(turn, 'one two');
+    expect(shown().join('')).toContain('one two');
+    turn.finish({ items: [text('one two three')] });
+    await advance(60_000);
+    expect(shown()).toEqual(['one two three']);
+    expect(methods()).not.toContain('startStream');
+  });
+
   test.each([
     ['a channel', { ...address, channel: 'C01' }],
     ['the top of a direct message', { ...address, threadTs: null }],
