@@ -29,12 +29,7 @@ export async function workspaceCosts(database: BenchDatabase): Promise<Row[]> {
   return [
     row('cpu_1_workspace', one.cpuPerSecond, 'ms'),
     row(`cpu_${MANY}_workspaces`, many.cpuPerSecond, 'ms'),
-    row(
-      'cpu_of_workspace_growth',
-      many.cpuPerSecond / MANY / Math.max(one.cpuPerSecond - one.idleCpuPerSecond, 0.1),
-      'x',
-      1,
-    ),
+    row('cpu_of_workspace_growth', perWorkspace(({ cpuPerSecond }) => cpuPerSecond) / one.cpuPerSecond, 'x', 1),
     row('memory_1_workspace', one.resident, 'MB'),
     row(`memory_${MANY}_workspaces`, many.resident, 'MB'),
     row(
@@ -47,9 +42,8 @@ export async function workspaceCosts(database: BenchDatabase): Promise<Row[]> {
 }
 
 interface Measured {
-  /** CPU ms in each second, all workspaces together; idle: before anybody wrote. */
+  /** CPU ms in each second, all workspaces together. */
   cpuPerSecond: number;
-  idleCpuPerSecond: number;
   resident: number;
 }
 
@@ -77,8 +71,6 @@ async function measure(database: BenchDatabase, count: number): Promise<Measured
     return [((after.cpuMs - before.cpuMs) / (performance.now() - from)) * 1_000, after];
   };
   try {
-    await sleep(1_000);
-    const [idleCpuPerSecond] = await cpuPerSecond(2_000);
     const left = [...workspaces];
     const beginNext = async () => {
       for (let next = left.pop(); next !== undefined; next = left.pop())
@@ -86,7 +78,7 @@ async function measure(database: BenchDatabase, count: number): Promise<Measured
     };
     await Promise.all(Array.from({ length: AT_ONCE }, beginNext));
     const [busy, { resident }] = await cpuPerSecond(MEASURED_MS);
-    return { cpuPerSecond: busy, idleCpuPerSecond, resident };
+    return { cpuPerSecond: busy, resident };
   } finally {
     await bridge.stop();
     await letta.close();
