@@ -4,7 +4,7 @@ import { startSlack, type WorkspaceOption } from '../../sandbox/slack/server.ts'
 import { oauthSettings, redirectUrl } from '../../test/support/installing.ts';
 import { type Row, row } from '../row.ts';
 import { startLettaSide } from '../world.ts';
-import { startBridgeProcess, type Usage } from './bridge-process.ts';
+import { startBridgeProcess } from './bridge-process.ts';
 import type { BenchDatabase } from './database.ts';
 import { storeInstallations } from './installed.ts';
 
@@ -64,12 +64,6 @@ async function measure(database: BenchDatabase, count: number): Promise<Measured
   };
   await storeInstallations(slack, env, workspaces);
   const bridge = await startBridgeProcess(env);
-  const cpuPerSecond = async (ms: number): Promise<[perSecond: number, last: Usage]> => {
-    const [from, before] = [performance.now(), await bridge.usage()];
-    await sleep(ms);
-    const after = await bridge.usage();
-    return [((after.cpuMs - before.cpuMs) / (performance.now() - from)) * 1_000, after];
-  };
   try {
     const left = [...workspaces];
     const beginNext = async () => {
@@ -77,8 +71,10 @@ async function measure(database: BenchDatabase, count: number): Promise<Measured
         await begin(slack.workspaces.get(next.id), next);
     };
     await Promise.all(Array.from({ length: AT_ONCE }, beginNext));
-    const [busy, { resident }] = await cpuPerSecond(MEASURED_MS);
-    return { cpuPerSecond: busy, resident };
+    const [from, before] = [performance.now(), await bridge.usage()];
+    await sleep(MEASURED_MS);
+    const { cpuMs, resident } = await bridge.usage();
+    return { cpuPerSecond: ((cpuMs - before.cpuMs) / (performance.now() - from)) * 1_000, resident };
   } finally {
     await bridge.stop();
     await letta.close();

@@ -134,12 +134,10 @@ export function createLedger({ posts: stored, savePosts, onFirstPost, clock, log
     get begun() {
       return begun;
     },
-    async saveBegun(next) {
+    saveBegun(next) {
       begun = next;
-      // The text need not wait for the disk: it is posted instead.
-      const isStored = await saveAll(1);
-      if (!isStored) begun = null;
-      return isStored;
+      // No second attempt: the text is posted instead of waiting for the disk.
+      return saveAll(1);
     },
     dropBegun() {
       begun = null;

@@ -224,13 +224,14 @@ export function createScheduler({ api, meter, clock, random, log }: SchedulerPar
   /** @param own the place kept for it: only those count that were kept before */
   function allowedAt(ask: Ask, own: { ask: Ask; at: number } | null): number {
     const now = clock.monotonic();
+    let at = whenAllowed(budget, ask, now);
     let used = budget;
     for (const each of kept) {
       if (each === own) break;
       used = noteSent(used, each.ask, each.at).budget;
+      // A place that was kept before the last call was made must not bring an earlier time back.
+      at = Math.max(at, whenAllowed(used, ask, now));
     }
-    // A place that was kept before the last call was made must not bring an earlier time back.
-    const at = Math.max(whenAllowed(budget, ask, now), whenAllowed(used, ask, now));
     return HAS_DOOR.has(ask.method) ? Math.max(at, doors.opensAt(ask, now)) : at;
   }
 
