@@ -1497,6 +1497,24 @@ describe('texts of several threads that wait for one place', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
+  test('place taken by an end meanwhile: text waits', async () => {
+    const stage = createStage();
+    const [ending, going] = ['C01', 'C02'].map((name, n) =>
+      stage.turn({ ...address, channel: name as typeof channel }, [], `turn-${n}`),
+    );
+    ending?.show({ items: [text('soon over')] });
+    going?.show({ items: [text('goes on')] });
+    await stage.clock.advance(5_000);
+    stage.storingText = () => new Promise((resolve) => stage.clock.after(200, resolve));
+    going?.show({ items: [text('goes on and on')] });
+    await stage.clock.advance(100);
+    ending?.finish({ items: [text('over')] });
+    await stage.clock.advance(5_000);
+    const [end, next] = stage.slack.callsOf('chat.update').slice(-2);
+    expect(stage.slack.shown('C02', thread).join('')).toContain('goes on and on');
+    expect((next?.at ?? 0) - (end?.at ?? 0)).toBeGreaterThanOrEqual(500);
+  });
+
   test('disk that fails keeps no place from others', async () => {
     const stage = createStage();
     stage.storing = () => Promise.reject(new Error('the disk is full'));
