@@ -105,7 +105,7 @@ describe.concurrent('the process', () => {
     await until(() => logText().includes('stopping'), logText);
     // The same signal told twice at once, as npm does with Ctrl-C, is one; a later one is the second.
     child.kill('SIGTERM');
-    await until(() => child.exitCode !== null || !child.kill('SIGTERM'), logText);
+    await until(() => logText().includes('stopping at once') || !child.kill('SIGTERM'), logText);
     const [code] = await whenExited;
     context.expect(code).toBe(0);
     context.expect(logText()).not.toContain('turns that did not end in time');
