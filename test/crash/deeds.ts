@@ -129,7 +129,10 @@ export async function freezeLetta(
   await Promise.all(judged);
 }
 
-/** Slack's socket falls silent in the middle of a turn and stays open; a message meanwhile. */
+/**
+ * Slack's socket falls silent in the middle of a turn and stays open; a message meanwhile. The fault ends with these two
+ * stories: Slack would deal each second event of the stories behind them to the silent socket.
+ */
 export async function freezeSlack({ noteVerdict }: Deed, stage: Stage): Promise<void> {
   const running = await reachStep(stage, MID_STREAM);
   await stage.slack.control.faults({ socket: 'freeze', ms: 2 * DEAF_WITHIN_MS });
@@ -145,4 +148,5 @@ export async function freezeSlack({ noteVerdict }: Deed, stage: Stage): Promise<
       noteVerdict('slack-frozen', 'meanwhile', 1, verdict),
     ),
   ]);
+  await stage.slack.control.faults({ kind: 'clear' });
 }
