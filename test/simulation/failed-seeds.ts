@@ -124,4 +124,5 @@ export const failedReplicaSeeds: readonly (readonly [found: string, seeds: reado
   ['whose turn it was stayed unknown after one answer was lost: only admins could answer its question', [79]],
   ['two posts in a second: a place kept for one brought the time of the next back', [41]],
   ['native stream was begun though the disk did not take that, and never ended', [241]],
+  ["Letta's own turns put a prepared one back again and again: the queue grew by a whole one each time", [1086]],
 ];

@@ -2,7 +2,16 @@ import type { MessageKey, ThreadKey, Token, TurnId, UserId } from '../ids.ts';
 import { addressOf, type InboundMessage, type MessageOutcome } from '../inbound.ts';
 import { ignoresBotsText, tooManyText } from '../words/messages.ts';
 import { noteShared } from './answer.ts';
-import { acceptMessage, addContext, addContextAgain, hasSeen, newRecord, noteMention, toInboxItem } from './inbox.ts';
+import {
+  acceptMessage,
+  addContext,
+  addContextAgain,
+  countWaiting,
+  hasSeen,
+  newRecord,
+  noteMention,
+  toInboxItem,
+} from './inbox.ts';
 import { type Joining, joinConversation, shareConversation } from './joined.ts';
 import { editMessage, forgetContextOnly, type MessageState, stateOfMessage, withdrawMessage } from './message-state.ts';
 import { ageOf, countHeld, holdLateMessage, markSeen, mayHaveRun } from './offers.ts';
@@ -158,7 +167,7 @@ function placeInQueue(
     const told = refused('bots_in_a_row', botsInARow === inARow ? ignoresBotsText(inARow) : '');
     return { ...told, record: { ...passed, botsInARow: inARow + 1 } };
   }
-  if (record.inbox.length + countHeld(record) >= most) return refused('inbox_full', tooManyText('here', most));
+  if (countWaiting(record) + countHeld(record) >= most) return refused('inbox_full', tooManyText('here', most));
   if (isStale(item, rules, now)) {
     // A bot cannot answer an offer.
     if (item.bot) return { outcome: { outcome: 'ignored', reason: 'stale_from_a_bot' }, record: passed };

@@ -117,6 +117,14 @@ export function addContextAgain(record: ThreadRecord, item: InboxItem): ThreadRe
   return { ...record, context: sortByTs([...others, item]) };
 }
 
+/**
+ * How many messages wait to be sent. Those of a prepared turn count: each turn that Letta begins by itself puts them back
+ * into the queue, so the queue would else grow by a whole one each time.
+ */
+export function countWaiting({ inbox, turn }: ThreadRecord): number {
+  return inbox.length + (turn?.state === 'prepared' ? turn.items.length : 0);
+}
+
 /** The messages of the next turn: all that the first message's author wrote in a row. Other authors get their own turn. */
 function nextItems(inbox: readonly InboxItem[]): InboxItem[] {
   const requester = inbox[0]?.user;

@@ -91,7 +91,7 @@ describe('a reply in a thread of ours', () => {
   it("beyond the thread's queue limit: refused openly once, then in private", async () => {
     const middle = createMiddle({ queue: { perThread: 5, total: 100 } });
     await middle.write('start');
-    for (let n = 0; n < 5; n += 1) await middle.write(`more ${n}`);
+    for (let n = 0; n < 4; n += 1) await middle.write(`more ${n}`);
     expect(await middle.write('too much')).toEqual({ outcome: 'refused', reason: 'inbox_full' });
     // Openly, as a private notice may get lost; but a storm of them would help nobody.
     expect(middle.surface.said.map(({ text }) => text)).toEqual([
@@ -100,7 +100,29 @@ describe('a reply in a thread of ours', () => {
     expect(await middle.write('and more')).toEqual({ outcome: 'refused', reason: 'inbox_full' });
     expect(middle.surface.said).toHaveLength(1);
     expect(middle.surface.whispered.at(-1)?.text).toMatch(/Too many messages/);
-    expect(middle.record().inbox).toHaveLength(5);
+    // The turn's own message has not been sent, so it waits with them.
+    expect(middle.record().turn?.state).toBe('prepared');
+    expect(middle.record().inbox).toHaveLength(4);
+  });
+
+  it('beyond it, while Letta begins turns by itself: refused', async () => {
+    const middle = createMiddle({ queue: { perThread: 5, total: 100 } });
+    await middle.write('start');
+    middle.connection.settle = () => new Promise(() => {});
+    for (let round = 0; round < 4; round += 1) {
+      // Letta begins a turn first, so the prepared one goes back into the queue; behind it, it waits for a round trip.
+      const run = `run-auto-${round}`;
+      middle.connection.emit({ type: 'user-message', clientMessageId: `cm-q-${round}`, automatic: true });
+      middle.connection.say('a task is done', run, `m-${round}`);
+      await middle.clock.settle();
+      expect(middle.record().turn?.origin).toBe('agent');
+      middle.connection.end('end_turn', run);
+      await middle.clock.settle();
+      expect(middle.record().turn?.state).toBe('prepared');
+      for (let n = 0; n < 6; n += 1) await middle.write(`more ${round}${n}`);
+      const { inbox, turn } = middle.record();
+      expect(inbox.length + (turn?.items.length ?? 0)).toBe(5);
+    }
   });
 
   it('beyond the limit of all queues: refused until a queue shrinks', async () => {
