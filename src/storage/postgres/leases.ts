@@ -175,14 +175,15 @@ export class PostgresLeases implements Leases {
     return lease;
   }
 
+  /** The fence moves on, so a write that is still on its way is done before this, or refused. */
   async #giveUp({ workspace, holder }: HeldLease): Promise<void> {
     const { database, signals, log } = this.#parts;
     try {
       await database.run(
-        `UPDATE bridge_leases SET holder = '', process = '', expires_at = '-infinity'
+        `UPDATE bridge_leases SET holder = '', process = '', fence = fence + 1, expires_at = '-infinity'
          WHERE workspace = $1 AND holder = $2`,
         [workspace, holder],
-        { writes: true, isRepeatable: true },
+        { writes: true, isRepeatable: true, unblockAfterMs: UNBLOCK_AFTER_MS },
       );
       await signals.send('free', workspace);
     } catch (error) {

@@ -186,9 +186,11 @@ const LEASES: readonly Statement[] = [
   },
   {
     is: /^UPDATE bridge_leases SET holder = '', process = ''/,
-    run(tables, [workspace, holder]) {
+    run(tables, [workspace, holder], text) {
       const row = tables.leases.get(String(workspace));
-      if (row?.holder === holder && row) Object.assign(row, { holder: '', process: '', expiresAt: EVER });
+      if (row?.holder !== holder || !row) return [];
+      if (/fence = fence \+ 1/.test(text)) row.fence += 1n;
+      Object.assign(row, { holder: '', process: '', expiresAt: EVER });
       return [];
     },
   },
