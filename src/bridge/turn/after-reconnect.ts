@@ -72,15 +72,16 @@ export function findTurn(all: readonly HistoryItem[], marks: TurnMarks): FoundTu
   // When parts of the turn come before its input, the input joined a turn that ran already.
   const first = isCut ? at + 1 : history.findIndex((item, place) => place === at || isHeard(item, heard));
   const end = next < 0 ? history.length : next;
-  const mine = history.slice(first, end);
+  const unheard = listUnheardAbove(history, first, at, heard);
+  const mine = history.slice(first, end).filter((item) => !unheard.has(item));
   const answer = history.slice(at + 1, end);
   // An input in between joined this turn, or began the next one after this died in a tool: the history does not say.
   const hasOthers = answer.some((item) => isInput(item) && !joined.includes(item.clientMessageId));
   const firstJoined = history.findIndex((item, place) => place > at && isInput(item));
-  const texts = mine.flatMap((item, place) => {
+  const below = new Set(firstJoined < 0 ? [] : history.slice(firstJoined));
+  const texts = mine.flatMap((item) => {
     if (item.kind !== 'assistant') return [];
-    const below = firstJoined >= 0 && first + place > firstJoined;
-    return [{ messageId: item.id, text: item.text, ...(below && { isBelow: true as const }) }];
+    return [{ messageId: item.id, text: item.text, ...(below.has(item) && { isBelow: true as const }) }];
   });
   const callIds = mine.flatMap((item) => (item.kind === 'tool' && item.callId !== null ? [item.callId] : []));
   const tools = mine.filter((item) => item.kind === 'tool');
@@ -113,6 +114,27 @@ function findAgentTurn(history: readonly HistoryItem[], { heard, inputs }: TurnM
   const at = (said < 0 ? history : history.slice(0, said)).findLastIndex(isInput);
   const item = history[at];
   return item?.kind === 'user' && !isClientMessageId(item.clientMessageId ?? '') ? at : -1;
+}
+
+/**
+ * The items between the first part that was heard and the turn's own input that are of turns of which nothing was heard:
+ * other threads of the conversation show those.
+ */
+function listUnheardAbove(
+  history: readonly HistoryItem[],
+  first: number,
+  at: number,
+  heard: TurnState,
+): ReadonlySet<HistoryItem> {
+  const unheard: HistoryItem[] = [];
+  let turn: HistoryItem[] = [];
+  for (const [place, item] of history.entries()) {
+    if (place < first || place >= at) continue;
+    turn = beginsTurn(history, place) ? [item] : [...turn, item];
+    const ends = place + 1 === at || beginsTurn(history, place + 1);
+    if (ends && !turn.some((part) => isHeard(part, heard))) unheard.push(...turn);
+  }
+  return new Set(unheard);
 }
 
 /** Whether the bridge heard this item as a part of the turn. */

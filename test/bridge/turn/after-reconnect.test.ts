@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { HistoryItem } from '../../../src/bridge/agent-event.ts';
 import { findTurn, mergeHistory } from '../../../src/bridge/turn/after-reconnect.ts';
@@ -110,6 +111,25 @@ describe('finding a turn in the history', () => {
       answered: false,
     });
     expect(find([user('a'), said('m0', 'old'), user('b')], 'b')).toMatchObject({ texts: [], answered: false });
+  });
+
+  it('turns of which nothing was heard above its input: leaves them out', () => {
+    const heard = streamed(['m1', 'heard']);
+    const other = fc
+      .tuple(fc.constantFrom('slack-', 'cm-q-', 'cli-'), fc.boolean())
+      .map(([kind, runsTool]) => ({ kind, runsTool }));
+    fc.assert(
+      fc.property(fc.array(other, { maxLength: 6 }), (others) => {
+        const between = others.flatMap(({ kind, runsTool }, n) => [
+          user(`${kind}${n}`),
+          ...(runsTool ? [tool] : []),
+          said(`other-${n}`, `other ${n}`),
+        ]);
+        const before = [user('cli-first'), said('m1', 'heard'), said('m2', 'missed')];
+        const found = find([...before, ...between, user('slack-mine'), said('m3', 'mine')], 'slack-mine', heard);
+        expect(found.arrived && found.texts.map(({ text }) => text)).toEqual(['heard', 'missed', 'mine']);
+      }),
+    );
   });
 
   it('tool comes last: does not count as answered', () => {
