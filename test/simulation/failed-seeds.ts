@@ -110,6 +110,7 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['turns of other clients heard as one: the earlier was shown again as missed', [87, 201]],
   ['input joined the turn of another client, which died: its first part was shown late', [253]],
   ["offer changed below a turn's end after a restart: the message was no longer the turn's", [3422]],
+  ["request of the next turn after a restart: the turn whose end was stored went on with that one's text", [1956]],
 ];
 
 /** The same for worlds in which people hand messages to running turns (`--steer`). */

@@ -1,13 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import type { HistoryItem } from '../../../src/bridge/agent-event.ts';
 import { createShown } from '../../support/shown.ts';
+import { touchX } from './approvals/asking-people.ts';
 
 /**
  * A turn that failed after a long text, of which the history has nothing (docs/letta-protocol.md, Deltas); dead while
  * that goes to Slack.
- * @param how `later`: what the history has behind its input after the restart; `words`: how many it had said
+ * @param how `later`: what the history has behind its input after the restart; `words`: how many it had said; `asks`: a
+ * request waits after the restart
  */
-async function died(afterMs: number, { later = [], words = 3_000 }: { later?: HistoryItem[]; words?: number } = {}) {
+async function died(
+  afterMs: number,
+  { later = [], words = 3_000, asks = false }: { later?: HistoryItem[]; words?: number; asks?: boolean } = {},
+) {
   const shown = createShown();
   const { middle } = shown;
   await middle.write('list the files');
@@ -22,7 +27,7 @@ async function died(afterMs: number, { later = [], words = 3_000 }: { later?: Hi
   await middle.restart();
   middle.connection.past = [{ kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' }, ...later];
   await middle.clock.advance(5_000);
-  middle.connection.ready();
+  middle.connection.ready(asks ? { loop: 'waiting_on_approval', approvals: [touchX] } : {});
   await middle.clock.advance(60_000);
   return { before, after: shown.messages().map((message) => shown.read(message)) };
 }
@@ -52,5 +57,16 @@ describe('a restart while the last post of a turn is sent', () => {
     const { after } = await died(0, { later, words: 0 });
     expect(after.join('\n')).toContain('The agent stopped with an error: the model is down');
     expect(after.join('\n')).not.toContain('all of it was found');
+  });
+
+  it("Letta's next turn asks: has its own message below the end", async () => {
+    for (const afterMs of [500, 1_500, 2_500]) {
+      const { before, after } = await died(afterMs, { asks: true });
+      expect(after.slice(0, before.length)).toEqual(before);
+      const end = after.findIndex((text) => text.includes('The agent stopped with an error: the model is down'));
+      const card = after.findIndex((text) => text.includes('touch x'));
+      expect(end).toBeGreaterThanOrEqual(0);
+      expect(card).toBeGreaterThan(end);
+    }
   });
 });

@@ -154,7 +154,12 @@ export function onLooked(work: Work, answer: Answer & { type: 'looked' }): Verdi
     // An unanswered input may come out of Letta's queue only now. Right after a replay this excludes Letta's own
     // turns, which are never queued, and, where turns die with the link, inputs that Letta does not name.
     const mayBegin = !fresh || (id !== null && (!turnsDieWithLink || knows(link, id)));
-    const begins = mayBegin && !found.answered && (link.loop !== 'idle' || waits) && !runsAnother(link, turn);
+    const begins =
+      turn.ended === undefined &&
+      mayBegin &&
+      !found.answered &&
+      (link.loop !== 'idle' || waits) &&
+      !runsAnother(link, turn);
     // It has left the queue. If nothing is heard of it, the next look takes it for over.
     if (waits) setLink(work, { queued: link.queued.filter((queued) => queued !== id) });
     if (begins) return { verdict: 'begins' };

@@ -106,15 +106,17 @@ export function takeUp(work: Work, event: ConnectionEvent & { type: 'ready' }) {
   if (isOver(work.thread)) return set(work, { held: holdReady(work.thread.held, event) });
   const before = openTurn(work);
   const { link } = work.thread;
-  if (before?.state === 'submitted' && !link.isReconciled && runsAnother(link, before)) {
-    // Letta runs another input, so the history must tell what became of ours before the replay is taken up.
+  const isIdle = link.loop === 'idle' && event.approvals.length === 0;
+  const isElsewhere = before !== null && (runsAnother(link, before) || (before.ended !== undefined && !isIdle));
+  if (before?.state === 'submitted' && !link.isReconciled && isElsewhere) {
+    // Letta runs another input, or ours had ended before a restart: the history must tell what became of ours before the
+    // replay is taken up.
     // The replay names every request that is open: none of the lost link may be taken for one of the next turn.
     fold(work, { type: 'approvals-open', requestIds });
     set(work, { held: holdReady(work.thread.held, event) });
     setLink(work, { isReconciled: true });
     return look(work);
   }
-  const isIdle = link.loop === 'idle' && event.approvals.length === 0;
   if (before?.state !== 'submitted' && !isIdle) {
     if (isOfOtherThread(work)) return giveWay(work);
     openAgentTurn(work, UNNAMED);
