@@ -75,7 +75,7 @@ export function findTurn(all: readonly HistoryItem[], marks: TurnMarks): FoundTu
   const unheard = listUnheardAbove(history, first, at, heard);
   const mine = history.slice(first, end).filter((item) => !unheard.has(item));
   const answer = history.slice(at + 1, end);
-  // An input in between joined this turn, or began the next one after this died in a tool: the history does not say.
+  // An input in between joined this turn, or began the next one after this died behind a tool: the history does not say.
   const hasOthers = answer.some((item) => isInput(item) && !joined.includes(item.clientMessageId));
   const firstJoined = history.findIndex((item, place) => place > at && isInput(item));
   const below = new Set(firstJoined < 0 ? [] : history.slice(firstJoined));
@@ -150,7 +150,8 @@ function isInput(item: HistoryItem | undefined): item is HistoryItem & { kind: '
 
 /**
  * Whether an item of the history is a turn's first input, as far as the history tells: what Letta queued by itself
- * joins a running turn right behind a tool (docs/letta-protocol.md, Queue and deduplication), also several at once.
+ * joins a running turn right behind a tool's result (docs/letta-protocol.md, Queue and deduplication), also several at
+ * once. Behind a call without one the turn died.
  */
 export function beginsTurn(history: readonly HistoryItem[], at: number): boolean {
   const item = history[at];
@@ -159,7 +160,7 @@ export function beginsTurn(history: readonly HistoryItem[], at: number): boolean
   const before = history
     .slice(0, at)
     .findLast((each) => each.kind !== 'summary' && (!isInput(each) || isClientMessageId(each.clientMessageId)));
-  return before?.kind !== 'tool';
+  return before?.kind !== 'tool' || before.result !== 'real';
 }
 
 /**

@@ -72,7 +72,7 @@ export function missedInputs(
 ): ClientInput[] {
   const first = 1 + history.findLastIndex(({ id }) => id === from);
   return history.flatMap((item, at): ClientInput[] => {
-    // One behind a tool joined a turn that is shown (docs/letta-protocol.md, Queue and deduplication).
+    // One behind a tool's result joined a turn that is shown (docs/letta-protocol.md, Queue and deduplication).
     if (at < first || !isInput(item) || !isOfClient(item) || !beginsTurn(history, at)) return [];
     const next = history.findIndex((_, place) => place > at && beginsTurn(history, place));
     const said = history.slice(at, next < 0 ? history.length : next).filter(({ kind }) => kind === 'assistant');

@@ -579,12 +579,22 @@ describe('turns of other clients that ran while the thread was not linked', () =
   it('joined to a turn of the thread: are a part of that', async () => {
     const middle = await createQuiet();
     middle.connection.past.push(
-      { kind: 'tool', id: 't-1', callId: 'call-1', tool: 'Bash' },
+      { kind: 'tool', id: 't-1', callId: 'call-1', tool: 'Bash', result: 'real' },
       { kind: 'user', id: 'u-j', clientMessageId: 'prog-j', text: 'me, too' },
       { kind: 'assistant', id: 'm-2', text: 'For both.' },
     );
     await wake(middle);
     expect(endings(middle)).toHaveLength(1);
+  });
+
+  it('begun behind a turn that died in its tool: are shown', async () => {
+    const middle = await createQuiet();
+    middle.connection.past.push({ kind: 'tool', id: 't-1', callId: 'call-1', tool: 'Bash' });
+    await wake(middle, 'what is the time?');
+    expect(endings(middle).map((view) => view.begunBy?.[0])).toEqual([
+      undefined,
+      '**Asked from another client while I was not listening:** `what is the time?`',
+    ]);
   });
 
   it('in a history that cannot be read: hold up nothing', async () => {

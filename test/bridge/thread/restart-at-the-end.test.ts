@@ -44,7 +44,7 @@ describe('a restart while the last post of a turn is sent', () => {
 
   it('Letta began another turn meanwhile: shows no text of it', async () => {
     const later: HistoryItem[] = [
-      { kind: 'tool', id: 't1', callId: 'call-1', tool: 'Bash' },
+      { kind: 'tool', id: 't1', callId: 'call-1', tool: 'Bash', result: 'real' },
       { kind: 'user', id: 'u2', clientMessageId: 'auto-cm-q-1', text: 'a subagent is done' },
       { kind: 'assistant', id: 'm-2', text: 'all of it was found' },
     ];

@@ -347,7 +347,7 @@ describe('a turn of a schedule', () => {
     const { connection } = middle;
     connection.past = [
       { kind: 'user', id: 'u1', clientMessageId, text: 'list the files' },
-      { kind: 'tool', id: 't1', callId: 'c-1', tool: 'Bash' },
+      { kind: 'tool', id: 't1', callId: 'c-1', tool: 'Bash', result: 'real' },
       ...ran(schedule, MONDAY_9, 'three incidents'),
     ];
     connection.emit({ type: 'lost', reason: 'reset' });

@@ -650,7 +650,7 @@ describe('a lost link', () => {
     middle.connection.ready({ loop: 'busy', activeRunIds: ['run-1'], clientMessageIdsByRun, reconnected: true });
     middle.connection.past = [
       { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
-      { kind: 'tool', id: 't1', callId: 'call-9', tool: 'Bash' },
+      { kind: 'tool', id: 't1', callId: 'call-9', tool: 'Bash', result: 'real' },
       { kind: 'user', id: 'u2', clientMessageId: 'auto-cm-q-1', text: '<task-notification>' },
       { kind: 'assistant', id: 'm-2', text: 'The task is done.' },
     ];
@@ -1062,7 +1062,7 @@ describe('a restart of the bridge', () => {
     await middle.write('!stop', { mention: true });
     middle.connection.past = [
       { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
-      { kind: 'tool', id: 't1', callId: 'call-9', tool: 'Bash' },
+      { kind: 'tool', id: 't1', callId: 'call-9', tool: 'Bash', result: 'real' },
       { kind: 'user', id: 'u2', clientMessageId: 'cm-q-1', text: 'a task is done' },
       { kind: 'assistant', id: 'm-1', text: 'a.txt' },
     ];

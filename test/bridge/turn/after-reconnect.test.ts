@@ -11,7 +11,7 @@ const user = (clientMessageId: string | null): HistoryItem => ({
   text: '',
 });
 const said = (id: string, text: string): HistoryItem => ({ kind: 'assistant', id, text });
-const tool: HistoryItem = { kind: 'tool', id: 't', callId: null, tool: null };
+const tool: HistoryItem = { kind: 'tool', id: 't', callId: null, tool: null, result: 'real' };
 
 const streamed = (...texts: [string, string][]) =>
   texts.reduce((turn, [messageId, text]) => foldTurn(turn, { type: 'text', runId: 'r', messageId, text }), emptyTurn);
@@ -56,6 +56,12 @@ describe('finding a turn in the history', () => {
     expect(find([user('slack-a'), tool, user('cm-q-1'), said('m1', 'done')], 'slack-a')).toMatchObject({
       answered: false,
     });
+  });
+
+  it.each([undefined, 'closed'] as const)('died in a tool: the next input begins another (result: %s)', (result) => {
+    const call: HistoryItem = { kind: 'tool', id: 'c', callId: 'call-1', tool: 'Bash', ...(result && { result }) };
+    const history = [user('slack-a'), said('m1', 'let me see'), call, user('prog-1'), said('m2', 'not mine')];
+    expect(find(history, 'slack-a')).toMatchObject({ texts: [{ messageId: 'm1' }], answered: false });
   });
 
   it('input handed to the turn: belongs to it anywhere', () => {
