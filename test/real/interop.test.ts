@@ -204,7 +204,7 @@ describe('Letta’s own client beside the bridge', () => {
     await reply(thread, 'say: back again');
     await shows(thread, /^\s+back again$/m);
     const seen = sees(thread);
-    expect(seen).toContain('Asked from another client while I was not listening:');
+    expect(seen).toContain('Asked from another client earlier:');
     expect(seen.match(/^\s+said to no one$/gm)).toHaveLength(1);
     expect(seen.search(/^\s+said to no one$/m)).toBeLessThan(seen.search(/^\s+back again$/m));
     // The next link shows nothing of it again.
@@ -212,7 +212,7 @@ describe('Letta’s own client beside the bridge', () => {
     await sandbox.startBridge();
     await reply(thread, 'say: once more');
     await shows(thread, /^\s+once more$/m);
-    expect(sees(thread).match(/while I was not listening/g)).toHaveLength(1);
+    expect(sees(thread).match(/another client earlier/g)).toHaveLength(1);
   });
 
   it('a rule that the program saves: no frame tells of it', { timeout: 180_000 }, async () => {

@@ -129,4 +129,5 @@ export const failedReplicaSeeds: readonly (readonly [found: string, seeds: reado
   ['write on its way when its lease was given up: done though nobody had the lease', [1852]],
   ['turn of another thread of the conversation between two parts of one: shown in both threads', [2388]],
   ['turn of another client behind one that died in its tool: taken for a part of that, and not shown', [1725]],
+  ['turn of another client while the disk kept an input back: taken for the one before it, and not shown', [898]],
 ];

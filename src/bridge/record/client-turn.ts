@@ -52,15 +52,18 @@ export function hasOthersWords({ client, joined }: OpenTurn): boolean {
 /**
  * After a turn the thread knows the conversation up to the agent's last words, if nothing came after them. What was shown
  * is known again by the ids of its texts: others may have asked for a part of it, unheard, or in an input without a name.
+ * @param isAll whether no turn of another client is to be looked for that ran before
  */
 export function noteHeard(
   record: ThreadRecord,
   turn: OpenTurn | null,
   parts: readonly { kind: string; messageId?: string }[],
+  isAll: boolean,
 ): ThreadRecord {
   const said = parts.flatMap(({ kind, messageId }) => (kind === 'text' && messageId ? [messageId] : []));
   const isKept = record.clients !== undefined || turn?.client !== undefined;
   const noted = isKept ? noteShown(record, ...said) : record;
   const last = parts.at(-1);
-  return last?.kind === 'text' && last.messageId && noted.clients ? noteNewest(noted, last.messageId) : noted;
+  const newest = isAll && last?.kind === 'text' ? last.messageId : undefined;
+  return newest && noted.clients ? noteNewest(noted, newest) : noted;
 }

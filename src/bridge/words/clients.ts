@@ -16,7 +16,7 @@ export function askedElsewhereText({
 }): string {
   const words = asCode(asked ?? '');
   if (words === '' && !late) return '**Not asked in Slack:** another client began this.';
-  const lead = `**Asked from another client${late ? ' while I was not listening' : ''}:** ${words}`.trim();
+  const lead = `**Asked from another client${late ? ' earlier' : ''}:** ${words}`.trim();
   const earlier = late?.earlier ?? 0;
   return earlier === 0 ? lead : `${lead}\n${earlier} earlier ${earlier === 1 ? 'turn is' : 'turns are'} not shown.`;
 }

@@ -49,6 +49,14 @@ function beginForeign(middle: Middle, asked: string, { id = 'prog-1', tied = tru
   connection.emit({ type: 'loop', status: 'busy', activeRunIds: [runId], clientMessageIdsByRun });
 }
 
+/** From now on the history comes when it is let go. */
+function holdHistory({ connection }: Middle): () => void {
+  const read = connection.fetchHistory.bind(connection);
+  const gate = Promise.withResolvers<void>();
+  connection.fetchHistory = (limit) => gate.promise.then(() => read(limit));
+  return gate.resolve;
+}
+
 describe('a turn that another client began', () => {
   it.each([true, false])('is shown as what it is (tied to its input: %s)', async (tied) => {
     const middle = await createQuiet();
@@ -348,6 +356,46 @@ describe('an input of another client beside a turn of the thread', () => {
     expect(middle.surface.last.ending?.outcome).toBe('done');
   });
 
+  it.each([
+    ['is shown behind the answer', false],
+    ['is looked for again over a new link', true],
+  ])('ran first: %s', async (_, isLinkLost) => {
+    const middle = await createQuiet();
+    await middle.write('and b?', { ts: '1000.000002' });
+    await middle.clock.settle();
+    const id = middle.connection.submitted[1]?.clientMessageId ?? '';
+    const { connection } = middle;
+    beginForeign(middle, 'what is the time?');
+    connection.say('Noon.', 'run-f', 'm-f');
+    connection.emit({ type: 'turn-ended', runId: 'run-f', stopReason: 'end_turn', error: null });
+    connection.past.push(
+      { kind: 'assistant', id: 'm-f', text: 'Noon.' },
+      { kind: 'user', id: 'u2', clientMessageId: id, text: 'and b?' },
+      { kind: 'assistant', id: 'm-2', text: 'b.txt' },
+    );
+    const clientMessageIdsByRun = { 'run-f': ['prog-1'], 'run-2': [id] };
+    connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['run-2'], clientMessageIdsByRun });
+    connection.say('b.txt', 'run-2', 'm-2');
+    await middle.write('and c?', { ts: '1000.000003' });
+    const letGo = holdHistory(middle);
+    connection.end('end_turn', 'run-2');
+    await middle.clock.settle();
+    expect(connection.submitted).toHaveLength(2);
+    if (isLinkLost) {
+      connection.emit({ type: 'lost', reason: 'closed' });
+      connection.ready({ newestItem: 'm-2', reconnected: true });
+    }
+    letGo();
+    await middle.clock.settle();
+    const ended = middle.surface.views.filter(({ ending }) => ending);
+    expect(ended.map((view) => [view.begunBy?.[0], ...texts(view)])).toEqual([
+      [undefined, 'a.txt'],
+      [undefined, 'b.txt'],
+      ['**Asked from another client earlier:** `what is the time?`', 'Noon.'],
+    ]);
+    expect(connection.submitted).toHaveLength(3);
+  });
+
   it('is stopped like any other by the Stop button', async () => {
     const middle = await createQuiet();
     beginForeign(middle, 'go');
@@ -467,18 +515,10 @@ describe('turns of other clients that ran while the thread was not linked', () =
     const middle = await wake(await createQuiet(), 'what is the time?');
     const [, missed] = endings(middle);
     expect(missed && texts(missed)).toEqual(['Answer to what is the time?.']);
-    expect(missed?.begunBy).toEqual(['**Asked from another client while I was not listening:** `what is the time?`']);
+    expect(missed?.begunBy).toEqual(['**Asked from another client earlier:** `what is the time?`']);
     expect(missed?.ending?.outcome).toBe('done');
     expect(middle.connection.submitted).toHaveLength(1);
   });
-
-  /** From now on the history comes when it is let go. */
-  function holdHistory({ connection }: Middle): () => void {
-    const read = connection.fetchHistory.bind(connection);
-    const gate = Promise.withResolvers<void>();
-    connection.fetchHistory = (limit) => gate.promise.then(() => read(limit));
-    return gate.resolve;
-  }
 
   it('may be there: the message waits until that is known', async () => {
     const middle = await createQuiet();
@@ -553,7 +593,7 @@ describe('turns of other clients that ran while the thread was not linked', () =
     const shown = endings(middle).slice(1);
     expect(shown.map((view) => texts(view)[0])).toEqual(['Answer to three.', 'Answer to four.', 'Answer to five.']);
     expect(shown[0]?.begunBy?.[0]).toContain('2 earlier turns are not shown.');
-    expect(shown[1]?.begunBy?.[0]).not.toContain('earlier');
+    expect(shown[1]?.begunBy?.[0]).not.toContain('not shown');
     expect(middle.connection.submitted).toHaveLength(1);
   });
 
@@ -593,7 +633,7 @@ describe('turns of other clients that ran while the thread was not linked', () =
     await wake(middle, 'what is the time?');
     expect(endings(middle).map((view) => view.begunBy?.[0])).toEqual([
       undefined,
-      '**Asked from another client while I was not listening:** `what is the time?`',
+      '**Asked from another client earlier:** `what is the time?`',
     ]);
   });
 

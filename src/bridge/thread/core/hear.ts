@@ -7,12 +7,13 @@ import { foldTurn, type TurnState } from '../../turn/fold.ts';
 import { sayCause } from '../../words/causes.ts';
 import { beginningHeard, identify, nameByEcho, openAgentTurn, startsTurn, UNNAMED } from './begun.ts';
 import { onCall, onNothingRuns } from './calls.ts';
-import { isOfOther, onJoined, onMode } from './clients.ts';
+import { clientInputsOf, isOfOther, onJoined, onMode } from './clients.ts';
 import { onCompacted, onContextUsed } from './context.ts';
 import { onCommandEnded, onPrompted } from './device-commands.ts';
 import { forgetThrough, hold } from './held.ts';
 import { claims, disconnect, endDoubt, isForeign, isOfOtherThread, knows, looped, runsAnother } from './link.ts';
 import { END_OVERDUE_MS, expectEnd, expectNoEnd, fillGap, look, noteMissed, recall, wasRead } from './look.ts';
+import { noteUnshown } from './missed.ts';
 import { giveUpLetta } from './offers.ts';
 import { close, end, endingNow, fail, wayOn } from './over.ts';
 import { openOwnRequests } from './own-requests.ts';
@@ -186,6 +187,7 @@ function onTurnEnded(work: Work, turn: OpenTurn, event: AgentEvent & { type: 'tu
   const { runId } = event;
   const fields = { turn: turn.id, run: runId };
   if (id !== null && runId !== null && !claims(link, turn, runId)) {
+    if (clientInputsOf(link, runId).length > 0) noteUnshown(work);
     return log(work, 'info', fields, 'another client’s turn ended first');
   }
   // A run, not heard in this turn of Letta's own, certainly answers an input of ours.

@@ -24,6 +24,12 @@ export function findMissedIfDue(work: Work): void {
   emit(work, { do: 'find_missed', link: up, shown, from, isOrdered: work.context.turnsDieWithLink });
 }
 
+/** Another client's turn ran before the open one, whose input waited for it: nothing of it was shown. */
+export function noteUnshown(work: Work): void {
+  // Threads of one conversation cannot tell which of them has shown what.
+  if (!work.thread.record?.isShared) setLink(work, { missed: 'due' });
+}
+
 function isBusy({ thread }: Work): boolean {
   const { record, link } = thread;
   return link.loop !== 'idle' || record?.turn?.state === 'submitted' || isOver(thread) || link.isIdentifying;

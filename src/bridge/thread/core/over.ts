@@ -284,7 +284,7 @@ export function leaveRecord(work: Work, turn: TurnId, delivery: Delivery, next: 
   const goingOn = goOnFrom(work);
   let dropped: readonly InboxItem[] = [];
   change(work, (record) => {
-    const ended = noteHeard(closing(record), record.turn, live?.fold.parts ?? []);
+    const ended = noteHeard(closing(record), record.turn, live?.fold.parts ?? [], work.thread.link.missed === 'no');
     const closed = next && record.turn ? lapseContinueOffers(goOnWith(ended, record.turn, next), next.now) : ended;
     if (delivery.delivered) return goingOn(noteAnswer(closed, record.turn), record.turn);
     // The thread cannot be written to, so messages that could not be answered do not run.
