@@ -130,4 +130,5 @@ export const failedReplicaSeeds: readonly (readonly [found: string, seeds: reado
   ['turn of another thread of the conversation between two parts of one: shown in both threads', [2388]],
   ['turn of another client behind one that died in its tool: taken for a part of that, and not shown', [1725]],
   ['turn of another client while the disk kept an input back: taken for the one before it, and not shown', [898]],
+  ['input joined the turn of another client: how that began was called interrupted, below the rest', [219]],
 ];

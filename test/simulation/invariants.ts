@@ -356,13 +356,20 @@ function mayBeLate({ truth }: Judged['letta'], n: number): boolean {
   return turn?.firings !== undefined || (isByClient && turn?.origin !== 'people');
 }
 
+/** Whether the turn says that it shows the beginning of one whose end is in an answer above. */
+function isBeginning(shown: Shown): boolean {
+  const text = shown.posts.map(visibleText).join('\n');
+  return text.includes('Asked from another client earlier') && text.includes('the rest is in the answer above');
+}
+
 /**
  * What was said for another client before an input of people joined the turn is not a part of the answer for these people.
- * If the turn dies then, it is shown late, as what the client asked.
+ * It is shown late, as what the client asked, and says that the rest is above, or that it was cut if the turn died then.
  */
 function isOfClientAlone({ truth }: Judged['letta'], { turn, at, shown }: Word): boolean {
   const known = truth.find(({ n }) => n === turn);
-  return known?.origin === 'client' && known.end !== 'end_turn' && at < known.wordsBefore && isCut(shown);
+  if (known?.origin !== 'client' || at >= known.wordsBefore) return false;
+  return (known.end !== 'end_turn' && isCut(shown)) || (shown !== null && isBeginning(shown));
 }
 
 /**
@@ -468,7 +475,7 @@ function judgeTurnText(
   const isHeard = turn.origin === 'client' && turn.wasEndHeard === true && turn.end === 'end_turn';
   if (isHeard && world.lives <= 2 && said.length > 0 && seen.length === 0)
     story.addViolation(`turn ${turn.n}, which another client began, is shown nowhere`);
-  const done = [...owners].filter((owner) => owner.ending === 'done' && own(owner));
+  const done = [...owners].filter((owner) => owner.ending === 'done' && own(owner) && !isBeginning(owner));
   // If the bridge misses the end of one turn that Letta started itself, the next one looks like the same turn, because
   // Letta never names their inputs.
   const isShownWith = ({ n }: TruthTurn) => visible.get(n)?.some((word) => done.includes(word.shown as Shown)) ?? false;

@@ -24,6 +24,8 @@ export type FoundTurn =
       elsewhere?: readonly string[];
       /** Its inputs that words of the agent follow. */
       inputs: readonly HistoryItem[];
+      /** Id of the input right behind it. */
+      next?: string;
     };
 
 /** What identifies a turn in the history. */
@@ -74,6 +76,7 @@ export function findTurn(all: readonly HistoryItem[], marks: TurnMarks): FoundTu
   const end = next < 0 ? history.length : next;
   const unheard = listUnheardAbove(history, first, at, heard);
   const mine = history.slice(first, end).filter((item) => !unheard.has(item));
+  const behind = history[next];
   const answer = history.slice(at + 1, end);
   // An input in between joined this turn, or began the next one after this died behind a tool: the history does not say.
   const hasOthers = answer.some((item) => isInput(item) && !joined.includes(item.clientMessageId));
@@ -98,6 +101,7 @@ export function findTurn(all: readonly HistoryItem[], marks: TurnMarks): FoundTu
     inputs: mine.slice(0, mine.findLastIndex(({ kind }) => kind === 'assistant') + 1).filter(isInput),
     answered: !hasOthers && answer.findLast((item) => item.kind !== 'user')?.kind === 'assistant',
     ...(isCut && { isCut }),
+    ...(isInput(behind) && { next: behind.clientMessageId }),
   };
 }
 

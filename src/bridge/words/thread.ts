@@ -81,6 +81,8 @@ export const ENDED = {
   mayNoLonger: 'not run: its author may no longer use the agent',
   lostAsking: 'The agent’s request was lost with the connection to Letta, and nothing of it ran.',
   lostLink: 'I lost the connection to Letta.',
+  unheard: 'I did not hear how this ended, so it may be incomplete.',
+  wentOnWithOurs: 'A message from this thread joined it: the rest is in the answer above.',
   goesOn: 'I’ll go on by myself.',
   wentOn: 'I’m going on by myself, because the connection to Letta was lost.',
 } as const;

@@ -396,6 +396,37 @@ describe('an input of another client beside a turn of the thread', () => {
     expect(connection.submitted).toHaveLength(3);
   });
 
+  it('was joined by ours: shows behind the answer how it began', async () => {
+    const middle = await createQuiet();
+    await middle.write('and b?', { ts: '1000.000002' });
+    await middle.clock.settle();
+    const id = middle.connection.submitted[1]?.clientMessageId ?? '';
+    const { connection } = middle;
+    beginForeign(middle, 'what is the time?');
+    connection.say('Let me see.', 'run-f', 'm-f');
+    connection.past.push(
+      { kind: 'assistant', id: 'm-f', text: 'Let me see.' },
+      { kind: 'tool', id: 't-1', callId: 'call-1', tool: 'Bash' },
+      { kind: 'tool', id: 't-2', callId: 'call-1', tool: 'Bash', result: 'real' },
+      { kind: 'user', id: 'u2', clientMessageId: id, text: 'and b?' },
+      { kind: 'assistant', id: 'm-2', text: 'Noon, and b.txt' },
+    );
+    const clientMessageIdsByRun = { 'run-f': ['prog-1'], 'run-2': ['prog-1', id] };
+    connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['run-2'], clientMessageIdsByRun });
+    connection.say('Noon, and b.txt', 'run-2', 'm-2');
+    connection.emit({ type: 'loop', status: 'idle', activeRunIds: [], clientMessageIdsByRun });
+    connection.emit({ type: 'turn-ended', runId: 'run-2', stopReason: 'end_turn', error: null });
+    await middle.clock.settle();
+    const [, answer, beginning] = middle.surface.views.filter(({ ending }) => ending);
+    expect(answer && texts(answer)).toEqual(['Noon, and b.txt']);
+    expect(beginning && texts(beginning)).toEqual(['Let me see.']);
+    expect(beginning?.begunBy).toEqual(['**Asked from another client earlier:** `what is the time?`']);
+    expect(beginning?.ending).toMatchObject({
+      outcome: 'done',
+      line: 'A message from this thread joined it: the rest is in the answer above.',
+    });
+  });
+
   it('is stopped like any other by the Stop button', async () => {
     const middle = await createQuiet();
     beginForeign(middle, 'go');
@@ -635,6 +666,17 @@ describe('turns of other clients that ran while the thread was not linked', () =
       undefined,
       '**Asked from another client earlier:** `what is the time?`',
     ]);
+  });
+
+  it('without an end in the history: say that it was not heard', async () => {
+    const middle = await createQuiet();
+    const unanswered = { kind: 'user', id: 'u-x', clientMessageId: 'prog-x', text: 'what is the time?' } as const;
+    middle.connection.past.push(unanswered);
+    await wake(middle);
+    expect(endings(middle)[1]?.ending).toMatchObject({
+      outcome: 'interrupted',
+      line: expect.stringContaining('I did not hear how this ended, so it may be incomplete.'),
+    });
   });
 
   it('in a history that cannot be read: hold up nothing', async () => {

@@ -11,7 +11,17 @@ import { clientInputsOf, isOfOther, onJoined, onMode } from './clients.ts';
 import { onCompacted, onContextUsed } from './context.ts';
 import { onCommandEnded, onPrompted } from './device-commands.ts';
 import { forgetThrough, hold } from './held.ts';
-import { claims, disconnect, endDoubt, isForeign, isOfOtherThread, knows, looped, runsAnother } from './link.ts';
+import {
+  claims,
+  disconnect,
+  endDoubt,
+  isForeign,
+  isOfOtherThread,
+  joinedOther,
+  knows,
+  looped,
+  runsAnother,
+} from './link.ts';
 import { END_OVERDUE_MS, expectEnd, expectNoEnd, fillGap, look, noteMissed, recall, wasRead } from './look.ts';
 import { noteUnshown } from './missed.ts';
 import { giveUpLetta } from './offers.ts';
@@ -204,6 +214,7 @@ function onTurnEnded(work: Work, turn: OpenTurn, event: AgentEvent & { type: 'tu
     );
   }
   if (event.gone && turn.items.length > 0 && isUnheard(live.fold)) return withoutConversation(work, turn);
+  if (id !== null && joinedOther(link, id)) noteUnshown(work);
   if (live.mayHaveMissed) keepForNext(work);
   setLive(work, { fold: foldTurn(live.fold, event) });
   if (!live.mayHaveMissed) return end(work, endingNow(work), wayOn(work));

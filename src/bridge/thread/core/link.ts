@@ -261,6 +261,13 @@ export function inputsOfOthers({ runs }: Link, { clientMessageId: id }: OpenTurn
   return Object.values(runs).flatMap((ids) => (ids.includes(id) ? [] : ids));
 }
 
+/** Whether this input of ours joined a turn of another client: runs are tied first to the input that began their turn. */
+export function joinedOther({ runs }: Link, clientMessageId: string): boolean {
+  return Object.values(runs).some(
+    ([first = '', ...joined]) => !isClientMessageId(first) && joined.includes(clientMessageId),
+  );
+}
+
 /** Whether Letta began a run with this input. */
 export function knows({ runs }: Link, clientMessageId: string): boolean {
   return Object.values(runs).some((ids) => ids.includes(clientMessageId));

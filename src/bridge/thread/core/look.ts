@@ -6,7 +6,7 @@ import { unheardFirings } from '../../schedules/firing.ts';
 import { type FoundTurn, findTurn, mergeHistory, type TurnMarks } from '../../turn/after-reconnect.ts';
 import { storeCardPlaces } from '../../view/card-places.ts';
 import type { Answer } from './events.ts';
-import { inputsOfOthers, isQueued, knows, runsAnother } from './link.ts';
+import { inputsOfOthers, isQueued, joinedOther, knows, runsAnother } from './link.ts';
 import { isOver, type Look } from './thread.ts';
 import {
   approvals,
@@ -29,9 +29,9 @@ import {
 export type Verdict =
   /**
    * Letta got it and no longer runs it. `answered`: the history ends with the agent's words; `isEachCallOver`: it has the
-   * result of each call that the turn made.
+   * result of each call that the turn made; `wentOnWithOurs`: it was missed, and an input of ours joined it.
    */
-  | { verdict: 'over'; answered: boolean; isEachCallOver: boolean }
+  | { verdict: 'over'; answered: boolean; isEachCallOver: boolean; wentOnWithOurs: boolean }
   /** Letta got it, and begins it only now. */
   | { verdict: 'begins' }
   /** The history lacks it, but it may be in Letta's queue, or still on its way through the relay. */
@@ -163,7 +163,12 @@ export function onLooked(work: Work, answer: Answer & { type: 'looked' }): Verdi
     // It has left the queue. If nothing is heard of it, the next look takes it for over.
     if (waits) setLink(work, { queued: link.queued.filter((queued) => queued !== id) });
     if (begins) return { verdict: 'begins' };
-    return { verdict: 'over', answered: found.answered, isEachCallOver: there.arrived && isEachCallOver(work, there) };
+    return {
+      verdict: 'over',
+      answered: found.answered,
+      isEachCallOver: there.arrived && isEachCallOver(work, there),
+      wentOnWithOurs: turn.client?.late !== undefined && found.next !== undefined && joinedOther(link, found.next),
+    };
   }
   // While Letta runs something else, the input may be in Letta's queue, which the history does not show.
   if (link.loop !== 'idle') return { verdict: 'not_there_yet' };

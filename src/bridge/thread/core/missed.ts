@@ -24,7 +24,7 @@ export function findMissedIfDue(work: Work): void {
   emit(work, { do: 'find_missed', link: up, shown, from, isOrdered: work.context.turnsDieWithLink });
 }
 
-/** Another client's turn ran before the open one, whose input waited for it: nothing of it was shown. */
+/** Another client's turn ran until the open one's input, which waited for it, began or joined it: that was not shown. */
 export function noteUnshown(work: Work): void {
   // Threads of one conversation cannot tell which of them has shown what.
   if (!work.thread.record?.isShared) setLink(work, { missed: 'due' });

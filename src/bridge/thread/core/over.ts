@@ -111,7 +111,8 @@ export function endingUnseen(
   if (left?.offer === 'ask_again') {
     return { ...ending, outcome: 'interrupted', line: ENDED.lostAsking };
   }
-  const says = isMaybeUnsent ? ENDED.lostLink : sayCause({ name: 'link_lost' });
+  const lost = isMaybeUnsent ? ENDED.lostLink : sayCause({ name: 'link_lost' });
+  const says = turn?.client?.late ? ENDED.unheard : lost;
   return { ...ending, outcome: 'interrupted', line: lineOf(work, says, left) };
 }
 

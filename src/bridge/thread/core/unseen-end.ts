@@ -1,4 +1,4 @@
-import { WAITS } from '../../words/thread.ts';
+import { ENDED, WAITS } from '../../words/thread.ts';
 import { stepBack } from './input.ts';
 import { endDoubt, isQueued, unsubmitted, waitForLetta } from './link.ts';
 import { END_OVERDUE_MS, endLook, expectEnd, noteMissed, type Verdict } from './look.ts';
@@ -15,6 +15,7 @@ export function onVerdict(work: Work, found: Verdict) {
   switch (found.verdict) {
     case 'over': {
       keepForNext(work);
+      if (found.wentOnWithOurs) return end(work, { ...endingNow(work), line: ENDED.wentOnWithOurs });
       const isUnbroken = !live.wasLinkLost && !live.isResumed;
       return endCut(work, endingUnseen(work, found.answered, isUnbroken), found.isEachCallOver && !isUnbroken);
     }
