@@ -131,4 +131,6 @@ export const failedReplicaSeeds: readonly (readonly [found: string, seeds: reado
   ['turn of another client behind one that died in its tool: taken for a part of that, and not shown', [1725]],
   ['turn of another client while the disk kept an input back: taken for the one before it, and not shown', [898]],
   ['input joined the turn of another client: how that began was called interrupted, below the rest', [219]],
+  ["whose turn it was stayed unknown after two answers were lost: only an admin's click could end it", [2338]],
+  ["turn of Letta's own that said nothing, its beginning taken for an end: messages behind it waited for ever", [1243]],
 ];

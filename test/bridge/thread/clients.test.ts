@@ -132,7 +132,7 @@ describe('a turn that another client began', () => {
     expect(middle.record().turn?.requester).toBe(OTHER_CLIENT);
   });
 
-  it('history out of reach once: is asked again', async () => {
+  it.each([0, 3_000])('history out of reach for a while: is asked again (%d ms)', async (awayMs) => {
     const middle = await createQuiet();
     const { connection } = middle;
     const read = connection.fetchHistory.bind(connection);
@@ -144,18 +144,34 @@ describe('a turn that another client began', () => {
     ];
     connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['run-n'], clientMessageIdsByRun: {} });
     connection.emit({ type: 'approval-asked', request: touchX });
-    await middle.clock.settle();
+    await middle.clock.advance(awayMs);
     isAway = false;
     await middle.clock.advance(10_000);
     expect(middle.record().turn).toMatchObject({ origin: 'agent', requester: 'U01ALICE' });
     expect(await click(middle, 'approve', 'U01ALICE')).toMatchObject({ result: 'decided' });
   });
 
+  it('silent, and its beginning unheard: is shown while a message waits', async () => {
+    const middle = await createQuiet();
+    middle.connection.past.push({ kind: 'user', id: 'u2', clientMessageId: 'prog-1', text: 'go' });
+    middle.connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['run-f'], clientMessageIdsByRun: {} });
+    await middle.write('and b?', { ts: '1000.000002' });
+    await middle.clock.advance(20_000);
+    expect(middle.record().turn?.origin).toBe('people');
+    await middle.clock.advance(20_000);
+    expect(middle.surface.last.begunBy).toEqual(['**Asked from another client:** `go`']);
+    expect(middle.record()).toMatchObject({ turn: { origin: 'agent' }, inbox: [{ ts: '1000.000002' }] });
+    middle.connection.emit({ type: 'turn-ended', runId: 'run-f', stopReason: 'end_turn', error: null });
+    middle.connection.emit({ type: 'loop', status: 'idle', activeRunIds: [], clientMessageIdsByRun: {} });
+    await middle.clock.advance(5_000);
+    expect(middle.connection.submitted).toHaveLength(2);
+  });
+
   it('history out of reach: names no one in Slack', async () => {
     const middle = await createQuiet();
     middle.connection.fetchHistory = () => Promise.reject(new Error('away'));
     middle.connection.say('Noon.', 'run-f', 'm-f');
-    await middle.clock.advance(3_000);
+    await middle.clock.advance(5_000);
     expect(texts(middle.surface.last)).toEqual(['Noon.']);
     expect(middle.record().turn?.requester).toBe(OTHER_CLIENT);
   });
@@ -184,7 +200,7 @@ describe('a turn that another client began', () => {
     connection.fetchHistory = () => Promise.reject(new Error('away'));
     connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['run-f'], clientMessageIdsByRun: {} });
     connection.emit({ type: 'approval-asked', request: touchX });
-    await middle.clock.advance(3_000);
+    await middle.clock.advance(5_000);
     expect(cards(middle.surface.last)).toMatchObject([{ asks: [ADMIN] }]);
     const { past } = connection;
     await middle.restart();

@@ -40,7 +40,8 @@ export type TurnTimer =
   | 'silence'
   | 'silence_over'
   | 'steer'
-  | 'stop';
+  | 'stop'
+  | 'unheard';
 export type Timer =
   | TurnTimer
   | 'again'

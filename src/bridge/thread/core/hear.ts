@@ -117,6 +117,19 @@ function onAgentEvent(work: Work, event: AgentEvent) {
   if (begun) onTurnEvent(work, begun, event);
 }
 
+/**
+ * An input of ours waits for something of which nothing was heard: its beginning was lost, and it says nothing. It is shown,
+ * so that people see what they wait for and can stop it.
+ */
+export function onUnheard(work: Work) {
+  const { link, held } = work.thread;
+  if (openTurn(work)?.state !== 'prepared' || upLink(work) === null || link.loop === 'idle') return;
+  if (isHolding(work.thread)) return;
+  if (isOfOtherThread(work)) return giveWay(work);
+  openAgentTurn(work, UNNAMED);
+  identify(work, held);
+}
+
 function onTurnEvent(work: Work, turn: OpenTurn, heard: AgentEvent) {
   const isList = heard.type === 'approvals-open';
   const event = isList ? { ...heard, requestIds: [...heard.requestIds, ...openOwnRequests(work)] } : heard;

@@ -29,6 +29,7 @@ import {
   setLive,
   settings,
   startTimer,
+  startTurnTimer,
   type Work,
 } from './work.ts';
 
@@ -36,6 +37,8 @@ import {
 
 /** Letta accepted an input: if it has not begun it after this long, the history is read. */
 const NEVER_BEGAN_MS = 60_000;
+/** Letta works on something that an input waits for: if nothing is heard of it for this long, it is shown as a turn. */
+const UNHEARD_MS = 30_000;
 
 /** Whether what Letta does with the conversation keeps inputs back. */
 const isHeld = (work: Work) => isCompacting(work) || isForking(work) || isRunningCommand(work);
@@ -47,7 +50,11 @@ export function sendInput(work: Work, turn: OpenTurn): void {
   holdFor(work, COMPACTION.waits, isCompacting(work));
   holdFor(work, FORK.waits, isForking(work));
   holdFor(work, DEVICE.waits, isRunningCommand(work));
-  if (isHeld(work) || work.context.isDraining || !canSubmit(work)) return;
+  if (isHeld(work) || work.context.isDraining) return;
+  if (!canSubmit(work)) {
+    if (work.thread.link.loop !== 'idle') startTurnTimer(work, 'unheard', UNHEARD_MS);
+    return;
+  }
   const attempt = live.tries + 1;
   setLive(work, { phase: 'preparing', tries: attempt });
   emit(work, {

@@ -11,7 +11,7 @@ import { onAnswered, onUnanswered } from './decide.ts';
 import { onCommandRan, pursueRun } from './device-commands.ts';
 import type { ThreadEvent } from './events.ts';
 import { onForked, onForkJoined, onForkPosted, pursueFork } from './fork.ts';
-import { forgetHeld, onHeard, release } from './hear.ts';
+import { forgetHeld, onHeard, onUnheard, release } from './hear.ts';
 import { noteLatePosts, onHeldUp, onLateShown, onTold, showLateEnds } from './held-up.ts';
 import { storeChange } from './inbox.ts';
 import { onPrepared, onSent, onUnprepared, onUnsent, sendInput } from './input.ts';
@@ -281,6 +281,8 @@ function onTimer(work: Work, { timer, attempt = 0 }: ThreadEvent & { type: 'time
       return askAgent(work);
     case 'tasks_told':
       return onTasksUntold(work);
+    case 'unheard':
+      return onUnheard(work);
     case 'withdraw':
       return onWithdrawAgain(work);
     default:

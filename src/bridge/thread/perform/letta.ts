@@ -39,6 +39,8 @@ const OVERTAKEN_MS = 1_000;
 const STORED_AFTER_MS = [300, 700, 1_500];
 /** A history that could not be read is asked for again after this. */
 const UNREAD_MS = 2_000;
+/** This many lost answers in a row are put up with. */
+const MOST_LOST = 2;
 
 const UNREADABLE = 'could not read the history';
 
@@ -371,8 +373,15 @@ export class LettaSide {
     const { mailbox } = this.#parts;
     const passed = (ms: number) => new Promise<void>((resolve) => void mailbox.later(ms, resolve));
     const read = () => connection.fetchHistory(HISTORY_ITEMS);
-    // While it is not known who asked, only admins may decide what the turn asks, so one lost answer is not the end of it.
-    const readAgain = () => read().catch(() => passed(UNREAD_MS).then(read));
+    // While it is not known who asked, only admins may decide what the turn asks, so a lost answer is not the end of it.
+    const readAgain = async () => {
+      for (let lost = 0; lost < MOST_LOST; lost += 1) {
+        const history = await read().catch(() => null);
+        if (history !== null) return history;
+        await passed(UNREAD_MS);
+      }
+      return read();
+    };
     for (const ms of STORED_AFTER_MS) {
       const found = beginningOf(await readAgain(), known, false);
       if (found) return found;
