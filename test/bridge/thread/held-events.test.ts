@@ -42,6 +42,18 @@ describe('held events', () => {
     expect(forgetThrough(held(asked, text('run-1')), isFirst, false)).toEqual([]);
   });
 
+  it('without end: are bounded, whatever they are', () => {
+    let all: readonly Held[] = [text('run-1')];
+    let most = 0;
+    for (let n = 0; n < 25_000; n += 1) {
+      all = hold(all, n % 2 === 0 ? asked : { type: 'turn-ended', runId: `${n}`, stopReason: 'end_turn', error: null });
+      most = Math.max(most, all.length);
+    }
+    expect(most).toBeLessThanOrEqual(11_000);
+    expect(all[0]).toEqual({ type: 'cut' });
+    expect(all.at(-1)).toMatchObject({ runId: '24999' });
+  });
+
   it('input refused during a look: shown at once, in order', async () => {
     const middle = createMiddle({ turnsDieWithLink: false });
     await middle.write('list the files');

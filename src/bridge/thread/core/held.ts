@@ -3,15 +3,21 @@ import type { Held } from './thread.ts';
 
 /*
  * Events that came before their turn could begin, in order. When EVENTS_HELD are held, text is dropped and only marked as
- * missing; beginnings, ends and requests are kept.
+ * missing; beginnings, ends and requests are kept. When MOST_HELD are held, the oldest are dropped, whatever they are: the
+ * history knows of those turns, and a new link names requests that are still open.
  */
 
 const CUT = { type: 'cut' } as const;
 
 /** How many events of the next turn are held while this turn's last view is on its way to Slack. */
 const EVENTS_HELD = 10_000;
+const MOST_HELD = 11_000;
 
 export function hold(held: readonly Held[], event: AgentEvent | typeof CUT): readonly Held[] {
+  if (held.length >= MOST_HELD) {
+    const oldest = held.slice(0, EVENTS_HELD);
+    return [...oldest.filter(({ type }) => type === 'ready'), CUT, ...held.slice(EVENTS_HELD), event];
+  }
   if (held.length < EVENTS_HELD || !isBulk(event)) return [...held, event];
   return held.at(-1)?.type === 'cut' ? held : [...held, CUT];
 }
