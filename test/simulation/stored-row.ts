@@ -6,7 +6,7 @@ interface Row {
   inbox: { key: string }[];
   context: { key: string }[];
   runtime: { conversationId: string } | null;
-  turn: { id: string; startedAt: number; items: { key: string }[] } | null;
+  turn: { id: string; origin: string; startedAt: number; items: { key: string }[] } | null;
   approvals: { token: string; title: string; requester: string; askedAt: number; state: { state: string } }[];
   seen: { key: string }[];
   details?: { token: string }[];

@@ -1007,6 +1007,8 @@ class World implements Judged {
     if (!record.turn) return;
     const items = this.items.get(record.turn.id) ?? new Set();
     this.items.set(record.turn.id, items);
+    // Letta began another turn in its place, and its messages wait again.
+    if (record.turn.origin === 'agent') items.clear();
     for (const item of record.turn.items) items.add(item.key);
   }
 }
