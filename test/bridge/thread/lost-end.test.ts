@@ -47,6 +47,30 @@ describe('a turn whose end was missed', () => {
     expect(middle.record().turn?.origin).toBe('agent');
   });
 
+  it('died in its tool while Letta begins another: two turns', async () => {
+    const middle = await createRunning();
+    const { connection, clock } = middle;
+    const clientMessageId = connection.submitted[0]?.clientMessageId ?? '';
+    const clientMessageIdsByRun = { 'run-1': [clientMessageId] };
+    connection.say('Let me see.');
+    connection.emit({ type: 'lost', reason: 'reset' });
+    connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId, text: 'list the files' },
+      { kind: 'assistant', id: 'm-1', text: 'Let me see.' },
+      { kind: 'tool', id: 't1', callId: 'c-1', tool: 'Bash' },
+      { kind: 'user', id: 'u2', clientMessageId: 'cm-q-1', text: 'a task is done' },
+    ];
+    connection.ready({ reconnected: true, clientMessageIdsByRun });
+    // It begins while the history is read, and has no run yet.
+    connection.emit({ ...idle, status: 'busy', clientMessageIdsByRun });
+    connection.emit({ type: 'user-message', clientMessageId: 'cm-q-1', automatic: true });
+    connection.say('By itself.', 'run-9', 'm-9');
+    await clock.advance(1_000);
+    expect(middle.surface.turns).toHaveLength(2);
+    expect(middle.surface.views.filter(({ ending }) => ending).at(-1)?.ending?.outcome).toBe('interrupted');
+    expect(middle.record().turn?.origin).toBe('agent');
+  });
+
   it('shown with words of the next turn: shown once', async () => {
     const middle = await answered();
     const { connection, clock } = middle;

@@ -154,12 +154,11 @@ export function onLooked(work: Work, answer: Answer & { type: 'looked' }): Verdi
     // An unanswered input may come out of Letta's queue only now. Right after a replay this excludes Letta's own
     // turns, which are never queued, and, where turns die with the link, inputs that Letta does not name.
     const mayBegin = !fresh || (id !== null && (!turnsDieWithLink || knows(link, id)));
-    const begins =
-      turn.ended === undefined &&
-      mayBegin &&
-      !found.answered &&
-      (link.loop !== 'idle' || waits) &&
-      !runsAnother(link, turn);
+    // Its end is stored, or it said or did something before another turn began.
+    const hasActed = found.texts.length > 0 || found.callIds.length > 0;
+    const hasEnded = turn.ended !== undefined || (found.next !== undefined && hasActed);
+    const isNotOver = !found.answered && !hasEnded && !runsAnother(link, turn);
+    const begins = mayBegin && isNotOver && (link.loop !== 'idle' || waits);
     // It has left the queue. If nothing is heard of it, the next look takes it for over.
     if (waits) setLink(work, { queued: link.queued.filter((queued) => queued !== id) });
     if (begins) return { verdict: 'begins' };
