@@ -443,6 +443,25 @@ describe('an input of another client beside a turn of the thread', () => {
     });
   });
 
+  it('was joined by ours: nothing passes without a card', async () => {
+    const defaults = { ...(await createQuiet()).policy.defaults, permissions: 'guarded' as const };
+    const middle = await createQuiet({ policy: { admins, defaults } });
+    await middle.write('and b?', { ts: '1000.000002' });
+    await middle.clock.settle();
+    const id = middle.connection.submitted[1]?.clientMessageId ?? '';
+    beginForeign(middle, 'read a secret');
+    const clientMessageIdsByRun = { 'run-f': ['prog-1'], 'run-2': ['prog-1', id] };
+    middle.connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['run-2'], clientMessageIdsByRun });
+    const read = { ...touchX, tool: 'Read', input: { file_path: '/project/a.txt' } };
+    middle.connection.emit({ type: 'approval-asked', request: read });
+    middle.connection.emit({ type: 'approval-asked', request: { ...touchX, requestId: 'perm-2' } });
+    await middle.clock.settle();
+    expect(middle.connection.answers).toEqual([]);
+    const mine = { asks: ['U01ALICE'], offers: { grant: null } };
+    expect(cards(middle.surface.last)).toMatchObject([mine, mine]);
+    expect(middle.surface.last.begunBy).toEqual(['A message from another client joined this.']);
+  });
+
   it('is stopped like any other by the Stop button', async () => {
     const middle = await createQuiet();
     beginForeign(middle, 'go');

@@ -3,7 +3,7 @@ import { isClientMessageId } from '../../ids.ts';
 import { clientAsk, hasOthersWords, noteJoined, noteShown } from '../../record/client-turn.ts';
 import type { OpenTurn } from '../../record/thread-record.ts';
 import { modeChangedText } from '../../words/clients.ts';
-import { isForeign, runsAnother } from './link.ts';
+import { isForeign, joinedOther, runsAnother } from './link.ts';
 import { isOver, type Link } from './thread.ts';
 import { change, due, emit, log, openTurn, say, setLink, touch, type Work } from './work.ts';
 
@@ -31,6 +31,15 @@ export function isOfOtherClient({ thread }: Work): boolean {
 export function isMixed(work: Work): boolean {
   const turn = openTurn(work);
   return turn !== null && (hasOthersWords(turn) || isOfOtherClient(work));
+}
+
+/** The open turn's input joined a turn that another client began: what the agent does is for both from then on. */
+export function noteJoinedOther(work: Work): void {
+  const turn = openTurn(work);
+  if (!turn || turn.clientMessageId === null || hasOthersWords(turn) || isOver(work.thread)) return;
+  if (!joinedOther(work.thread.link, turn.clientMessageId)) return;
+  change(work, (record) => noteJoined(record, clientAsk(null)));
+  touch(work);
 }
 
 /**

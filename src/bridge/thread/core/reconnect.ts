@@ -5,6 +5,7 @@ import { sayError } from '../../words/causes.ts';
 import { WAITS } from '../../words/thread.ts';
 import { identify, openAgentTurn, UNNAMED } from './begun.ts';
 import { forgetPlans, pursueCalls, tellResultsAgain } from './calls.ts';
+import { noteJoinedOther } from './clients.ts';
 import { giveUpOffers, tellOffers } from './device-commands.ts';
 import { holdReady, withoutRequests } from './held.ts';
 import {
@@ -78,6 +79,7 @@ export function onLink(work: Work, event: ConnectionEvent) {
 function onReady(work: Work, event: ConnectionEvent & { type: 'ready' }): void {
   opened(work, event);
   noteRuns(work);
+  noteJoinedOther(work);
   cancelPreparing(work);
   setHold(work, null);
   const { runtime } = event;
