@@ -123,8 +123,9 @@ export class MessageIntake {
     const key = threadOf(message);
     const record = await threads.load(key);
     const { listen } = settingsOf(this.#parts.policies.current(), message);
-    // Like a command, it is for the bridge without a mention.
-    const relevance = message.now ? 'speak' : relevanceOf(message, record, { botUser, listen });
+    const heard = relevanceOf(message, record, { botUser, listen });
+    // Like a command, `!now` is for the bridge without a mention in its own threads; elsewhere it is another bot's word.
+    const relevance = message.now && heard === 'context' ? 'speak' : heard;
     if (relevance === 'ignore')
       return { outcome: 'ignored', reason: record ? 'not_for_the_bot' : 'not_a_thread_of_ours' };
     if (this.#claimed.has(message.key) || this.#parts.handled?.has(message.key)) return { outcome: 'repeated' };

@@ -51,6 +51,20 @@ describe('a place that listens to all', () => {
   });
 });
 
+describe('a message with !now and without a mention', () => {
+  it('outside of the threads of the agent: ignored', async () => {
+    const middle = createMiddle();
+    const ignored = { outcome: 'ignored', reason: 'not_a_thread_of_ours' };
+    expect(await middle.write('!now deploy', { mention: false, thread: null })).toEqual(ignored);
+    expect(await middle.write('!now deploy', { mention: false, thread: '900.000001' })).toEqual(ignored);
+    expect(middle.surface.whispered).toEqual([]);
+    expect(await middle.write('!now deploy', { mention: true, thread: '900.000001' })).toEqual({ outcome: 'accepted' });
+    expect(await middle.write('!now and tell bob', { mention: false, thread: '900.000001', user: 'U02BOB' })).toEqual({
+      outcome: 'accepted',
+    });
+  });
+});
+
 describe('a place without a listening rule', () => {
   it("listens as the policy's default says", async () => {
     const middle = createMiddle({
