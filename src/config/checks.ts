@@ -151,6 +151,15 @@ export const listenShape: Check<ListenAddress> = z.string().transform((value, co
   return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(port) };
 });
 
+/**
+ * The address for devices, without a slash at its end. A bare one gets the path on which the bridge listens; one with a
+ * path is behind a proxy that passes it on.
+ */
+export function addressForDevices(url: string, at: ListenAddress): string {
+  const { origin, pathname } = new URL(url);
+  return 'path' in at && pathname === '/' ? `${origin}${at.path}` : url.replace(/\/+$/, '');
+}
+
 /** Whoever knows it can pose as a machine and read what people write. */
 export const deviceToken: Check<string> = word.refine(
   (value) => value.length >= 24,

@@ -135,7 +135,8 @@ function readListen(
     );
     return null;
   }
-  return tokens && { mode: 'listen', at, url: url?.replace(/\/+$/, '') ?? null, tokens, environment };
+  const address = url === null ? null : check.addressForDevices(url, at);
+  return tokens && { mode: 'listen', at, url: address, tokens, environment };
 }
 
 function readTokens(

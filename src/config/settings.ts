@@ -157,7 +157,7 @@ export const SETTINGS = [
   {
     name: 'LETTA_LISTEN_URL',
     description:
-      'The address at which the machines reach the bridge, usually `https://` of a proxy. `http://` only on this machine, where it need not be set.',
+      'The address at which the machines reach the bridge, usually `https://` of a proxy. `http://` only on this machine, where it need not be set. If `LETTA_LISTEN` is a path, it must be; a bare address gets that path.',
     default: null,
   },
   {

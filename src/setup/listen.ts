@@ -34,7 +34,7 @@ export async function setUpListening({ terminal, readEnv, writeEnv, makeToken }:
     },
     (answer): Checked<string> => {
       const parsed = shapes.webUrl.safeParse(answer);
-      return parsed.success ? { value: answer.replace(/\/+$/, '') } : { problem: problemOf(parsed.error) };
+      return parsed.success ? { value: shapes.addressForDevices(answer, at) } : { problem: problemOf(parsed.error) };
     },
   );
   if ('path' in at && !before.PORT && !before.SLACK_SIGNING_SECRET) writeEnv({ PORT: '3000' });

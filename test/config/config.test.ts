@@ -238,6 +238,17 @@ describe('loadConfig', () => {
       expect(loadConfig(path).letta).toMatchObject({ at: { path: '/devices' }, url });
     });
 
+    it('adds the path to a bare address for the machines', () => {
+      const path = { ...LISTEN, LETTA_LISTEN: '/devices', PORT: '8080' };
+      for (const bare of ['https://bridge.example.com', 'https://bridge.example.com/']) {
+        const { letta } = loadConfig({ ...path, LETTA_LISTEN_URL: bare });
+        expect(letta).toMatchObject({ url: 'https://bridge.example.com/devices' });
+        expect(loadConfig({ ...LISTEN, LETTA_LISTEN_URL: bare }).letta).toMatchObject({
+          url: 'https://bridge.example.com',
+        });
+      }
+    });
+
     it('reads one token for each machine from a file', () => {
       const config = tokens(`# ours\n\nlaptop ${token}1\r\nbuild-box   ${token}2\n`);
       expect(config.letta).toMatchObject({

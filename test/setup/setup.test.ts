@@ -349,6 +349,14 @@ describe('setup’s way to Letta and to the first message', () => {
     expect(seen).toContain(`LETTA_BASE_URL=http://127.0.0.1:4600 ${command} --backend local --computer-name laptop`);
   });
 
+  it('adds the path where machines dial in to their address', async (context) => {
+    const { run, files } = await stage(context);
+    const bare = 'https://bridge.example.com';
+    const { seen } = await run('', MARKED.bot, MARKED.app, '3', '/devices', bare, 'laptop', 'members');
+    expect(files.readEnv()).toMatchObject({ LETTA_LISTEN: '/devices', LETTA_LISTEN_URL: `${bare}/devices` });
+    expect(seen).toContain(`LETTA_BASE_URL=${bare}/devices `);
+  });
+
   it('moves ADMINS of .env into the policy when Enter accepts it', async (context) => {
     const { run, letta, files, folder, policy } = await stage(context);
     writeFileSync(join(folder, '.env'), 'ADMINS=U01ALICE\n');
