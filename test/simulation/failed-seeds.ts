@@ -133,4 +133,5 @@ export const failedReplicaSeeds: readonly (readonly [found: string, seeds: reado
   ['input joined the turn of another client: how that began was called interrupted, below the rest', [219]],
   ["whose turn it was stayed unknown after two answers were lost: only an admin's click could end it", [2338]],
   ["turn of Letta's own that said nothing, its beginning taken for an end: messages behind it waited for ever", [1243]],
+  ["late echo of another client's turn before ours: taken for one that joined, and that turn was not shown", [2374]],
 ];

@@ -373,15 +373,23 @@ describe('an input of another client beside a turn of the thread', () => {
   });
 
   it.each([
-    ['is shown behind the answer', false],
-    ['is looked for again over a new link', true],
-  ])('ran first: %s', async (_, isLinkLost) => {
+    ['is shown behind the answer', {}],
+    ['is shown behind the answer, its echo late', { isEchoed: true }],
+    ['is looked for again over a new link', { isLinkLost: true }],
+  ])('ran first: %s', async (_, { isLinkLost = false, isEchoed = false }: Record<string, boolean>) => {
     const middle = await createQuiet();
     await middle.write('and b?', { ts: '1000.000002' });
     await middle.clock.settle();
     const id = middle.connection.submitted[1]?.clientMessageId ?? '';
     const { connection } = middle;
     beginForeign(middle, 'what is the time?');
+    const echo = {
+      type: 'user-message',
+      clientMessageId: 'prog-1',
+      automatic: false,
+      asked: 'what is the time?',
+    } as const;
+    if (isEchoed) connection.emit(echo);
     connection.say('Noon.', 'run-f', 'm-f');
     connection.emit({ type: 'turn-ended', runId: 'run-f', stopReason: 'end_turn', error: null });
     connection.past.push(
@@ -406,7 +414,7 @@ describe('an input of another client beside a turn of the thread', () => {
     const ended = middle.surface.views.filter(({ ending }) => ending);
     expect(ended.map((view) => [view.begunBy?.[0], ...texts(view)])).toEqual([
       [undefined, 'a.txt'],
-      [undefined, 'b.txt'],
+      [isEchoed ? '**Also asked from another client:** `what is the time?`' : undefined, 'b.txt'],
       ['**Asked from another client earlier:** `what is the time?`', 'Noon.'],
     ]);
     expect(connection.submitted).toHaveLength(3);

@@ -3,7 +3,7 @@ import { isClientMessageId } from '../../ids.ts';
 import { clientAsk, hasOthersWords, noteJoined, noteShown } from '../../record/client-turn.ts';
 import type { OpenTurn } from '../../record/thread-record.ts';
 import { modeChangedText } from '../../words/clients.ts';
-import { isForeign, joinedOther, runsAnother } from './link.ts';
+import { isForeign, joinedOther, knows, runsAnother } from './link.ts';
 import { isOver, type Link } from './thread.ts';
 import { change, due, emit, log, openTurn, say, setLink, touch, type Work } from './work.ts';
 
@@ -58,7 +58,9 @@ export function isOfOther({ thread: { link } }: Work, turn: OpenTurn, event: Age
 export function onJoined(work: Work, { clientMessageId: input, asked }: AgentEvent & { type: 'user-message' }): void {
   const turn = openTurn(work);
   if (!turn || asked === undefined) return;
-  if (input !== null) change(work, (record) => noteShown(record, input));
+  // Where ours has not begun, it may be of a turn before it, which is looked for then.
+  const hasBegun = turn.clientMessageId === null || knows(work.thread.link, turn.clientMessageId);
+  if (input !== null && hasBegun) change(work, (record) => noteShown(record, input));
   // The echo of its own input.
   if (turn.client && turn.input === input) return;
   log(work, 'info', { turn: turn.id }, 'an input of another client joined the turn');
