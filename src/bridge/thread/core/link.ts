@@ -140,6 +140,7 @@ export function opened(work: Work, event: ConnectionEvent & { type: 'ready' }): 
     aligning: 'no',
     alignTries: 0,
     suspected: [],
+    unheard: [],
     isWanted: false,
     isUnclaimed: event.isUnclaimed ?? false,
     isAsked: false,

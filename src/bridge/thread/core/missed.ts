@@ -2,11 +2,12 @@ import { clientAsk, noteNewest, noteShown, startFrom } from '../../record/client
 import { openAgentTurn } from './begun.ts';
 import type { Answer } from './events.ts';
 import { look } from './look.ts';
+import { foundSchedule } from './schedules.ts';
 import { isOver } from './thread.ts';
 import { change, due, emit, log, openTurn, setLink, upLink, type Work } from './work.ts';
 
 /*
- * Turns of other clients that ran while the thread was not linked to its conversation. A new link tells the newest item
+ * Turns that nobody heard: firings of the thread's schedules, and turns of other clients. A new link tells the newest item
  * of the conversation: if the thread does not know that, it looks through the history before it sends anything, and shows
  * what it missed as turns that are over.
  */
@@ -22,6 +23,23 @@ export function findMissedIfDue(work: Work): void {
   setLink(work, { missed: 'asking' });
   const { shown = [], from = null } = record?.clients ?? {};
   emit(work, { do: 'find_missed', link: up, shown, from, isOrdered: work.context.turnsDieWithLink });
+}
+
+/**
+ * Shows the newest firing of a schedule that nobody heard, once nothing runs, as a turn that is over: its text is read from
+ * the history. A turn that is prepared waits for it.
+ */
+export function showUnheardIfFree(work: Work): void {
+  const { unheard } = work.thread.link;
+  const last = unheard.at(-1);
+  if (!last || upLink(work) === null || isBusy(work) || work.context.isDraining) return;
+  setLink(work, { unheard: [] });
+  const schedule = foundSchedule(work, last);
+  if (!schedule) return;
+  const earlier = unheard.filter(({ id }) => id === last.id).length - 1;
+  openAgentTurn(work, { input: last.input, schedule: { ...schedule, late: { earlier } } });
+  log(work, 'info', { schedule: schedule.id, turn: openTurn(work)?.id, earlier }, 'a schedule ran unheard');
+  look(work);
 }
 
 /** Another client's turn ran until the open one's input, which waited for it, began or joined it: that was not shown. */

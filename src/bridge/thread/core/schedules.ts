@@ -1,7 +1,7 @@
 import type { Firing } from '../../agent-event.ts';
 import type { UserId } from '../../ids.ts';
 import type { SeenSchedule } from '../../ports.ts';
-import { beginAgentTurn, changeTurn } from '../../record/inbox.ts';
+import { changeTurn } from '../../record/inbox.ts';
 import { changeSchedule, dropSchedule, findSchedule, markFired } from '../../record/schedules.ts';
 import type { FoundFiring } from '../../schedules/firing.ts';
 import { idInName, type Schedule, type TurnSchedule, whenOf } from '../../schedules/schedule.ts';
@@ -17,10 +17,8 @@ import {
   scheduleLine,
 } from '../../words/schedules.ts';
 import type { Answer, Command, ScheduleChange } from './events.ts';
-import { look } from './look.ts';
 import { abort } from './stop.ts';
 import { isOver } from './thread.ts';
-import { followTurn, turnIds } from './turn.ts';
 import { change, due, emit, log, openTurn, say, setLink, startTimer, touch, upLink, type Work } from './work.ts';
 
 /*
@@ -159,7 +157,7 @@ export function onAligned(work: Work, { seen, owners, unheard }: Answer & { type
   setLink(work, { aligning: isStubborn ? 'waits' : 'no', alignTries: isStubborn ? 0 : tries });
   startTimer(work, 'align', isStubborn ? ALIGN_RETRY_MS : ALIGN_EVERY_MS);
   if (isAgain && !isStubborn) align(work);
-  showUnheard(work, unheard);
+  noteUnheard(work, unheard);
   due(work);
 }
 
@@ -243,29 +241,12 @@ export function onFired(work: Work, schedule: TurnSchedule): void {
 
 const markOf = ({ id, at }: FoundFiring) => `${id} ${at}`;
 
-/** Shows the newest firing that nobody heard, as a turn that is over: its text is read from the history. */
-function showUnheard(work: Work, unheard: readonly FoundFiring[]): void {
-  if (openTurn(work) || work.thread.link.loop !== 'idle' || work.context.isDraining) return;
-  const news = unheard.flatMap((firing) => {
-    const schedule = findSchedule(work.thread.record, firing.id);
-    return schedule && firing.at > schedule.firedAt ? [{ ...firing, schedule }] : [];
-  });
+/** Firings that the history has and nobody heard: they are shown when they are found twice, as they may just begin. */
+function noteUnheard(work: Work, found: readonly FoundFiring[]) {
+  const news = found.filter(({ id, at }) => at > (findSchedule(work.thread.record, id)?.firedAt ?? at));
   const last = news.at(-1);
   if (!last) return;
-  const { suspected } = work.thread.link;
-  if (!suspected.includes(markOf(last))) {
-    setLink(work, { suspected: news.map(markOf) });
-    startTimer(work, 'align', HEARD_WITHIN_MS);
-    return;
-  }
-  const earlier = news.filter(({ schedule }) => schedule.id === last.schedule.id).length - 1;
-  const schedule = { ...asOfTurn(last.schedule, last.at), late: { earlier } };
-  const ids = turnIds(work);
-  change(work, (record) => beginAgentTurn(record, ids, { input: last.input, schedule }));
-  change(work, (record) => markFired(record, schedule));
-  const turn = openTurn(work);
-  if (!turn) return;
-  log(work, 'info', { schedule: schedule.id, turn: turn.id, earlier }, 'a schedule ran unheard');
-  followTurn(work, turn);
-  look(work);
+  if (work.thread.link.suspected.includes(markOf(last))) return setLink(work, { unheard: news });
+  setLink(work, { suspected: news.map(markOf) });
+  startTimer(work, 'align', HEARD_WITHIN_MS);
 }

@@ -27,7 +27,7 @@ import {
   releaseCards,
   takeGap,
 } from './look.ts';
-import { findMissedIfDue, onMissedFound } from './missed.ts';
+import { findMissedIfDue, onMissedFound, showUnheardIfFree } from './missed.ts';
 import { beginWaiting, changeOffer, offerShown, pauseMessages, resumeMessages, showOffers } from './offers.ts';
 import { end, endingNow, endingWithoutMessages, keepSaid, leaveRecord } from './over.ts';
 import { onQueueResumed, resumeQueue } from './paused-queue.ts';
@@ -308,6 +308,7 @@ function advance(work: Work) {
   showOffers(work);
   findMissedIfDue(work);
   alignIfDue(work);
+  showUnheardIfFree(work);
   showLateEnds(work);
   if (!isOpen && !isEndingTasks && !isDraining && !paused && (work.thread.record?.inbox.length ?? 0) > 0) {
     const ids = turnIds(work);

@@ -13,6 +13,7 @@ import { isDirect, parseThreadKey, ROLLING, type ThreadKey, type Token, type Tur
 import type { ThreadAddress } from '../../inbound.ts';
 import type { ConnectOptions } from '../../ports.ts';
 import type { ThreadRecord } from '../../record/thread-record.ts';
+import type { FoundFiring } from '../../schedules/firing.ts';
 import type { ToolName } from '../../tools/catalogue.ts';
 import type { TurnState } from '../../turn/fold.ts';
 import type { TurnUse } from '../../turn/steps.ts';
@@ -128,6 +129,8 @@ export interface Link {
   readonly alignTries: number;
   /** Firings that the history has and nobody heard over this link so far: each is a schedule's id and its time. */
   readonly suspected: readonly string[];
+  /** Those of which it is certain; they are shown as soon as nothing runs, oldest first. */
+  readonly unheard: readonly FoundFiring[];
   /** Whether turns of other clients that nobody heard are to be looked for (`due`), or are (`asking`). */
   readonly missed: 'no' | 'due' | 'asking';
   /** Id of the newest item of the conversation when the link opened; `null`: not told. */
@@ -322,6 +325,7 @@ const noLink: Link = {
   aligning: 'no',
   alignTries: 0,
   suspected: [],
+  unheard: [],
   isWanted: false,
   isUnclaimed: false,
   isAsked: false,
