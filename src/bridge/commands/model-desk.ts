@@ -230,9 +230,10 @@ export class ModelDesk {
     return this.#take(known, runtime, (seen) => {
       const wish = readModelWish(args, seen);
       if (wish.kind === 'show') {
-        instead = [modelNowText(seen.current, false, null), ...modelListText(wish.groups, wish.filter)].join('\n');
+        const list = modelListText(wish.groups, wish.filter, '!model');
+        instead = [modelNowText(seen.current, false, null), ...list].join('\n');
       } else if (!scopes.includes('conversation')) instead = refusal.allowed ? MODELS.notThere : refusal.notice;
-      else if (wish.kind === 'effort') instead = whichEffortText(wish.group.handle, wish.group.efforts);
+      else if (wish.kind === 'effort') instead = whichEffortText(wish.group.handle, wish.group.efforts, '!model');
       return scopes.includes('conversation') && wish.kind === 'take' ? wish.entry : instead;
     });
   }
@@ -242,16 +243,17 @@ export class ModelDesk {
     const { scopes, refusal, place } = known;
     const bound = settingsOf(this.#parts.policies.current(), place).binding?.model ?? null;
     const now = modelNowText(null, true, bound);
-    if (args.trim() === '') return now;
-    if (!scopes.includes('channel')) return refusal.allowed ? now : refusal.notice;
+    const isQuestion = args.trim() === '';
+    if (!scopes.includes('channel')) return isQuestion || refusal.allowed ? now : refusal.notice;
     if (args.trim().toLowerCase() === 'default') return this.#bind(known, { model: undefined });
     try {
       const wish = readModelWish(args, await this.#list(known));
       if (wish.kind === 'take') return this.#bind(known, { model: nameOf(wish.entry) });
-      if (wish.kind === 'effort') return whichEffortText(wish.group.handle, wish.group.efforts);
-      return [now, ...modelListText(wish.groups, wish.filter)].join('\n');
+      if (wish.kind === 'effort') return whichEffortText(wish.group.handle, wish.group.efforts, '/agent model');
+      return [now, ...modelListText(wish.groups, wish.filter, '/agent model')].join('\n');
     } catch (error) {
-      return asBridgeError(error).notice;
+      const { notice } = asBridgeError(error);
+      return isQuestion ? `${now}\n${notice}` : notice;
     }
   }
 

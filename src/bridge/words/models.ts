@@ -54,6 +54,9 @@ export const TOOLSETS = [
   { id: 'none', name: 'None' },
 ] as const;
 
+/** How the command is written where its answer is read: outside of threads, `!model` would be ignored. */
+export type ModelCommand = '!model' | '/agent model';
+
 /**
  * The models that have the word in their names, {@link MODELS_LISTED} at most.
  * @param filter the words; empty: all models
@@ -61,27 +64,29 @@ export const TOOLSETS = [
 export function modelListText(
   groups: readonly { handle: string; efforts: readonly string[] }[],
   filter: string,
+  command: ModelCommand,
 ): string[] {
   if (groups.length === 0) {
-    return [filter === '' ? MODELS.none : `No model has ${asCode(filter)} in its name. \`!model\` lists all.`];
+    return [filter === '' ? MODELS.none : `No model has ${asCode(filter)} in its name. \`${command}\` lists all.`];
   }
   const lines = groups.slice(0, MODELS_LISTED).map(({ handle, efforts }) => {
     const which = efforts.length === 0 ? '' : ` · ${efforts.slice(0, 10).map(plainName).join(', ')}`;
     return `- ${asCode(oneLine(handle, 100))}${which}`;
   });
   const more = groups.length - lines.length;
-  const rest = more === 0 ? [] : [`… and ${more} more. To see fewer, add a word of the name: \`!model sonnet\`.`];
+  const rest = more === 0 ? [] : [`… and ${more} more. To see fewer, add a word of the name: \`${command} sonnet\`.`];
   return [
-    'To change it, write `!model`, one of these names and, where there are several, an effort:',
+    `To change it, write \`${command}\`, one of these names and, where there are several, an effort:`,
     ...lines,
     ...rest,
   ];
 }
 
-export function whichEffortText(handle: string, efforts: readonly string[]): string {
+export function whichEffortText(handle: string, efforts: readonly string[], command: ModelCommand): string {
   const name = asCode(oneLine(handle, 100));
   if (efforts.length === 0) return `${name} has no efforts. Write the name alone.`;
-  return `With which effort? Write \`!model\`, ${name} and one of ${efforts.slice(0, 10).map(plainName).join(', ')}.`;
+  const some = efforts.slice(0, 10).map(plainName).join(', ');
+  return `With which effort? Write \`${command}\`, ${name} and one of ${some}.`;
 }
 
 /** Says in the thread what Letta made of a choice. @param name of the person, no mention: it notifies no one */

@@ -62,9 +62,15 @@ async function desk() {
     await clock.settle();
     return outcome;
   };
+  const askInChannel = async (words: string, person = asked.person) => {
+    const inChannel = { ...asked, person, about: { ...asked.about, thread: null } };
+    const said = await made.command(inChannel, words);
+    await clock.settle();
+    return said || surface.whispered.at(-1)?.text;
+  };
   const told = () => [...surface.said, ...surface.whispered].map(({ text }) => text).join('\n');
   const binding = () => settingsOf(bindings.current(), 'C01GEN').binding;
-  return { middle, letta, asked, choose, told, binding, open: () => made.dialog(asked, null) };
+  return { middle, letta, asked, choose, askInChannel, told, binding, open: () => made.dialog(asked, null) };
 }
 
 describe('the dialog of models', () => {
@@ -121,5 +127,27 @@ describe('the dialog of models', () => {
     middle.policy.admins = { ids: [], groups: [] };
     expect(await choose('lab/two', 'high')).toMatchObject({ result: 'refused', why: 'not_allowed' });
     expect(letta.chosen).toEqual([]);
+  });
+});
+
+describe('/agent model in a channel', () => {
+  it('lists the models for admins, and names itself: !model is unheard there', async () => {
+    const { askInChannel } = await desk();
+    const answers = [await askInChannel(''), await askInChannel('nope'), await askInChannel('lab/two')];
+    expect(answers).toEqual([
+      expect.stringContaining('- `lab/two` · low, high'),
+      expect.stringContaining('`/agent model` lists all'),
+      expect.stringContaining('With which effort? Write `/agent model`'),
+    ]);
+    expect(answers[0]).toContain('New conversations in this channel use');
+    expect(answers.join()).not.toContain('!model');
+  });
+
+  it('says what is used when Letta cannot be asked, or to others', async () => {
+    const { letta, asked, askInChannel } = await desk();
+    const used = 'New conversations in this channel use the agent’s own model.';
+    expect(await askInChannel('', { ...asked.person, id: 'U01ALICE' })).toBe(used);
+    letta.failing = new BridgeError('letta_unreachable', 'null', { notice: 'Letta cannot tell now.', retry: true });
+    expect(await askInChannel('')).toBe(`${used}\nLetta cannot tell now.`);
   });
 });

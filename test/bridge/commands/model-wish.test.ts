@@ -41,7 +41,7 @@ describe('the words after !model', () => {
 
   it('find nothing where no model has them in its name', () => {
     expect(wish('nope/none')).toEqual({ kind: 'show', filter: 'nope/none', groups: [] });
-    expect(modelListText([], 'nope/none').join('\n')).toContain('No model has `nope/none` in its name');
+    expect(modelListText([], 'nope/none', '!model').join('\n')).toContain('No model has `nope/none` in its name');
   });
 
   it('take only models of the list, however they are written', () => {
@@ -61,7 +61,7 @@ describe('the words after !model', () => {
 describe('a list of models', () => {
   it('of 500 fits into a message, and a word makes it shorter', () => {
     const many = Array.from({ length: 500 }, (_, at) => entry(`provider-${at % 10}/${'m'.repeat(90)}-${at}`));
-    const shown = modelListText(groupModels(many), '').join('\n');
+    const shown = modelListText(groupModels(many), '', '!model').join('\n');
     expect(shown.length).toBeLessThan(3_000);
     expect(shown).toContain(`… and ${500 - MODELS_LISTED} more`);
     const found = readModelWish('provider-3 -13', { entries: many, current: null });
@@ -70,7 +70,7 @@ describe('a list of models', () => {
   });
 
   it('shows foreign names as code, which can mention no one', () => {
-    const [, line] = modelListText([{ handle: 'a`<!channel>', efforts: ['*high*'] }], '');
+    const [, line] = modelListText([{ handle: 'a`<!channel>', efforts: ['*high*'] }], '', '!model');
     expect(line).not.toMatch(/[^`]<!channel>[^`]/);
     expect(line).toContain('· high');
   });
