@@ -204,7 +204,7 @@ describe('!attach', () => {
     const first = await slack.begin('@agent say: hello');
     await slack.shows(first, 'hello');
     await slack.reply(first, '!attach local-conv-9');
-    await slack.shows(first, 'This thread has a conversation already.');
+    await slack.shows(first, 'This thread has a conversation already. Write `/agent attach`');
   });
 
   it.for([

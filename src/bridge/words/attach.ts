@@ -6,11 +6,11 @@ import { plainName, plainWords } from '../text/plain-name.ts';
 
 export const ATTACH = {
   usage:
-    'Write the id of the conversation: `!attach conv-…`, `!attach local-conv-3` or, on another machine, `!attach local-conv-3 on <device>`. Letta’s clients and the address of its web page show it.',
+    'Write the id of the conversation: `attach conv-…`, `attach local-conv-3` or, on another machine, `attach local-conv-3 on <device>`. Letta’s clients and the address of its web page show it.',
   isDefault:
     'Each agent has a conversation called `default`, so I can’t tell which one you mean. Attach one that has an id of its own.',
   hasConversation:
-    'This thread has a conversation already. Write `!attach` and the id in the channel, and the conversation gets a thread of its own. To use this thread, write `!detach` here first.',
+    'This thread has a conversation already. Write `/agent attach` and the id in the channel, and the conversation gets a thread of its own. To use this thread, write `!detach` here first.',
   busy: 'I’m attaching a conversation right now. Try again in a moment.',
   noThread: 'Slack doesn’t let me begin a thread there. Invite me to the channel, then try again.',
   otherWorkspace:
@@ -59,7 +59,7 @@ export function ownedText(url: string | null, where: string): string {
 
 /** @param found whose it is; @param bound the channel's agent: both are ids */
 export function otherAgentText(found: string, bound: string): string {
-  return `That conversation is of the agent ${asCode(found)}, and here ${asCode(bound)} answers. Attach it in a channel of its agent, or write \`!agent ${found.replace(/[^\w-]/g, '')}\` here first.`;
+  return `That conversation is of the agent ${asCode(found)}, and here ${asCode(bound)} answers. Attach it in a channel of its agent, or write \`/agent agent ${found.replace(/[^\w-]/g, '')}\` in this channel first.`;
 }
 
 export interface ToldWords {

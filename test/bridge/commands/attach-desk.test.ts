@@ -173,6 +173,9 @@ describe('the desk that attaches conversations', () => {
   });
 
   it.for(['', '-x', 'a b', `a${'b'.repeat(200)}`, 'local-conv-7 on '])('"%s": says how to write it', async (args) => {
-    expect(await open().desk.command(inChannel, args)).toContain('Write the id');
+    const answer = await open().desk.command(inChannel, args);
+    expect(answer).toContain('Write the id');
+    // Outside of the threads of the agent, it would be ignored.
+    expect(answer).not.toContain('!attach');
   });
 });
