@@ -311,6 +311,24 @@ describe('a turn of a schedule', () => {
     expect(middle.surface.turns).toHaveLength(2);
   });
 
+  it('unheard in a busy thread is posted before the next message runs', async () => {
+    const middle = start();
+    const schedule = await scheduled(middle);
+    await middle.write('list the files', { ts: '1000.000020', thread: ROOT });
+    middle.connection.begin();
+    middle.connection.past = ran(schedule, MONDAY_9, 'three incidents');
+    fires(middle, MONDAY_9);
+    middle.connection.emit({ type: 'schedules-changed' });
+    await middle.clock.advance(5_000);
+    await middle.write('and count them', { ts: '1000.000021', thread: ROOT });
+    middle.connection.end();
+    await middle.clock.advance(5_000);
+    const ended = middle.surface.views.filter(({ ending }) => ending);
+    expect(ended.at(-1)?.begunBy?.[0]).toContain('Posted late');
+    expect(middle.connection.submitted.at(-1)?.content).toContain('and count them');
+    expect(middle.record().turn?.origin).toBe('people');
+  });
+
   it('is shown once when its frames come after its history', async () => {
     const middle = start();
     const schedule = await scheduled(middle);
