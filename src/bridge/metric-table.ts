@@ -73,6 +73,20 @@ export const METRICS = [
     isByWorkspace: true,
     help: 'Tokens of turns that ended: input (what the model read), cached (of that, from its cache), output. At most 50 models by name, then `other`.',
   },
+  {
+    name: 'turn_context',
+    kind: 'counter',
+    labels: ['percent'],
+    isByWorkspace: true,
+    help: 'Turns that ended, by how full the model’s context was then: 0-49, 50-84, 85-100, unknown.',
+  },
+  {
+    name: 'compactions',
+    kind: 'counter',
+    labels: [],
+    isByWorkspace: true,
+    help: 'Summaries that Letta put in place of earlier messages during turns, because the context was full; without those that `!compact` asked for.',
+  },
   { name: 'queue_depth', kind: 'gauge', labels: [], isByWorkspace: true, help: 'Queued messages.' },
   {
     name: 'open_approvals',

@@ -62,6 +62,7 @@ import { ThreadWorkers } from '../../src/bridge/thread/workers.ts';
 import type { ToolResult } from '../../src/bridge/tools/result.ts';
 import type { ToolHandlers } from '../../src/bridge/tools/tool.ts';
 import { type ImagePart, textOfInput } from '../../src/bridge/turn/input-content.ts';
+import type { UsedTurn } from '../../src/bridge/turn/steps.ts';
 import type { TurnView } from '../../src/bridge/view/turn.ts';
 import { BridgeError } from '../../src/errors.ts';
 import { createFakeClock, type FakeClock } from './clock.ts';
@@ -528,6 +529,8 @@ export interface Middle {
   policy: Policy;
   /** Threads that were reported to catch-up, each as often as it was reported. */
   spoken: readonly ThreadKey[];
+  /** What turns that have ended used. */
+  usedTurns: readonly UsedTurn[];
   /** `failing` makes that many look-ups of people reject; `kinds` overrides who somebody is; look-ups wait for `gate`. */
   people: { failing: number; kinds: Record<string, PersonKind>; gate: Promise<void> | null };
   /** The members of each user group; `failing`: Slack does not answer. */
@@ -659,6 +662,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
   const random = countingRandom();
   const choices = mapChoices();
   const audit = new MapAudit();
+  const usedTurns: UsedTurn[] = [];
   const spoken: ThreadKey[] = [];
   const onSpoken = (key: ThreadKey) => void spoken.push(key);
   const feedback = options.hasFeedback ? new FeedbackBook({ choices, clock, team: TEAM, keptMs: 86_400_000 }) : null;
@@ -694,6 +698,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
       random,
       turnsDieWithLink,
       approvalTimeoutMs,
+      onTurnUsed: (used) => void usedTurns.push(used),
       ...silence,
     });
     const channels = new ChannelMoves({ moves: threads, workers, log });
@@ -718,6 +723,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
     groups: userGroups,
     feedback,
     spoken,
+    usedTurns,
     get connection() {
       const last = connections.at(-1);
       if (!last) throw new Error('nobody has connected yet');

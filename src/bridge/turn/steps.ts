@@ -171,4 +171,8 @@ export interface UsedTurn {
   model: string | null;
   /** `null`: Letta told nothing of them. */
   tokens: Tokens | null;
+  /** As {@link TurnUse.context}. */
+  context: number | null;
+  /** How often Letta put a summary in place of earlier messages. */
+  compactions: number;
 }

@@ -12,6 +12,8 @@ const used = (user: string, change: Partial<UsedTurn> = {}): UsedTurn => ({
   channel: 'C01GEN',
   model: 'a/b',
   tokens: { input: 100, cached: 40, output: 10 },
+  context: null,
+  compactions: 0,
   ...change,
 });
 

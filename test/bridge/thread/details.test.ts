@@ -95,6 +95,7 @@ describe('details of a finished turn', () => {
     const details = shown(await click(bridge, bridge.surface.last.ending?.details));
     expect(details.steps.map(({ kind }) => kind)).toEqual(['call', 'summary']);
     expect(details.used).toEqual({ input: 1_000, cached: 100, output: 15, isAll: true, model: 'a/b', context: 40 });
+    expect(bridge.usedTurns).toEqual([expect.objectContaining({ context: 40, compactions: 1 })]);
   });
 
   it('show thoughts in their place when the settings ask for them', async () => {

@@ -21,7 +21,7 @@ import { addNotify } from '../../turn/notify.ts';
 import { effectsOfTurn, endingOf, failureLine, type Heard, wayOnAtEnd, wayOnOf } from '../../view/ending.ts';
 import { sayCause } from '../../words/causes.ts';
 import { ENDED } from '../../words/thread.ts';
-import { useOf } from './context.ts';
+import { contextPercent, useOf } from './context.ts';
 import type { FreshDetails } from './effects.ts';
 import { keepLateEnd, tellGivenUp } from './held-up.ts';
 import { knows, settle } from './link.ts';
@@ -253,8 +253,11 @@ function noteUse(work: Work, turn: OpenTurn, live: Live): void {
   const used = useOf(work, live);
   setLink(work, { used });
   const { channel } = addressOf(work.thread);
-  const model = work.thread.link.model?.handle ?? null;
-  emit(work, { do: 'note_use', used: { user: turn.requester, channel, model, tokens: live.fold.tokens } });
+  const { link } = work.thread;
+  const { tokens, summaries } = live.fold;
+  const model = link.model?.handle ?? null;
+  const filled = { context: contextPercent(link), compactions: summaries.length };
+  emit(work, { do: 'note_use', used: { user: turn.requester, channel, model, tokens, ...filled } });
 }
 
 /** Adds the token of the Details button if there is something to show; an ending that has a token stays as it is. */
