@@ -43,6 +43,13 @@ export interface StatusPlace {
   otherMode: string | null;
 }
 
+/** What is done in a thread besides turns, which no Stop ends; `null`: nothing. */
+export function besideTurns(record: ThreadRecord | null): string | null {
+  if (record?.run) return STATUS.runsCommand;
+  if (record?.compaction) return STATUS.summarises;
+  return record?.fork ? STATUS.copies : null;
+}
+
 /** Says what a thread is doing, in our Markdown. @param live what its open turn does; `null`: it ends, or none is open */
 export function statusText(record: ThreadRecord | null, live: TurnView['live'], place: StatusPlace): string {
   if (!record) return THREAD.noConversation;
@@ -52,7 +59,7 @@ export function statusText(record: ThreadRecord | null, live: TurnView['live'], 
     ...(turn
       ? [workingForText(turn.client ? null : turn.requester, live ? activityText(live.activity) : STATUS.finishing)]
       : []),
-    ...(!turn && tasks.length === 0 ? [STATUS.idle] : []),
+    ...(!turn && tasks.length === 0 ? [besideTurns(record) ?? STATUS.idle] : []),
     ...(tasks.length > 0 ? [inBackgroundText(describeTasks(tasks))] : []),
   ];
   const undecided = record.approvals.filter((approval) => approval.state.state === 'open').length;

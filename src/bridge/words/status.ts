@@ -7,6 +7,9 @@ import { ANOTHER_CLIENT } from './clients.ts';
 export const STATUS = {
   idle: 'Idle',
   finishing: 'finishing',
+  runsCommand: 'A command is running on the agent’s machine',
+  summarises: 'Letta is summarising the earlier messages',
+  copies: 'The conversation is being copied for a new thread',
   muted: 'Muted: I answer only messages that mention me.',
   nothingQueued: 'Nothing is queued.',
   howToChange: 'Edit or delete your message to change or withdraw it.',
@@ -15,6 +18,11 @@ export const STATUS = {
 /** @param user `null`: no one in Slack asked */
 export function workingForText(user: string | null, doing: string): string {
   return `Working for ${user === null ? ANOTHER_CLIENT : `<@${user}>`}: ${doing}`;
+}
+
+/** @param doing one of {@link STATUS} */
+export function cannotStopText(doing: string): string {
+  return `${doing}: I can’t stop that. I’ll say here when it is over.`;
 }
 
 /** @param tasks as `describeTasks()` says them */

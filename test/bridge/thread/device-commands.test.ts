@@ -144,6 +144,24 @@ describe('!run', () => {
     expect(middle.connection.submitted).toHaveLength(2);
   });
 
+  it('while it runs: status and Stop say so', async () => {
+    const middle = await quiet();
+    const { promise, resolve } = Promise.withResolvers<CommandEnd>();
+    middle.connection.onCommand = () => promise;
+    await middle.write('!run hello');
+    await middle.write('!status');
+    expect(whispered(middle).at(-1)).toMatch(/^A command is running on the agent’s machine/);
+    await middle.write('!stop');
+    expect(whispered(middle).at(-1)).toContain('I can’t stop that.');
+    await middle.write('and now?');
+    await middle.write('!stop');
+    expect(whispered(middle).at(-1)).toMatch(/^Stopping\. A command is running/);
+    resolve({ ok: true, output: '' });
+    await middle.clock.settle();
+    await middle.write('!status');
+    expect(whispered(middle).at(-1)).toMatch(/^Idle/);
+  });
+
   it('killed or its answer lost: never runs twice, its author is told', async () => {
     const middle = await quiet();
     middle.connection.onCommand = () =>

@@ -3,10 +3,11 @@ import type { Person } from '../../person.ts';
 import { forgetConversation } from '../../record/inbox.ts';
 import { markSeen } from '../../record/offers.ts';
 import { describeTasks, tasksOf } from '../../record/tasks.ts';
-import { queueText } from '../../view/status.ts';
+import { besideTurns, queueText } from '../../view/status.ts';
 import { DEVICE } from '../../words/device-commands.ts';
 import { FORK } from '../../words/fork.ts';
 import { modelChangedText, toolsetChangedText } from '../../words/models.ts';
+import { cannotStopText } from '../../words/status.ts';
 import { endingTasksText, saidAloudText, THREAD, tasksRunText } from '../../words/thread.ts';
 import { attach, detach } from './attach.ts';
 import { decideByCommand } from './clicks.ts';
@@ -85,7 +86,9 @@ function see(work: Work, key: MessageKey | undefined): void {
 function stopAll(work: Work, by: UserId, seen: MessageKey | undefined): string {
   const tasks = tasksOf(work.thread.record);
   const turn = openTurn(work);
-  if (!turn && tasks.length === 0) return THREAD.nothingRuns;
+  const doing = besideTurns(work.thread.record);
+  const others = doing === null ? [] : [cannotStopText(doing)];
+  if (!turn && tasks.length === 0) return others[0] ?? THREAD.nothingRuns;
   see(work, seen);
   const said: string[] = turn ? [THREAD.stopping] : [];
   if (turn && !isOver(work.thread)) stop(work, by);
@@ -93,7 +96,7 @@ function stopAll(work: Work, by: UserId, seen: MessageKey | undefined): string {
     said.push(endingTasksText(describeTasks(tasks)));
     endTasks(work, by, true);
   }
-  return said.join(' ');
+  return [...said, ...others].join(' ');
 }
 
 /** Lets the next message begin a new conversation, and says so in the thread. */
