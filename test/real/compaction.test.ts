@@ -32,7 +32,7 @@ it.each<Surface>(['app-server', 'single', 'listen'])(
     for (const count of [30, 31]) {
       await say(`@agent slow ${count} words 100 ms`);
       await shows(`word${count}`);
-      await isQuiet();
+      await untilIdle(say, shown);
     }
     await say('!compact');
     await shows('asking Letta to summarise');

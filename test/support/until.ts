@@ -9,12 +9,16 @@ export async function until(check: () => boolean, seen: () => string, timeout = 
   }
 }
 
+/** What an answer to `!status` begins with. */
+const STATUS_LINE =
+  /\bIdle\b|Working for |A command is running on|Letta is summarising|The conversation is being copied|In the background: /g;
+
 /**
  * Asks a thread for its status until it is idle. Right behind its last word a turn may still be at work, which its messages do
  * not show; then a thread refuses commands that need it at rest.
  */
 export async function untilIdle(say: (text: string) => Promise<unknown>, shown: () => string): Promise<void> {
-  const answers = () => shown().match(/\bIdle\b|Working for @/g) ?? [];
+  const answers = () => shown().match(STATUS_LINE) ?? [];
   do {
     const before = answers().length;
     await say('!status');
