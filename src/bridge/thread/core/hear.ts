@@ -123,8 +123,9 @@ function onAgentEvent(work: Work, event: AgentEvent) {
  */
 export function onUnheard(work: Work) {
   const { link, held } = work.thread;
-  if (openTurn(work)?.state !== 'prepared' || upLink(work) === null || link.loop === 'idle') return;
-  if (isHolding(work.thread)) return;
+  if (openTurn(work)?.state !== 'prepared' || upLink(work) === null || isHolding(work.thread)) return;
+  // Without a run it is none of a turn, such as a summary that another client asked for.
+  if (link.loop === 'idle' || link.active.length === 0) return;
   if (isOfOtherThread(work)) return giveWay(work);
   openAgentTurn(work, UNNAMED);
   identify(work, held);
