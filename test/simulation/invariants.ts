@@ -356,6 +356,21 @@ function mayBeLate({ truth }: Judged['letta'], n: number): boolean {
   return turn?.firings !== undefined || (isByClient && turn?.origin !== 'people');
 }
 
+/** Whether another client's turn said something, and the bridge received its good end. */
+function wasHeardOfClient({ origin, wasEndHeard, end, pieces }: TruthTurn): boolean {
+  const hasSaid = pieces.some((piece) => !piece.void && piece.words.length > 0);
+  return origin === 'client' && wasEndHeard === true && end === 'end_turn' && hasSaid;
+}
+
+/**
+ * How many turns of other clients people are told of that are not shown: of more than three that it missed, the bridge
+ * shows the latest three.
+ */
+function countToldAsNotShown(shown: ReadonlyMap<string, Shown>): number {
+  const texts = [...shown.values()].map(({ posts }) => posts.map(visibleText).join('\n'));
+  return texts.reduce((sum, text) => sum + Number(/(\d+) earlier turns? (?:is|are) not shown/.exec(text)?.[1] ?? 0), 0);
+}
+
 /** Whether the turn says that it shows the beginning of one whose end is in an answer above. */
 function isBeginning(shown: Shown): boolean {
   const text = shown.posts.map(visibleText).join('\n');
@@ -471,9 +486,10 @@ function judgeTurnText(
     return hasItems || world.letta.truth.some(({ clientIds }) => clientIds.some((client) => client.endsWith(`-${id}`)));
   };
   const own = (owner: Shown) => turn.origin === 'people' || !isOfInput(owner);
-  // A bridge that heard all of it, and was started again only at the end, has shown it.
-  const isHeard = turn.origin === 'client' && turn.wasEndHeard === true && turn.end === 'end_turn';
-  if (isHeard && world.lives <= 2 && said.length > 0 && seen.length === 0)
+  // A bridge that heard all of it, and was started again only at the end, has shown it, or said that it did not.
+  const isMissing = (each: TruthTurn) => wasHeardOfClient(each) && (visible.get(each.n) ?? []).length === 0;
+  const isOneTooMany = () => world.letta.truth.filter(isMissing).length > countToldAsNotShown(shown);
+  if (world.lives <= 2 && isMissing(turn) && isOneTooMany())
     story.addViolation(`turn ${turn.n}, which another client began, is shown nowhere`);
   const done = [...owners].filter((owner) => owner.ending === 'done' && own(owner) && !isBeginning(owner));
   // If the bridge misses the end of one turn that Letta started itself, the next one looks like the same turn, because
