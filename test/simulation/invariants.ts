@@ -356,10 +356,9 @@ function mayBeLate({ truth }: Judged['letta'], n: number): boolean {
   return turn?.firings !== undefined || (isByClient && turn?.origin !== 'people');
 }
 
-/** Whether another client's turn said something, and the bridge received its good end. */
-function wasHeardOfClient({ origin, wasEndHeard, end, pieces }: TruthTurn): boolean {
-  const hasSaid = pieces.some((piece) => !piece.void && piece.words.length > 0);
-  return origin === 'client' && wasEndHeard === true && end === 'end_turn' && hasSaid;
+/** Whether another client's turn said something. */
+function hasSaidForClient({ origin, pieces }: TruthTurn): boolean {
+  return origin === 'client' && pieces.some((piece) => !piece.void && piece.words.length > 0);
 }
 
 /**
@@ -487,9 +486,10 @@ function judgeTurnText(
   };
   const own = (owner: Shown) => turn.origin === 'people' || !isOfInput(owner);
   // A bridge that heard all of it, and was started again only at the end, has shown it, or said that it did not.
-  const isMissing = (each: TruthTurn) => wasHeardOfClient(each) && (visible.get(each.n) ?? []).length === 0;
+  const isHeard = turn.wasEndHeard === true && turn.end === 'end_turn';
+  const isMissing = (each: TruthTurn) => hasSaidForClient(each) && (visible.get(each.n) ?? []).length === 0;
   const isOneTooMany = () => world.letta.truth.filter(isMissing).length > countToldAsNotShown(shown);
-  if (world.lives <= 2 && isMissing(turn) && isOneTooMany())
+  if (world.lives <= 2 && isHeard && isMissing(turn) && isOneTooMany())
     story.addViolation(`turn ${turn.n}, which another client began, is shown nowhere`);
   const done = [...owners].filter((owner) => owner.ending === 'done' && own(owner) && !isBeginning(owner));
   // If the bridge misses the end of one turn that Letta started itself, the next one looks like the same turn, because
