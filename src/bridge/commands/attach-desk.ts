@@ -20,7 +20,7 @@ import type { Person } from '../person.ts';
 import type { Conversations, Log, MessageAddress, Surface, ThreadOwners, Threads } from '../ports.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import { lastMessages } from '../turn/last-messages.ts';
-import { ATTACH, attachRootText, otherAgentText, ownedText, toldText } from '../words/attach.ts';
+import { ATTACH, attachRootText, attachUsageText, otherAgentText, ownedText, toldText } from '../words/attach.ts';
 
 export interface AttachDeskParts {
   conversations: Conversations;
@@ -68,7 +68,8 @@ export class AttachDesk {
   /** @returns a line for the person; empty: the answer comes later */
   async command(asked: AttachAsked, args: string): Promise<string> {
     const wanted = readArgs(args);
-    if (typeof wanted === 'string') return wanted;
+    if (wanted === null) return attachUsageText(asked.thread === null ? '/agent attach' : '!attach');
+    if (wanted.id.toLowerCase() === 'default') return ATTACH.isDefault;
     const refused = this.#refuse(asked) ?? (await this.#refuseThread(asked));
     if (refused !== null) return refused;
     const { id } = wanted;
@@ -204,11 +205,10 @@ interface Wanted {
   device: string | null;
 }
 
-/** `<id>` or `<id> on <device>`. @returns a sentence for the person where it is neither */
-function readArgs(args: string): Wanted | string {
+/** @param args `<id>` or `<id> on <device>`; `null`: it is neither */
+function readArgs(args: string): Wanted | null {
   const [, id, device = null] = /^`?([A-Za-z0-9][\w.-]{0,119})`?(?:\s+on\s+(\S.{0,199}))?$/i.exec(args.trim()) ?? [];
-  if (id === undefined) return ATTACH.usage;
-  return id.toLowerCase() === 'default' ? ATTACH.isDefault : { id, device };
+  return id === undefined ? null : { id, device };
 }
 
 /** `null`: it is a direct message's top level, or no thread. */

@@ -4,9 +4,12 @@ import { plainName, plainWords } from '../text/plain-name.ts';
 
 /* What people read when a conversation that began elsewhere gets a thread, or leaves one. Markdown of ours. */
 
+/** @param command as it is written where its answer is read: outside of threads, `!attach` would be ignored */
+export function attachUsageText(command: '!attach' | '/agent attach'): string {
+  return `Write the id of the conversation: \`${command} conv-…\`, \`${command} local-conv-3\` or, on another machine, \`${command} local-conv-3 on <device>\`. Letta’s clients and the address of its web page show it.`;
+}
+
 export const ATTACH = {
-  usage:
-    'Write the id of the conversation: `attach conv-…`, `attach local-conv-3` or, on another machine, `attach local-conv-3 on <device>`. Letta’s clients and the address of its web page show it.',
   isDefault:
     'Each agent has a conversation called `default`, so I can’t tell which one you mean. Attach one that has an id of its own.',
   hasConversation:

@@ -173,9 +173,8 @@ describe('the desk that attaches conversations', () => {
   });
 
   it.for(['', '-x', 'a b', `a${'b'.repeat(200)}`, 'local-conv-7 on '])('"%s": says how to write it', async (args) => {
-    const answer = await open().desk.command(inChannel, args);
-    expect(answer).toContain('Write the id');
-    // Outside of the threads of the agent, it would be ignored.
-    expect(answer).not.toContain('!attach');
+    expect(await open().desk.command(inThread, args)).toContain('Write the id of the conversation: `!attach conv-…`');
+    // Outside of the threads of the agent, `!attach` would be ignored.
+    expect(await open().desk.command(inChannel, args)).toContain('`/agent attach conv-…`');
   });
 });
