@@ -49,6 +49,16 @@ function beginForeign(middle: Middle, asked: string, { id = 'prog-1', tied = tru
   connection.emit({ type: 'loop', status: 'busy', activeRunIds: [runId], clientMessageIdsByRun });
 }
 
+/** A thread whose input waits at Letta behind a turn that another client began, and the input's id. */
+async function createWaiting(asked: string, options: Parameters<typeof createQuiet>[0] = {}) {
+  const middle = await createQuiet(options);
+  await middle.write('and b?', { ts: '1000.000002' });
+  await middle.clock.settle();
+  const id = middle.connection.submitted[1]?.clientMessageId ?? '';
+  beginForeign(middle, asked);
+  return { middle, connection: middle.connection, id };
+}
+
 /** From now on the history comes when it is let go. */
 function holdHistory({ connection }: Middle): () => void {
   const read = connection.fetchHistory.bind(connection);
@@ -377,12 +387,7 @@ describe('an input of another client beside a turn of the thread', () => {
     ['is shown behind the answer, its echo late', { isEchoed: true }],
     ['is looked for again over a new link', { isLinkLost: true }],
   ])('ran first: %s', async (_, { isLinkLost = false, isEchoed = false }: Record<string, boolean>) => {
-    const middle = await createQuiet();
-    await middle.write('and b?', { ts: '1000.000002' });
-    await middle.clock.settle();
-    const id = middle.connection.submitted[1]?.clientMessageId ?? '';
-    const { connection } = middle;
-    beginForeign(middle, 'what is the time?');
+    const { middle, connection, id } = await createWaiting('what is the time?');
     const echo = {
       type: 'user-message',
       clientMessageId: 'prog-1',
@@ -421,12 +426,7 @@ describe('an input of another client beside a turn of the thread', () => {
   });
 
   it('was joined by ours: shows behind the answer how it began', async () => {
-    const middle = await createQuiet();
-    await middle.write('and b?', { ts: '1000.000002' });
-    await middle.clock.settle();
-    const id = middle.connection.submitted[1]?.clientMessageId ?? '';
-    const { connection } = middle;
-    beginForeign(middle, 'what is the time?');
+    const { middle, connection, id } = await createWaiting('what is the time?');
     connection.say('Let me see.', 'run-f', 'm-f');
     connection.past.push(
       { kind: 'assistant', id: 'm-f', text: 'Let me see.' },
@@ -453,11 +453,7 @@ describe('an input of another client beside a turn of the thread', () => {
 
   it('was joined by ours: nothing passes without a card', async () => {
     const defaults = { ...(await createQuiet()).policy.defaults, permissions: 'guarded' as const };
-    const middle = await createQuiet({ policy: { admins, defaults } });
-    await middle.write('and b?', { ts: '1000.000002' });
-    await middle.clock.settle();
-    const id = middle.connection.submitted[1]?.clientMessageId ?? '';
-    beginForeign(middle, 'read a secret');
+    const { middle, id } = await createWaiting('read a secret', { policy: { admins, defaults } });
     const clientMessageIdsByRun = { 'run-f': ['prog-1'], 'run-2': ['prog-1', id] };
     middle.connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['run-2'], clientMessageIdsByRun });
     const read = { ...touchX, tool: 'Read', input: { file_path: '/project/a.txt' } };

@@ -294,7 +294,8 @@ describe('a turn of a schedule', () => {
     expect(middle.surface.turns.length).toBe(turns);
   });
 
-  it('unheard while another turn is open is posted after it', async () => {
+  /** A turn of people is open, and only the history has the schedule's run. */
+  async function firedWhileOpen(): Promise<Middle> {
     const middle = start();
     const schedule = await scheduled(middle);
     await middle.write('list the files', { ts: '1000.000020', thread: ROOT });
@@ -302,6 +303,11 @@ describe('a turn of a schedule', () => {
     middle.connection.past = ran(schedule, MONDAY_9, 'three incidents');
     fires(middle, MONDAY_9);
     middle.connection.emit({ type: 'schedules-changed' });
+    return middle;
+  }
+
+  it('unheard while another turn is open is posted after it', async () => {
+    const middle = await firedWhileOpen();
     await middle.clock.settle();
     expect(middle.surface.last.begunBy?.[0]).toBeUndefined();
     middle.connection.say('here they are');
@@ -312,13 +318,7 @@ describe('a turn of a schedule', () => {
   });
 
   it('unheard in a busy thread is posted before the next message runs', async () => {
-    const middle = start();
-    const schedule = await scheduled(middle);
-    await middle.write('list the files', { ts: '1000.000020', thread: ROOT });
-    middle.connection.begin();
-    middle.connection.past = ran(schedule, MONDAY_9, 'three incidents');
-    fires(middle, MONDAY_9);
-    middle.connection.emit({ type: 'schedules-changed' });
+    const middle = await firedWhileOpen();
     await middle.clock.advance(5_000);
     await middle.write('and count them', { ts: '1000.000021', thread: ROOT });
     middle.connection.end();
