@@ -451,10 +451,10 @@ describe('an input of another client beside a turn of the thread', () => {
     });
   });
 
-  it('was joined by ours: nothing passes without a card', async () => {
+  it.each(['other', 'ours'])('runs with ours: nothing passes without a card (first: %s)', async (first) => {
     const defaults = { ...(await createQuiet()).policy.defaults, permissions: 'guarded' as const };
     const { middle, id } = await createWaiting('read a secret', { policy: { admins, defaults } });
-    const clientMessageIdsByRun = { 'run-f': ['prog-1'], 'run-2': ['prog-1', id] };
+    const clientMessageIdsByRun = { 'run-f': ['prog-1'], 'run-2': first === 'ours' ? [id, 'prog-1'] : ['prog-1', id] };
     middle.connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['run-2'], clientMessageIdsByRun });
     const read = { ...touchX, tool: 'Read', input: { file_path: '/project/a.txt' } };
     middle.connection.emit({ type: 'approval-asked', request: read });

@@ -3,7 +3,7 @@ import { isClientMessageId } from '../../ids.ts';
 import { clientAsk, hasOthersWords, noteJoined, noteShown } from '../../record/client-turn.ts';
 import type { OpenTurn } from '../../record/thread-record.ts';
 import { modeChangedText } from '../../words/clients.ts';
-import { isForeign, joinedOther, knows, runsAnother } from './link.ts';
+import { isForeign, knows, runsAnother } from './link.ts';
 import { isOver, type Link } from './thread.ts';
 import { change, due, emit, log, openTurn, say, setLink, touch, type Work } from './work.ts';
 
@@ -33,11 +33,16 @@ export function isMixed(work: Work): boolean {
   return turn !== null && (hasOthersWords(turn) || isOfOtherClient(work));
 }
 
-/** The open turn's input joined a turn that another client began: what the agent does is for both from then on. */
-export function noteJoinedOther(work: Work): void {
+/**
+ * A run of the open turn answers another client, too, whoever began it: what the agent does is for both from then on. Inputs
+ * of Letta's own are not among those that it names (docs/letta-protocol.md, Schedules).
+ */
+export function noteSharedRun(work: Work): void {
   const turn = openTurn(work);
-  if (!turn || turn.clientMessageId === null || hasOthersWords(turn) || isOver(work.thread)) return;
-  if (!joinedOther(work.thread.link, turn.clientMessageId)) return;
+  const own = turn?.clientMessageId ?? null;
+  if (!turn || own === null || hasOthersWords(turn) || isOver(work.thread)) return;
+  const isShared = (ids: readonly string[]) => ids.includes(own) && !ids.every(isClientMessageId);
+  if (!Object.values(work.thread.link.runs).some(isShared)) return;
   change(work, (record) => noteJoined(record, clientAsk(null)));
   touch(work);
 }

@@ -7,7 +7,7 @@ import { foldTurn, type TurnState } from '../../turn/fold.ts';
 import { sayCause } from '../../words/causes.ts';
 import { beginningHeard, identify, nameByEcho, openAgentTurn, startsTurn, UNNAMED } from './begun.ts';
 import { onCall, onNothingRuns } from './calls.ts';
-import { clientInputsOf, isOfOther, noteJoinedOther, onJoined, onMode } from './clients.ts';
+import { clientInputsOf, isOfOther, noteSharedRun, onJoined, onMode } from './clients.ts';
 import { onCompacted, onContextUsed } from './context.ts';
 import { onCommandEnded, onPrompted } from './device-commands.ts';
 import { forgetThrough, hold } from './held.ts';
@@ -256,7 +256,7 @@ function onLoop(work: Work, event: AgentEvent & { type: 'loop' }) {
   looped(work, event);
   onPrompted(work, was);
   noteRuns(work);
-  noteJoinedOther(work);
+  noteSharedRun(work);
   const turn = openTurn(work);
   const { link, live } = work.thread;
   const isRunning = turn?.state === 'submitted' && !isOver(work.thread);

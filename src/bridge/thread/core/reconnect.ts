@@ -5,7 +5,7 @@ import { sayError } from '../../words/causes.ts';
 import { WAITS } from '../../words/thread.ts';
 import { identify, openAgentTurn, UNNAMED } from './begun.ts';
 import { forgetPlans, pursueCalls, tellResultsAgain } from './calls.ts';
-import { noteJoinedOther } from './clients.ts';
+import { noteSharedRun } from './clients.ts';
 import { giveUpOffers, tellOffers } from './device-commands.ts';
 import { holdReady, withoutRequests } from './held.ts';
 import {
@@ -79,7 +79,7 @@ export function onLink(work: Work, event: ConnectionEvent) {
 function onReady(work: Work, event: ConnectionEvent & { type: 'ready' }): void {
   opened(work, event);
   noteRuns(work);
-  noteJoinedOther(work);
+  noteSharedRun(work);
   cancelPreparing(work);
   setHold(work, null);
   const { runtime } = event;
