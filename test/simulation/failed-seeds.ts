@@ -111,6 +111,8 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['input joined the turn of another client, which died: its first part was shown late', [253]],
   ["offer changed below a turn's end after a restart: the message was no longer the turn's", [3422]],
   ["request of the next turn after a restart: the turn whose end was stored went on with that one's text", [1956]],
+  ["turn of another client, known by its thoughts alone: named by the next one's input, whose text it took", [3896]],
+  ['turn that nobody heard: its text in the history does not say that it was cut off', [1080, 2099, 3239]],
 ];
 
 /** The same for worlds in which people hand messages to running turns (`--steer`). */
@@ -134,4 +136,5 @@ export const failedReplicaSeeds: readonly (readonly [found: string, seeds: reado
   ["whose turn it was stayed unknown after two answers were lost: only an admin's click could end it", [2338]],
   ["turn of Letta's own that said nothing, its beginning taken for an end: messages behind it waited for ever", [1243]],
   ["late echo of another client's turn before ours: taken for one that joined, and that turn was not shown", [2374]],
+  ['turn that nobody heard: its text in the history does not say that it was cut off', [381]],
 ];

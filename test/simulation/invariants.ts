@@ -370,6 +370,11 @@ function countToldAsNotShown(shown: ReadonlyMap<string, Shown>): number {
   return texts.reduce((sum, text) => sum + Number(/(\d+) earlier turns? (?:is|are) not shown/.exec(text)?.[1] ?? 0), 0);
 }
 
+/** Whether the turn says that nobody heard how it ended. Letta keeps a text that was cut off like one that is whole. */
+function leavesEndOpen({ posts }: Shown): boolean {
+  return posts.some((post) => visibleText(post).includes('in Letta’s history, which may lack the end'));
+}
+
 /** Whether the turn says that it shows the beginning of one whose end is in an answer above. */
 function isBeginning(shown: Shown): boolean {
   const text = shown.posts.map(visibleText).join('\n');
@@ -506,7 +511,9 @@ function judgeTurnText(
         (next.startedAt - (turn.endedAt ?? 0) < TWINS_MS || isShownWith(next)),
     );
   if (done.length === 0 || isOneOfTwo) return;
-  if (turn.end !== 'end_turn') story.addViolation(`turn ${turn.n} ended as ${turn.end}, ${done[0]?.id} says done`);
+  const saysDone = done.find((owner) => !leavesEndOpen(owner));
+  if (turn.end !== 'end_turn' && saysDone)
+    story.addViolation(`turn ${turn.n} ended as ${turn.end}, ${saysDone.id} says done`);
   // Words from before the message joined the turn may be missing after a restart.
   const owed = said.filter((word) => Number(/w(\d+)z/.exec(word)?.[1]) >= turn.wordsBefore);
   const missing = owed.filter((word) => !seen.includes(word));

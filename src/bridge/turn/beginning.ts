@@ -18,8 +18,8 @@ export interface KnownBeginnings {
   tied: readonly string[];
   /** Inputs of other clients that the thread has shown. */
   shown: readonly string[];
-  /** The message of the agent, or the tool call, that was heard first; `null`: something else was. */
-  heard: string | null;
+  /** Messages of the agent, and tool calls, that were heard of it; empty: only something else was. */
+  heard: readonly string[];
 }
 
 /**
@@ -34,7 +34,7 @@ export function beginningOf(
   isLast: boolean,
 ): Beginning | null {
   // What is heard late may be of a turn that others followed.
-  const first = all.findIndex((item) => heard !== null && (item.kind === 'tool' ? item.callId : item.id) === heard);
+  const first = all.findIndex((item) => heard.includes((item.kind === 'tool' ? item.callId : item.id) ?? ''));
   const history = first < 0 ? all : all.slice(0, first + 1);
   const named = history.findLast((item) => isInput(item) && tied.includes(item.clientMessageId));
   if (isInput(named)) return { by: 'client', input: named.clientMessageId, asked: named.text };
@@ -51,7 +51,7 @@ export function beginningOf(
   if (tied.length > 0) return null;
   // An input that has an answer may be that of the turn before; one of ours certainly is, because nothing of ours runs.
   const said = history.slice(at).filter(({ kind }) => kind === 'assistant');
-  const isOver = said.length > 0 && !said.some(({ id }) => id === heard);
+  const isOver = said.length > 0 && !said.some(({ id }) => heard.includes(id));
   return isOver && !(isLast && !isClientMessageId(item.clientMessageId)) ? null : { by: 'letta' };
 }
 

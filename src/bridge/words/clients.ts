@@ -1,4 +1,5 @@
 import { asCode } from '../text/as-code.ts';
+import { FROM_HISTORY } from './thread.ts';
 
 /* What people read of other clients of Letta. Markdown of ours. */
 
@@ -17,8 +18,10 @@ export function askedElsewhereText({
   const words = asCode(asked ?? '');
   if (words === '' && !late) return '**Not asked in Slack:** another client began this.';
   const lead = `**Asked from another client${late ? ' earlier' : ''}:** ${words}`.trim();
-  const earlier = late?.earlier ?? 0;
-  return earlier === 0 ? lead : `${lead}\n${earlier} earlier ${earlier === 1 ? 'turn is' : 'turns are'} not shown.`;
+  if (!late) return lead;
+  const { earlier } = late;
+  const more = earlier === 0 ? '' : ` ${earlier} earlier ${earlier === 1 ? 'turn is' : 'turns are'} not shown.`;
+  return `${lead}\n${FROM_HISTORY}${more}`;
 }
 
 /** Above the answer of a turn that another client's message joined. @param asked as {@link askedElsewhereText} */

@@ -5,6 +5,7 @@ import { readZone, weekdayOf, type Zone } from '../schedules/zone.ts';
 import { asCode } from '../text/as-code.ts';
 import { showInvisible } from '../text/invisible.ts';
 import { oneLine } from '../text/one-line.ts';
+import { FROM_HISTORY } from './thread.ts';
 
 const WEEKDAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
@@ -116,7 +117,7 @@ export function firedText(
   const { earlier } = schedule.late;
   const more =
     earlier === 0 ? '' : earlier === 1 ? ' An earlier run is not shown.' : ` ${earlier} earlier runs are not shown.`;
-  return `${head}\nPosted late: it ran on ${momentIn(zone, schedule.at)}, while I was not connected.${more}`;
+  return `${head}\nPosted late: it ran on ${momentIn(zone, schedule.at)}, while I was not connected. ${FROM_HISTORY}${more}`;
 }
 
 /** Why a schedule cannot be made from these words. */

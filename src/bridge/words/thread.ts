@@ -74,6 +74,9 @@ export function queuedNotRunText(notice: string): string {
   return `I won’t run your queued message. ${notice}`;
 }
 
+/** Above a turn that was not heard to end: Letta's history keeps a text that was cut off like one that is whole. */
+export const FROM_HISTORY = 'I read this in Letta’s history, which may lack the end.';
+
 /** How a turn ended that did not answer, for its last line. */
 export const ENDED = {
   deleted: 'the message was deleted before the agent got it',

@@ -8,6 +8,9 @@ import { touchX } from './approvals/asking-people.ts';
 const texts = (view: TurnView) => view.items.flatMap((item) => (item.kind === 'text' ? [item.markdown] : []));
 const cards = (view: TurnView): Card[] => view.items.flatMap((item) => (item.kind === 'card' ? [item.card] : []));
 
+const ASKED_EARLIER =
+  '**Asked from another client earlier:** `what is the time?`\nI read this in Letta’s history, which may lack the end.';
+
 const ADMIN = 'U03CARA';
 const admins = { ids: [ADMIN], groups: [] };
 
@@ -122,6 +125,48 @@ describe('a turn that another client began', () => {
       ['**Asked from another client:** `one?`', 'One.'],
       ['**Asked from another client:** `two?`', 'Two.'],
     ]);
+  });
+
+  describe('heard while the last view of a turn of the thread was on its way, then the link was lost', () => {
+    /** Nothing heard first is in the history, only what came behind it; then the machine died in `two?`. */
+    async function createHeld() {
+      const middle = await createRunning({ policy: { admins }, turnsDieWithLink: true });
+      const { connection } = middle;
+      connection.say('a.txt');
+      const held = Promise.withResolvers<void>();
+      middle.surface.gate = held.promise;
+      connection.end();
+      await middle.clock.settle();
+      connection.emit({ type: 'reasoning', runId: 'run-f', messageId: 'm-one:reasoning', text: 'hm' });
+      connection.say('One.', 'run-f', 'm-one');
+      connection.emit({ type: 'turn-ended', stopReason: 'end_turn', error: null, runId: 'run-f' });
+      connection.emit({ type: 'reasoning', runId: 'run-g', messageId: 'm-two:reasoning', text: 'hm' });
+      connection.say('Two, and', 'run-g', 'm-two');
+      connection.emit({ type: 'lost', reason: 'closed' });
+      connection.past = [
+        { kind: 'user', id: 'u-1', clientMessageId: 'prog-1', text: 'one?' },
+        { kind: 'assistant', id: 'm-one', text: 'One.' },
+        { kind: 'user', id: 'u-2', clientMessageId: 'prog-2', text: 'two?' },
+        { kind: 'assistant', id: 'm-two', text: 'Two, and' },
+      ];
+      connection.ready({ newestItem: 'm-two', reconnected: true });
+      await middle.clock.settle();
+      held.resolve();
+      await middle.clock.advance(10_000);
+      return middle.surface.views.filter(({ ending }) => ending).slice(1);
+    }
+
+    it('each has its own words above', async () => {
+      expect((await createHeld()).map((view) => [view.begunBy?.[0], ...texts(view)])).toEqual([
+        ['**Asked from another client:** `one?`', 'One.'],
+        ['**Asked from another client:** `two?`', 'Two, and'],
+      ]);
+    });
+
+    it('the one that was cut off is not called done', async () => {
+      const outcomes = (await createHeld()).map(({ ending }) => ending?.outcome);
+      expect(outcomes).toEqual(['done', 'interrupted']);
+    });
   });
 
   it('shows no secret and no markup of what was asked', async () => {
@@ -420,7 +465,7 @@ describe('an input of another client beside a turn of the thread', () => {
     expect(ended.map((view) => [view.begunBy?.[0], ...texts(view)])).toEqual([
       [undefined, 'a.txt'],
       [isEchoed ? '**Also asked from another client:** `what is the time?`' : undefined, 'b.txt'],
-      ['**Asked from another client earlier:** `what is the time?`', 'Noon.'],
+      [ASKED_EARLIER, 'Noon.'],
     ]);
     expect(connection.submitted).toHaveLength(3);
   });
@@ -444,7 +489,7 @@ describe('an input of another client beside a turn of the thread', () => {
     const [, answer, beginning] = middle.surface.views.filter(({ ending }) => ending);
     expect(answer && texts(answer)).toEqual(['Noon, and b.txt']);
     expect(beginning && texts(beginning)).toEqual(['Let me see.']);
-    expect(beginning?.begunBy).toEqual(['**Asked from another client earlier:** `what is the time?`']);
+    expect(beginning?.begunBy).toEqual([ASKED_EARLIER]);
     expect(beginning?.ending).toMatchObject({
       outcome: 'done',
       line: 'A message from this thread joined it: the rest is in the answer above.',
@@ -585,7 +630,7 @@ describe('turns of other clients that ran while the thread was not linked', () =
     const middle = await wake(await createQuiet(), 'what is the time?');
     const [, missed] = endings(middle);
     expect(missed && texts(missed)).toEqual(['Answer to what is the time?.']);
-    expect(missed?.begunBy).toEqual(['**Asked from another client earlier:** `what is the time?`']);
+    expect(missed?.begunBy).toEqual([ASKED_EARLIER]);
     expect(missed?.ending?.outcome).toBe('done');
     expect(middle.connection.submitted).toHaveLength(1);
   });
@@ -701,10 +746,7 @@ describe('turns of other clients that ran while the thread was not linked', () =
     const middle = await createQuiet();
     middle.connection.past.push({ kind: 'tool', id: 't-1', callId: 'call-1', tool: 'Bash' });
     await wake(middle, 'what is the time?');
-    expect(endings(middle).map((view) => view.begunBy?.[0])).toEqual([
-      undefined,
-      '**Asked from another client earlier:** `what is the time?`',
-    ]);
+    expect(endings(middle).map((view) => view.begunBy?.[0])).toEqual([undefined, ASKED_EARLIER]);
   });
 
   it('without an end in the history: say that it was not heard', async () => {

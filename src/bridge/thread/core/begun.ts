@@ -25,6 +25,9 @@ import {
 
 /* Turns that Letta began by itself or for another client: what is known of their beginning, and who asked for them. */
 
+/** So many messages and calls of a turn are looked for in the history. */
+const IDS_MOST = 50;
+
 /** Until it is known who asked for a turn, it counts as another client's: nobody in Slack did. */
 export const UNNAMED: AgentBeginning = { client: {} };
 
@@ -75,34 +78,41 @@ export function openAgentTurn(work: Work, beginning: AgentBeginning): void {
 /**
  * The open turn's beginning was not heard, and whose it is decides who is asked. Its events are held meanwhile.
  * @param event the first that was heard of it
+ * @param behind what was held behind that
  * @returns whether the history is asked
  */
-export function identify(work: Work, held: Thread['held'], event?: AgentEvent): boolean {
+export function identify(work: Work, held: Thread['held'], event?: AgentEvent, behind: Thread['held'] = []): boolean {
   if (upLink(work) === null) return false;
   set(work, { held });
   setLink(work, { isIdentifying: true, isAsked: true });
   const runId = event && 'runId' in event ? (event.runId ?? undefined) : undefined;
-  askHistory(work, clientInputsOf(work.thread.link, runId), event === undefined ? null : firstOf(event));
+  askHistory(work, clientInputsOf(work.thread.link, runId), event === undefined ? [] : heardOf([event, ...behind]));
   return true;
 }
 
 /** The open turn is known, not its input: the history has that under an id that only Letta knows. */
 export function findInput(work: Work): void {
-  askHistory(work, [], null);
+  askHistory(work, [], []);
 }
 
-function askHistory(work: Work, tied: readonly string[], heard: string | null): void {
+function askHistory(work: Work, tied: readonly string[], heard: readonly string[]): void {
   const link = upLink(work);
   const { schedules = [], clients } = work.thread.record ?? {};
   if (link !== null)
     emit(work, { do: 'identify', link, known: { schedules, tied, shown: clients?.shown ?? [], heard } });
 }
 
-/** By what the history knows it again; `null`: by nothing. */
-function firstOf(event: AgentEvent): string | null {
-  if ('messageId' in event) return event.messageId;
-  if (event.type === 'approval-asked') return event.request.callId;
-  return 'callId' in event ? event.callId : null;
+/** By what the history knows the turn again that the first of these events is of. */
+function heardOf(events: Thread['held']): string[] {
+  const end = events.findIndex(({ type }) => type === 'turn-ended' || type === 'cut' || type === 'ready');
+  const ids = new Set((end < 0 ? events : events.slice(0, end)).flatMap(idOf));
+  return [...ids].slice(0, IDS_MOST);
+}
+
+function idOf(event: Thread['held'][number]): string[] {
+  if ('messageId' in event) return [event.messageId];
+  const callId = event.type === 'approval-asked' ? event.request.callId : 'callId' in event ? event.callId : null;
+  return callId === null ? [] : [callId];
 }
 
 /** The history told of the beginning of the open turn. @param beginning `null`: it does not know */

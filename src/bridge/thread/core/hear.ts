@@ -33,7 +33,7 @@ import { align, turnScheduleOf } from './schedules.ts';
 import { noteEcho, noteQueued, noteRuns } from './steer.ts';
 import { abort, hear, STOP_OVERDUE_MS } from './stop.ts';
 import { onTasks } from './tasks.ts';
-import { isHolding, isOver } from './thread.ts';
+import { isHolding, isOver, type Thread } from './thread.ts';
 import { ask } from './tool-requests.ts';
 import { fold } from './turn.ts';
 import { keepForNext, onGap } from './unseen-end.ts';
@@ -57,7 +57,8 @@ export function onHeard(work: Work, event: AgentEvent | ConnectionEvent) {
   }
 }
 
-function onAgentEvent(work: Work, event: AgentEvent) {
+/** @param behind what was held behind it */
+function onAgentEvent(work: Work, event: AgentEvent, behind: Thread['held'] = []) {
   switch (event.type) {
     case 'loop':
       return onLoop(work, event);
@@ -111,7 +112,7 @@ function onAgentEvent(work: Work, event: AgentEvent) {
     if (isOfOtherThread(work, isOfRun(event) ? event.runId : undefined)) return giveWay(work);
     // Its beginning was lost on the way, or Letta tells it to no other client.
     openAgentTurn(work, UNNAMED);
-    if (identify(work, hold(held, event), event)) return;
+    if (identify(work, hold(held, event), event, behind)) return;
   }
   const begun = openTurn(work);
   if (begun) onTurnEvent(work, begun, event);
@@ -294,6 +295,12 @@ export function release(work: Work): void {
   } while (nameByEcho(work));
 }
 
+/** Events are missing here: the link was lost, or too many were held. */
+function onCut(work: Work): void {
+  noteMissed(work);
+  setLive(work, { wasLinkLost: true });
+}
+
 function releaseOnce(work: Work): void {
   const { held, link } = work.thread;
   set(work, { held: [] });
@@ -306,7 +313,7 @@ function releaseOnce(work: Work): void {
       return;
     }
     if (event.type === 'ready') takeUp(work, event);
-    else if (event.type === 'cut') noteMissed(work);
-    else onAgentEvent(work, event);
+    else if (event.type === 'cut') onCut(work);
+    else onAgentEvent(work, event, held.slice(at + 1));
   }
 }

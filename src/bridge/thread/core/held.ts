@@ -27,9 +27,13 @@ export function holdReady(held: readonly Held[], event: ConnectionEvent & { type
   return [...held.filter(({ type }) => type !== 'ready'), event];
 }
 
-/** The link is lost. Held requests are dropped, because the next link's replay repeats those that are still open. */
-export function withoutRequests(held: readonly Held[]): readonly Held[] {
-  return held.filter(({ type }) => type !== 'approval-asked' && type !== 'approvals-open');
+/**
+ * The link is lost. Held requests are dropped, because the next link's replay repeats those that are still open; the turn
+ * whose events come last may have been cut off there.
+ */
+export function holdLoss(held: readonly Held[]): readonly Held[] {
+  const kept = held.filter(({ type }) => type !== 'approval-asked' && type !== 'approvals-open');
+  return kept.length === 0 || kept.at(-1)?.type === 'cut' ? kept : [...kept, CUT];
 }
 
 /**

@@ -7,7 +7,7 @@ import { identify, openAgentTurn, UNNAMED } from './begun.ts';
 import { forgetPlans, pursueCalls, tellResultsAgain } from './calls.ts';
 import { noteSharedRun } from './clients.ts';
 import { giveUpOffers, tellOffers } from './device-commands.ts';
-import { holdReady, withoutRequests } from './held.ts';
+import { holdLoss, holdReady } from './held.ts';
 import {
   confirmSettings,
   disconnect,
@@ -153,7 +153,7 @@ export function onTasksUntold(work: Work): void {
 function onLost(work: Work, reason: string): void {
   log(work, 'warn', { reason }, 'lost the link to Letta');
   linkLost(work);
-  set(work, { held: withoutRequests(work.thread.held) });
+  set(work, { held: holdLoss(work.thread.held) });
   noteLettaLost(work);
   waitForLetta(work, WAITS.reconnects);
 }
