@@ -99,7 +99,7 @@ export class SimSlack {
   readonly #story: Story;
   faults: SlackFaults = { limited: 0, lost: 0, refused: 0, slow: 0, closed: 0 };
   /** Channels that take nothing of ours until then, and Slack's word for it. */
-  readonly #closed = new Map<string, { until: number; word: string }>();
+  readonly #closed = new Map<string, { since: number; until: number; word: string }>();
   /** Called when a person has words of an answer that Slack refuses in its thread. */
   onCopied: () => void = () => undefined;
   /** Whether it answers every call within ms, as one on the same machine does. */
@@ -256,9 +256,9 @@ export class SimSlack {
     return this.#untold.some((at) => from <= at && at <= to);
   }
 
-  /** Until when the channel takes nothing of ours, or took nothing (ms since 1970). */
-  closedUntil(channel: string): number {
-    return this.#closed.get(channel)?.until ?? 0;
+  /** When the channel took nothing of ours last (ms since 1970). */
+  closed(channel: string): { since: number; until: number } {
+    return this.#closed.get(channel) ?? { since: 0, until: 0 };
   }
 
   /** From now on every channel takes what we send. */
@@ -281,7 +281,8 @@ export class SimSlack {
 
   /** From now on the channel takes nothing of ours for so long. @returns Slack's word for it */
   closeChannel(channel: string, ms: number, word = 'not_in_channel'): string {
-    this.#closed.set(channel, { until: this.#clock.now() + ms, word });
+    const now = this.#clock.now();
+    this.#closed.set(channel, { since: now, until: now + ms, word });
     this.#story.addLine('slack', `takes nothing in ${channel}: ${word}`);
     return word;
   }

@@ -944,8 +944,10 @@ class World implements Judged {
       const { turn, runtime, address } = readRecord(row).record;
       const conversation = this.letta.conversations.get(runtime?.conversationId ?? '');
       if (turn === null || !conversation?.isIdle) continue;
-      // While Slack refuses every edit in the channel, no message there can be corrected.
-      if (now - this.slack.closedUntil(address.channel) < TRUE_AFTER_MS) continue;
+      // While Slack refuses every edit in the channel, no message there can be corrected. The bridge tries again after
+      // waits that double, so the last one may take as long as all that Slack refused.
+      const closed = this.slack.closed(address.channel);
+      if (now - closed.until < Math.max(TRUE_AFTER_MS, closed.until - closed.since)) continue;
       const quiet = Math.max(
         since,
         this.#calmSince ?? Number.POSITIVE_INFINITY,

@@ -127,7 +127,7 @@ describe('a turn that another client began', () => {
     ]);
   });
 
-  describe('heard while the last view of a turn of the thread was on its way, then the link was lost', () => {
+  describe('two heard behind a turn, then the link was lost', () => {
     /** Nothing heard first is in the history, only what came behind it; then the machine died in `two?`. */
     async function createHeld() {
       const middle = await createRunning({ policy: { admins }, turnsDieWithLink: true });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { AgentEvent } from '../../../src/bridge/agent-event.ts';
 import { createRunning, type Middle } from '../../support/middle.ts';
+import { touchX } from './approvals/asking-people.ts';
 
 const ANSWER = 'The whole answer.';
 
@@ -95,6 +96,35 @@ describe('a turn whose end was missed', () => {
     expect(shown).toHaveLength(2);
     expect(shown.filter((items) => items.includes('Words of the next.'))).toHaveLength(1);
     expect(shown[1]).toContain('And more.');
+  });
+
+  it('ended behind a request of the next: that one keeps its words', async () => {
+    const { connection, clock, surface } = await createRunning();
+    connection.say(ANSWER);
+    connection.end();
+    await clock.settle();
+    connection.emit({ type: 'lost', reason: 'reset' });
+    connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: 'cm-q-1', text: '<task-notification>one</task-notification>' },
+      { kind: 'assistant', id: 'm-one', text: 'One.' },
+      { kind: 'user', id: 'u2', clientMessageId: 'cm-q-2', text: '<task-notification>two</task-notification>' },
+      { kind: 'assistant', id: 'm-two', text: 'Two.' },
+      { kind: 'tool', id: 't1', callId: touchX.callId, tool: 'Bash' },
+    ];
+    connection.ready({ reconnected: true, loop: 'waiting_on_approval', approvals: [touchX] });
+    // A relay repeats the frames of both behind the state that Letta is in.
+    connection.emit({ type: 'user-message', clientMessageId: 'cm-q-1', automatic: true });
+    connection.say('One.', 'run-8', 'm-one');
+    connection.emit({ type: 'turn-ended', runId: 'run-8', stopReason: 'end_turn', error: null });
+    connection.emit({ type: 'user-message', clientMessageId: 'cm-q-2', automatic: true });
+    connection.say('Two.', 'run-9', 'm-two');
+    await clock.advance(30_000);
+    const ended = surface.views.filter(({ ending }) => ending).at(-1);
+    expect(ended?.items.flatMap((item) => (item.kind === 'text' ? [item.markdown] : []))).toEqual(['One.']);
+    expect(surface.last).toMatchObject({
+      ending: null,
+      items: [{ card: { title: 'touch x', state: { state: 'open' } } }, {}],
+    });
   });
 
   it('end of a run missed: the history tells what it took back', async () => {

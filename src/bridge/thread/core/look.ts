@@ -275,10 +275,13 @@ function take(work: Work, seen: FoundTurn & { arrived: true }, whole = false): v
 }
 
 /** Read when the history has come, because somebody may have stopped the turn meanwhile. */
-function marksOf({ thread: { live, link } }: Work, turn: OpenTurn): TurnMarks {
+function marksOf({ thread: { live, link, held } }: Work, turn: OpenTurn): TurnMarks {
   const { stoppedBy, ended, said, clientMessageId } = turn;
-  const heard = live?.fold;
-  if (!heard) throw new TypeError('no turn is open');
+  if (!live) throw new TypeError('no turn is open');
+  // A request that is held was asked of the next turn.
+  const ofNext = held.flatMap((event) => (event.type === 'approval-asked' ? [event.request.requestId] : []));
+  const approvals = live.fold.approvals.filter(({ requestId }) => !ofNext.includes(requestId));
+  const heard = { ...live.fold, approvals };
   // A Stop that came after the turn's own end, while its last view was on its way, stopped nothing.
   const isStopped = ended ? ended.outcome === 'stopped' : Boolean(stoppedBy);
   const stopped = isStopped || heard.end?.stopReason === 'cancelled';
