@@ -90,3 +90,53 @@ describe('text that people have seen', () => {
     if (story.moment !== 'in the middle of the answer') expect(all).toMatch(/Stopped/);
   });
 });
+
+describe('text that Letta took back', () => {
+  /** An answer begun, shown, and retried; `isHeard`: the bridge heard of the retry before it was restarted. */
+  async function retried(isHeard: boolean) {
+    const shown = createShown();
+    const { middle, slack } = shown;
+    const { clock } = middle;
+    await middle.write('say the alphabet');
+    const { connection } = middle;
+    connection.ready();
+    await clock.settle();
+    connection.begin();
+    connection.say(`${WORDS.join(' ')} `, 'run-1', 'm-1');
+    await clock.advance(4_000);
+    const id = connection.submitted[0]?.clientMessageId ?? '';
+    // Slack takes nothing more, so the bridge plans no call either.
+    slack.fault = (method) => (method === 'chat.update' ? { kind: 'limited', retryAfterMs: 30_000 } : null);
+    connection.say(MORE.join(' '), 'run-1', 'm-1');
+    await clock.advance(2_000);
+    const retry = {
+      type: 'retrying',
+      runId: 'run-1',
+      attempt: 1,
+      maxAttempts: 3,
+      delayMs: 1_000,
+      reason: 'x',
+    } as const;
+    if (isHeard) connection.emit(retry);
+    await clock.advance(1_000);
+    await middle.restart();
+    await clock.advance(3_000);
+    slack.fault = () => null;
+    const past: HistoryItem[] = [{ kind: 'user', id: 'u', clientMessageId: id, text: 'say the alphabet' }];
+    middle.connection.past = past;
+    // Where the bridge heard of it, Letta may name no runs.
+    const clientMessageIdsByRun: Record<string, string[]> = isHeard ? {} : { 'run-1': [id], 'run-2': [id] };
+    middle.connection.ready({ loop: 'busy', activeRunIds: isHeard ? [] : ['run-2'], clientMessageIdsByRun });
+    await clock.advance(1_000);
+    middle.connection.emit({ type: 'turn-ended', runId: null, stopReason: 'cancelled', error: null });
+    await clock.advance(60_000);
+    return shown
+      .messages()
+      .map((message) => shown.read(message))
+      .join('\n');
+  }
+
+  test.each([true, false])('bridge restarts (heard of it: %s): is not shown', async (isHeard) => {
+    expect(await retried(isHeard)).not.toContain('alpha');
+  });
+});

@@ -172,12 +172,23 @@ export function beginsTurn(history: readonly HistoryItem[], at: number): boolean
  * an abort leaves less in the history (docs/letta-protocol.md, Deltas). Streamed text that the history lacks is removed
  * when Letta must have retried its run while we were disconnected: when the history is complete there (the turn was
  * answered, or ended well and the history has later text of it), when the run failed and the history has more, or when it
- * was heard before a restart and the history has the call of a request below it, because a run that asks is stored whole.
+ * was heard before a restart and its run is over: another one followed it, or the history has the call of a request below
+ * it, because a run that asks is stored whole.
  * What was heard before the first message that the history has stays when a summary may have taken its place there.
  */
 export function mergeHistory(
   state: TurnState,
-  { texts, callIds, answered, elsewhere = [], isCut = false }: Omit<FoundTurn & { arrived: true }, 'inputs'>,
+  {
+    texts,
+    callIds,
+    answered,
+    elsewhere = [],
+    isCut = false,
+    followed = [],
+  }: Omit<FoundTurn & { arrived: true }, 'inputs'> & {
+    /** Runs of the turn that are over, as Letta told. */
+    followed?: readonly string[];
+  },
 ): TurnState {
   const told = new Set(texts.map(({ messageId }) => messageId));
   const isTold = (part: TurnPart) => part.kind === 'text' && told.has(part.messageId);
@@ -195,7 +206,9 @@ export function mergeHistory(
     !isTold(part) &&
     !elsewhere.includes(part.messageId) &&
     !isSummarised(place) &&
-    (place <= wholeUpTo || (part.failed === true && wentOn(place)) || (part.earlier === true && place < asked));
+    (place <= wholeUpTo ||
+      (part.failed === true && wentOn(place)) ||
+      (part.earlier === true && (place < asked || followed.includes(part.runId))));
   const parts = state.parts.filter((part, place) => !isVoid(part, place));
   // Text that was stored before a restart and that the history lacks was taken back or cut off, and text that nobody has
   // heard came after it; while a request is open, its run may only not be stored yet.

@@ -25,7 +25,7 @@ import {
 import { END_OVERDUE_MS, expectEnd, expectNoEnd, fillGap, look, noteMissed, recall, wasRead } from './look.ts';
 import { noteUnshown } from './missed.ts';
 import { giveUpLetta } from './offers.ts';
-import { close, end, endingNow, fail, wayOn } from './over.ts';
+import { close, end, endingNow, fail, keepSaid, wayOn } from './over.ts';
 import { openOwnRequests } from './own-requests.ts';
 import { giveWay, onLink, takeUp } from './reconnect.ts';
 import { closeCards, onDirectoryMoved } from './requests.ts';
@@ -170,10 +170,16 @@ function onTurnEvent(work: Work, turn: OpenTurn, heard: AgentEvent) {
   }
   if (isOfRun(event) && leavesRunOpen(live.fold, event.runId)) noteMissed(work);
   fold(work, event);
+  if (event.type === 'retrying' || event.type === 'text-void') forgetSaid(work, turn, event.runId);
   if (work.thread.live?.fold.tools !== live.fold.tools) warnOfOthers(work);
   if (event.type !== 'approvals-open') return;
   // After a Stop, Letta empties its list of requests before it ends the turn: that is no answer from elsewhere.
   closeCards(work, event.requestIds, turn.stoppedBy ? 'turn_over' : 'answered_elsewhere');
+}
+
+/** Letta took back what a run said. That is stored at once: after a restart nothing else may tell it. */
+function forgetSaid(work: Work, { id, said }: OpenTurn, runId: string | null): void {
+  if (said?.some((text) => text.runId === runId)) keepSaid(work, id, work.thread.live?.fold.parts ?? []);
 }
 
 /** With the thread's first change of something: says, once, that other threads change things in the same directory. */

@@ -269,6 +269,13 @@ export function joinedOther({ runs }: Link, clientMessageId: string): boolean {
   );
 }
 
+/** Runs of the turn that another one followed, so they are over: Letta names them in the order in which they began. */
+export function followedRuns(link: Link, turn: OpenTurn): string[] {
+  return Object.keys(link.runs)
+    .filter((runId) => claims(link, turn, runId))
+    .slice(0, -1);
+}
+
 /** Whether Letta began a run with this input. */
 export function knows({ runs }: Link, clientMessageId: string): boolean {
   return Object.values(runs).some((ids) => ids.includes(clientMessageId));

@@ -6,7 +6,7 @@ import { unheardFirings } from '../../schedules/firing.ts';
 import { type FoundTurn, findTurn, mergeHistory, type TurnMarks } from '../../turn/after-reconnect.ts';
 import { storeCardPlaces } from '../../view/card-places.ts';
 import type { Answer } from './events.ts';
-import { inputsOfOthers, isQueued, joinedOther, knows, runsAnother } from './link.ts';
+import { followedRuns, inputsOfOthers, isQueued, joinedOther, knows, runsAnother } from './link.ts';
 import { isOver, type Look } from './thread.ts';
 import {
   approvals,
@@ -257,8 +257,9 @@ export function wasRead({ thread: { live } }: Work, event: AgentEvent): boolean 
 
 /** @param whole the turn ended by itself, so the history has all of it */
 function take(work: Work, seen: FoundTurn & { arrived: true }, whole = false): void {
-  const { live, saidBefore } = work.thread;
-  if (!live) return;
+  const { live, saidBefore, link } = work.thread;
+  const turn = openTurn(work);
+  if (!live || !turn) return;
   // Where a turn began is a guess when inputs of Letta's own lie before it: an earlier turn may have shown its first words.
   for (const firing of unheardFirings(seen.inputs, work.thread.record?.schedules ?? [])) {
     change(work, (record) => markFired(record, firing));
@@ -267,7 +268,7 @@ function take(work: Work, seen: FoundTurn & { arrived: true }, whole = false): v
   // A turn that was cut off may have said more than the history kept, so an empty history proves nothing.
   const isTextKnown = whole || found.answered || found.texts.length > 0;
   setLive(work, {
-    fold: mergeHistory(live.fold, found),
+    fold: mergeHistory(live.fold, { ...found, followed: followedRuns(link, turn) }),
     isViewOutdated: true,
     isTextUnknown: live.isTextUnknown && !isTextKnown,
     read: new Set([...found.texts.map(({ messageId }) => messageId), ...found.callIds]),
