@@ -112,6 +112,8 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ["offer changed below a turn's end after a restart: the message was no longer the turn's", [3422]],
   ["request of the next turn after a restart: the turn whose end was stored went on with that one's text", [1956]],
   ["turn of another client, known by its thoughts alone: named by the next one's input, whose text it took", [3896]],
+  ["another thread's request after a restart: asked in the thread whose client's turn was over", [1746]],
+  ['words of the next turn in one that was stopped: shown again after a restart', [7933]],
   ['retried, then killed before a call or a write said so: the text that was taken back stayed', [1901, 4324, 6302]],
   ["request of the next of two turns of Letta's own: the first one's history took the next one's words", [2511, 5278]],
   ['turn that nobody heard: its text in the history does not say that it was cut off', [1080, 2099, 3239]],
@@ -139,5 +141,6 @@ export const failedReplicaSeeds: readonly (readonly [found: string, seeds: reado
   ["turn of Letta's own that said nothing, its beginning taken for an end: messages behind it waited for ever", [1243]],
   ["late echo of another client's turn before ours: taken for one that joined, and that turn was not shown", [2374]],
   ['turn that nobody heard: its text in the history does not say that it was cut off', [381]],
+  ["another thread's turn after a restart: shown in the thread whose own turn was over, too", [2722]],
   ['retried, then killed before a call or a write said so: the text that was taken back stayed', [382]],
 ];

@@ -130,13 +130,24 @@ describe('a thread below a message that the agent posted elsewhere', () => {
     expect(middle.connection.submitted.map(({ content }) => content.includes('yes, go'))).toEqual([true]);
   });
 
-  it('after a restart: an ended turn leaves the link to the other', async () => {
+  it.each([
+    ['of people', false],
+    ['of another client', true],
+  ])('after a restart: an ended turn (%s) leaves the link', async (_, isOfClient) => {
     const middle = await posted(false);
-    await middle.write('one more thing', { mention: true });
+    const echo = {
+      type: 'user-message',
+      clientMessageId: 'prog-1',
+      automatic: false,
+      asked: 'one more thing',
+    } as const;
+    if (isOfClient) middle.connection.emit(echo);
+    else await middle.write('one more thing', { mention: true });
     await middle.clock.settle();
-    middle.connection.begin('run-2');
+    const first = isOfClient ? 'prog-1' : (middle.connection.submitted.at(-1)?.clientMessageId ?? '');
+    const clientMessageIdsByRun = { 'run-2': [first] };
+    middle.connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['run-2'], clientMessageIdsByRun });
     await middle.clock.settle();
-    const first = middle.connection.submitted.at(-1)?.clientMessageId ?? '';
     // It ends unheard, and nobody can tell the first thread so before the other one is at work.
     middle.connection.fetchHistory = () => Promise.reject(new Error('away'));
     middle.connection.emit({ type: 'lost', reason: 'closed' });

@@ -127,6 +127,33 @@ describe('a turn whose end was missed', () => {
     });
   });
 
+  it('took words of the next: a restart does not repeat them', async () => {
+    const middle = await createRunning();
+    const { clock } = middle;
+    const clientMessageId = middle.connection.submitted[0]?.clientMessageId ?? '';
+    await middle.write('!stop');
+    middle.connection.emit({ type: 'user-message', clientMessageId: 'cm-q-1', automatic: true });
+    middle.connection.say('By itself.', 'run-9', 'm-9');
+    middle.connection.emit({ type: 'lost', reason: 'reset' });
+    const past = [
+      { kind: 'user', id: 'u1', clientMessageId, text: 'list the files' },
+      { kind: 'user', id: 'u2', clientMessageId: 'cm-q-1', text: '<task-notification>one</task-notification>' },
+      { kind: 'assistant', id: 'm-9', text: 'By itself.' },
+      { kind: 'tool', id: 't1', callId: touchX.callId, tool: 'Bash' },
+    ] as const;
+    const asking = { loop: 'waiting_on_approval' as const, activeRunIds: ['run-9'], approvals: [touchX] };
+    middle.connection.past = [...past];
+    middle.connection.ready({ ...asking, reconnected: true });
+    await clock.advance(30_000);
+    await middle.restart();
+    middle.connection.past = [...past];
+    middle.connection.ready(asking);
+    await clock.advance(30_000);
+    const views = new Map(middle.surface.views.map((view) => [view.turn, JSON.stringify(view.items)]));
+    expect([...views.values()].map((items) => items.includes('By itself.'))).toEqual([true, false]);
+    expect(middle.surface.last.items).toMatchObject([{ card: { title: 'touch x' } }]);
+  });
+
   it('end of a run missed: the history tells what it took back', async () => {
     const { connection, clock, surface } = await createRunning();
     const clientMessageId = connection.submitted[0]?.clientMessageId ?? '';

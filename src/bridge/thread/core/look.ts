@@ -264,7 +264,9 @@ function take(work: Work, seen: FoundTurn & { arrived: true }, whole = false): v
   for (const firing of unheardFirings(seen.inputs, work.thread.record?.schedules ?? [])) {
     change(work, (record) => markFired(record, firing));
   }
-  const found = { ...seen, texts: seen.texts.filter(({ messageId }) => !saidBefore.has(messageId)) };
+  const shown = work.thread.record?.clients?.shown ?? [];
+  const isShown = (id: string) => saidBefore.has(id) || shown.includes(id);
+  const found = { ...seen, texts: seen.texts.filter(({ messageId }) => !isShown(messageId)) };
   // A turn that was cut off may have said more than the history kept, so an empty history proves nothing.
   const isTextKnown = whole || found.answered || found.texts.length > 0;
   setLive(work, {

@@ -109,7 +109,8 @@ export function takeUp(work: Work, event: ConnectionEvent & { type: 'ready' }) {
   const before = openTurn(work);
   const { link } = work.thread;
   const isIdle = link.loop === 'idle' && event.approvals.length === 0;
-  const isElsewhere = before !== null && (runsAnother(link, before) || (before.ended !== undefined && !isIdle));
+  const isElsewhere =
+    before !== null && (runsAnother(link, before) || isOfOtherThread(work) || (before.ended !== undefined && !isIdle));
   if (before?.state === 'submitted' && !link.isReconciled && isElsewhere) {
     // Letta runs another input, or ours had ended before a restart: the history must tell what became of ours before the
     // replay is taken up.
