@@ -112,6 +112,8 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ["offer changed below a turn's end after a restart: the message was no longer the turn's", [3422]],
   ["request of the next turn after a restart: the turn whose end was stored went on with that one's text", [1956]],
   ["turn of another client, known by its thoughts alone: named by the next one's input, whose text it took", [3896]],
+  ["turn of another client in a held replay: named by the next one's input, and its first words lost", [2168]],
+  ['turn of another client heard from its middle on: nobody looked for what came before', [9328]],
   ["another thread's request after a restart: asked in the thread whose client's turn was over", [1746]],
   ['words of the next turn in one that was stopped: shown again after a restart', [7933]],
   ['retried, then killed before a call or a write said so: the text that was taken back stayed', [1901, 4324, 6302]],

@@ -5,7 +5,12 @@ import type { Schedule } from '../schedules/schedule.ts';
 import { beginsTurn } from './after-reconnect.ts';
 
 /** What the history says about the beginning of a turn that was not heard. */
-export type Beginning =
+export type Beginning = Begun & {
+  /** Whether the history has something of the turn above what was heard of it. */
+  hasEarlier: boolean;
+};
+
+type Begun =
   | { by: 'schedule'; firing: FoundFiring }
   /** Another client asked this. `input`: its id in the history. */
   | { by: 'client'; input: string; asked: string }
@@ -28,32 +33,46 @@ export interface KnownBeginnings {
  * @param isLast whether the history has had time to store the input
  * @returns `null`: the history does not have its input, or not yet
  */
-export function beginningOf(
-  all: readonly HistoryItem[],
+export function beginningOf(all: readonly HistoryItem[], known: KnownBeginnings, isLast: boolean): Beginning | null {
+  const isHeard = (item: HistoryItem) => known.heard.includes((item.kind === 'tool' ? item.callId : item.id) ?? '');
+  // What is heard late may be of a turn that others followed.
+  const first = all.findIndex(isHeard);
+  const history = first < 0 ? all : all.slice(0, first + 1);
+  const found = findInput(history, known, isLast);
+  if (!found) return null;
+  const behind = history.slice(history.indexOf(found.item) + 1);
+  return { ...found.begun, hasEarlier: behind.some((item) => item.kind !== 'user' && !isHeard(item)) };
+}
+
+function findInput(
+  history: readonly HistoryItem[],
   { schedules, tied, shown, heard }: KnownBeginnings,
   isLast: boolean,
-): Beginning | null {
-  // What is heard late may be of a turn that others followed.
-  const first = all.findIndex((item) => heard.includes((item.kind === 'tool' ? item.callId : item.id) ?? ''));
-  const history = first < 0 ? all : all.slice(0, first + 1);
+): { item: HistoryItem; begun: Begun } | null {
   const named = history.findLast((item) => isInput(item) && tied.includes(item.clientMessageId));
-  if (isInput(named)) return { by: 'client', input: named.clientMessageId, asked: named.text };
+  if (isInput(named)) return { item: named, begun: clientBegun(named) };
   const firing = tied.length > 0 ? null : lastFiring(history, schedules);
-  if (firing) return { by: 'schedule', firing };
+  const fired = firing && history.findLast((item) => item.kind === 'user' && item.clientMessageId === firing.input);
+  if (fired) return { item: fired, begun: { by: 'schedule', firing } };
   const at = history.findLastIndex(isInput);
   const item = history[at];
   if (!isInput(item)) return null;
   if (isOfClient(item)) {
-    return shown.includes(item.clientMessageId)
-      ? null
-      : { by: 'client', input: item.clientMessageId, asked: item.text };
+    return shown.includes(item.clientMessageId) ? null : { item, begun: clientBegun(item) };
   }
   if (tied.length > 0) return null;
   // An input that has an answer may be that of the turn before; one of ours certainly is, because nothing of ours runs.
   const said = history.slice(at).filter(({ kind }) => kind === 'assistant');
   const isOver = said.length > 0 && !said.some(({ id }) => heard.includes(id));
-  return isOver && !(isLast && !isClientMessageId(item.clientMessageId)) ? null : { by: 'letta' };
+  if (isOver && !(isLast && !isClientMessageId(item.clientMessageId))) return null;
+  return { item, begun: { by: 'letta' } };
 }
+
+const clientBegun = ({ clientMessageId, text }: Input): Begun => ({
+  by: 'client',
+  input: clientMessageId,
+  asked: text,
+});
 
 /** An input of another client. */
 export interface ClientInput {

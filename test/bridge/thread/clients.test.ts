@@ -222,6 +222,51 @@ describe('a turn that another client began', () => {
     expect(middle.connection.submitted).toHaveLength(2);
   });
 
+  it('heard from its middle on: the history has the rest', async () => {
+    const middle = await createQuiet();
+    middle.connection.past = [
+      ...middle.connection.past,
+      { kind: 'user', id: 'u-f', clientMessageId: 'prog-1', text: 'what is the time?' },
+      { kind: 'assistant', id: 'm-f0', text: 'Let me see.' },
+      { kind: 'tool', id: 't-f', callId: 'call-f', tool: 'Bash', result: 'real' },
+      { kind: 'assistant', id: 'm-f', text: 'Noon.' },
+    ];
+    middle.connection.say('Noon.', 'run-f', 'm-f');
+    middle.connection.emit({ type: 'turn-ended', runId: 'run-f', stopReason: 'end_turn', error: null });
+    await middle.clock.advance(5_000);
+    expect(middle.surface.last.ending?.outcome).toBe('done');
+    expect(texts(middle.surface.last).join('\n\n')).toBe('Let me see.\n\nNoon.');
+  });
+
+  it('heard behind a held replay, then another: each has its own words', async () => {
+    const middle = await createRunning({ policy: { admins } });
+    const { connection } = middle;
+    connection.say('a.txt');
+    const held = Promise.withResolvers<void>();
+    middle.surface.gate = held.promise;
+    connection.end();
+    connection.emit({ type: 'lost', reason: 'closed' });
+    connection.ready({ reconnected: true, loop: 'busy', activeRunIds: ['run-f'] });
+    await middle.clock.settle();
+    connection.past = [
+      { kind: 'user', id: 'u-1', clientMessageId: 'prog-1', text: 'one?' },
+      { kind: 'assistant', id: 'm-one', text: 'One.' },
+      { kind: 'user', id: 'u-2', clientMessageId: 'prog-2', text: 'two?' },
+    ];
+    connection.say('One.', 'run-f', 'm-one');
+    connection.emit({ type: 'turn-ended', stopReason: 'end_turn', error: null, runId: 'run-f' });
+    const tied = { activeRunIds: ['run-g'], clientMessageIdsByRun: { 'run-g': ['prog-2'] } };
+    connection.emit({ type: 'loop', status: 'busy', ...tied });
+    connection.say('Two.', 'run-g', 'm-two');
+    held.resolve();
+    await middle.clock.advance(10_000);
+    const shown = new Map(middle.surface.views.map((view) => [view.turn, [view.begunBy?.[0], ...texts(view)]]));
+    expect([...shown.values()].slice(1)).toEqual([
+      ['**Asked from another client:** `one?`', 'One.'],
+      ['**Asked from another client:** `two?`', 'Two.'],
+    ]);
+  });
+
   it('history out of reach: names no one in Slack', async () => {
     const middle = await createQuiet();
     middle.connection.fetchHistory = () => Promise.reject(new Error('away'));

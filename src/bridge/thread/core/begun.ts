@@ -77,16 +77,16 @@ export function openAgentTurn(work: Work, beginning: AgentBeginning): void {
 
 /**
  * The open turn's beginning was not heard, and whose it is decides who is asked. Its events are held meanwhile.
- * @param event the first that was heard of it
- * @param behind what was held behind that
+ * @param heard what was heard of it, and perhaps of turns behind it
  * @returns whether the history is asked
  */
-export function identify(work: Work, held: Thread['held'], event?: AgentEvent, behind: Thread['held'] = []): boolean {
+export function identify(work: Work, held: Thread['held'], heard: Thread['held'] = []): boolean {
   if (upLink(work) === null) return false;
   set(work, { held });
   setLink(work, { isIdentifying: true, isAsked: true });
-  const runId = event && 'runId' in event ? (event.runId ?? undefined) : undefined;
-  askHistory(work, clientInputsOf(work.thread.link, runId), event === undefined ? [] : heardOf([event, ...behind]));
+  const [first] = heard;
+  const runId = first && 'runId' in first ? (first.runId ?? undefined) : undefined;
+  askHistory(work, clientInputsOf(work.thread.link, runId), heardOf(heard));
   return true;
 }
 
@@ -117,7 +117,10 @@ function idOf(event: Thread['held'][number]): string[] {
 
 /** The history told of the beginning of the open turn. @param beginning `null`: it does not know */
 export function onIdentified(work: Work, beginning: Beginning | null) {
-  if (work.thread.link.isIdentifying) return nameOpenTurn(work, beginning && beginningFound(work, beginning));
+  if (work.thread.link.isIdentifying) {
+    if (beginning?.hasEarlier) noteMissed(work);
+    return nameOpenTurn(work, beginning && beginningFound(work, beginning));
+  }
   const turn = openTurn(work);
   if (turn?.command === undefined || turn.input !== undefined || beginning?.by !== 'client') return;
   noteInput(work, beginning.input);

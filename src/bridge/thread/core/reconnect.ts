@@ -26,7 +26,7 @@ import { align, giveUpSchedules, waitWithSchedules } from './schedules.ts';
 import { noteRuns } from './steer.ts';
 import { abort } from './stop.ts';
 import { askAnew, onTasks } from './tasks.ts';
-import { isOver } from './thread.ts';
+import { isOver, type Thread } from './thread.ts';
 import { ask } from './tool-requests.ts';
 import { fold } from './turn.ts';
 import {
@@ -101,8 +101,11 @@ function onReady(work: Work, event: ConnectionEvent & { type: 'ready' }): void {
   align(work);
 }
 
-/** Compares a new link's replay with the open turn: that goes on, or its end is looked up, or Letta began another. */
-export function takeUp(work: Work, event: ConnectionEvent & { type: 'ready' }) {
+/**
+ * Compares a new link's replay with the open turn: that goes on, or its end is looked up, or Letta began another.
+ * @param behind what was heard since, if the replay was held
+ */
+export function takeUp(work: Work, event: ConnectionEvent & { type: 'ready' }, behind: Thread['held'] = []) {
   if (upLink(work) === null) return;
   const requestIds = [...event.approvals.map(({ requestId }) => requestId), ...openOwnRequests(work)];
   if (isOver(work.thread)) return set(work, { held: holdReady(work.thread.held, event) });
@@ -128,7 +131,7 @@ export function takeUp(work: Work, event: ConnectionEvent & { type: 'ready' }) {
   // Also one that the bridge had no time to ask about before it was stopped.
   const isUnnamed = turn?.client && turn.input === undefined && !work.thread.link.isAsked;
   // A look over the lost link decides nothing any more.
-  if (isUnnamed && identify(work, holdReady(work.thread.held, event))) return endLook(work);
+  if (isUnnamed && identify(work, holdReady(work.thread.held, event), behind)) return endLook(work);
   if (turn?.state === 'submitted') {
     setLive(work, { isJoined: true });
     fold(work, { type: 'approvals-open', requestIds });
