@@ -116,7 +116,10 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['turn of another client heard from its middle on: nobody looked for what came before', [9328]],
   ["another thread's request after a restart: asked in the thread whose client's turn was over", [1746]],
   ['words of the next turn in one that was stopped: shown again after a restart', [7933]],
-  ['retried, then killed before a call or a write said so: the text that was taken back stayed', [1901, 4324, 6302]],
+  [
+    'retried, then killed or without a link before anything said so: the text that was taken back stayed',
+    [1901, 4324, 6302, 9733],
+  ],
   ["request of the next of two turns of Letta's own: the first one's history took the next one's words", [2511, 5278]],
   ['turn that nobody heard: its text in the history does not say that it was cut off', [1080, 2099, 3239]],
 ];
@@ -144,5 +147,5 @@ export const failedReplicaSeeds: readonly (readonly [found: string, seeds: reado
   ["late echo of another client's turn before ours: taken for one that joined, and that turn was not shown", [2374]],
   ['turn that nobody heard: its text in the history does not say that it was cut off', [381]],
   ["another thread's turn after a restart: shown in the thread whose own turn was over, too", [2722]],
-  ['retried, then killed before a call or a write said so: the text that was taken back stayed', [382]],
+  ['retried, then killed or without a link before anything said so: the text that was taken back stayed', [382]],
 ];

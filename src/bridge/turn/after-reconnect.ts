@@ -171,9 +171,9 @@ export function beginsTurn(history: readonly HistoryItem[], at: number): boolean
  * Adds to the folded state the texts that only the history has, each in its place. A longer streamed text stays, because
  * an abort leaves less in the history (docs/letta-protocol.md, Deltas). Streamed text that the history lacks is removed
  * when Letta must have retried its run while we were disconnected: when the history is complete there (the turn was
- * answered, or ended well and the history has later text of it), when the run failed and the history has more, or when it
- * was heard before a restart and its run is over: another one followed it, or the history has the call of a request below
- * it, because a run that asks is stored whole.
+ * answered, or ended well and the history has later text of it), when another run followed its run, when the run failed
+ * and the history has more, or when it was heard before a restart and the history has the call of a request below it,
+ * because a run that asks is stored whole.
  * What was heard before the first message that the history has stays when a summary may have taken its place there.
  */
 export function mergeHistory(
@@ -208,7 +208,8 @@ export function mergeHistory(
     !isSummarised(place) &&
     (place <= wholeUpTo ||
       (part.failed === true && wentOn(place)) ||
-      (part.earlier === true && (place < asked || followed.includes(part.runId))));
+      followed.includes(part.runId) ||
+      (part.earlier === true && place < asked));
   const parts = state.parts.filter((part, place) => !isVoid(part, place));
   // Text that was stored before a restart and that the history lacks was taken back or cut off, and text that nobody has
   // heard came after it; while a request is open, its run may only not be stored yet.

@@ -246,6 +246,15 @@ describe('completing a turn from its history', () => {
     );
   });
 
+  it('another run followed: drops what the history lacks of the first', () => {
+    const heard = streamed(['m1', 'half an ans']);
+    const found = find([user('a'), said('m2', 'the answer anew'), tool, user('cm-q-1')], 'a', heard);
+    if (!found.arrived) throw new Error('it is there');
+    const text = (followed: string[]) => turnText(mergeHistory(heard, { ...found, followed }));
+    expect(text([])).toContain('half an ans');
+    expect(text(['r'])).toBe('the answer anew');
+  });
+
   it('asked after a restart, run retried meanwhile: drops text from before', () => {
     const asks = (callId: string) => ({
       type: 'approval-asked' as const,
