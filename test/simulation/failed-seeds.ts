@@ -121,6 +121,8 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
     [1901, 4324, 6302, 9733],
   ],
   ["request of the next of two turns of Letta's own: the first one's history took the next one's words", [2511, 5278]],
+  ["message in Letta's queue before the bridge was away: held against it that Letta ran it", [3987]],
+  ['edit that Slack had refused for a while: expected sooner than it is tried again', [4794, 7007]],
   ['turn that nobody heard: its text in the history does not say that it was cut off', [1080, 2099, 3239]],
 ];
 

@@ -695,7 +695,7 @@ export class SimConversation implements TurnHost {
 }
 
 /** Names of the messages in a prompt: those to be answered, and those that are only context. */
-function namesIn(content: string): { carried: string[]; heard: string[] } {
+export function namesIn(content: string): { carried: string[]; heard: string[] } {
   const carried: string[] = [];
   const heard: string[] = [];
   let section = carried;

@@ -3,7 +3,7 @@ import type { AcceptedSocket, DeviceDoor } from '../../src/letta/devices/devices
 import type { FetchLike } from '../../src/letta/hosted-api.ts';
 import type { LaneDialer } from '../../src/letta/link/lane.ts';
 import type { VirtualClock } from './clock.ts';
-import { type Host, SimConversation } from './letta-conversation.ts';
+import { type Host, namesIn, SimConversation } from './letta-conversation.ts';
 import { SimLane } from './letta-lane.ts';
 import type { TruthTurn } from './letta-turn.ts';
 import type { Life } from './life.ts';
@@ -67,6 +67,8 @@ export class SimLetta implements Host {
   mayHearAgain: Host['mayHearAgain'] = () => false;
   isAskedLater: Host['isAskedLater'] = () => false;
   onTaken: Host['onTaken'] = () => undefined;
+  /** When a message came into Letta's queue, behind what runs (ms since 1970). */
+  readonly queuedAt = new Map<string, number>();
   /** Called with the conversation of a turn that is about to tell that it has ended. */
   onEnding: (conversation: string) => void = () => undefined;
   /** Called with the conversation of a call that was lost on its way to the bridge. */
@@ -586,6 +588,8 @@ export class SimLetta implements Host {
     if (conversation.mode !== 'standard') this.story.addViolation(`${id} runs in ${conversation.mode} mode`);
     const { disposition, go } = conversation.submitInput(message.client_message_id, message.content);
     this.story.addLine('letta', `gets ${message.client_message_id} for ${id}: ${disposition}`);
+    if (disposition === 'queued')
+      for (const name of namesIn(message.content).carried) this.queuedAt.set(name, this.clock.now());
     answer({ accepted: true, disposition });
     go();
   }
@@ -705,6 +709,7 @@ export class SimLetta implements Host {
     // A device writes an answer down when its run has ended; the App Server's own loss of a client keeps a part.
     const keepsPartial = this.kind === 'app-server' && this.chance.happens(0.5);
     for (const conversation of this.conversations.values()) conversation.restart(keepsPartial);
+    this.queuedAt.clear();
     for (const lane of [...this.lanes]) lane.loseLane({ kind: 'closed', code: 1006, text: '' });
     this.#eventSeq = 0;
     this.#runs = 0;

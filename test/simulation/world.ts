@@ -975,6 +975,8 @@ class World implements Judged {
       // A reaction that was taken back and added again waits from then on.
       const since = Math.max(from, written.ackedAt, written.at) + NOTICED_MS;
       if (to - since < this.staleAfterMs || this.clock.now() < to) continue;
+      // It waits for what Letta runs, and Letta begins it then, whether the bridge is there or not.
+      if (whom === 'the bridge' && (this.letta.queuedAt.get(name) ?? to) < from) continue;
       if (!this.#wasClicked(name, 'run_now') && !this.#wasClicked(name, 'send_again'))
         this.story.addViolation(`${name} waited ${Math.round((to - since) / 1000)} s for ${whom} and ran unasked`);
     }
