@@ -112,6 +112,7 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ["offer changed below a turn's end after a restart: the message was no longer the turn's", [3422]],
   ["request of the next turn after a restart: the turn whose end was stored went on with that one's text", [1956]],
   ["turn of another client, known by its thoughts alone: named by the next one's input, whose text it took", [3896]],
+  ['card that was never posted, above one that was: that one moved below it', [9186]],
   ["turn of another client in a held replay: named by the next one's input, and its first words lost", [2168]],
   ['turn of another client heard from its middle on: nobody looked for what came before', [9328]],
   ["another thread's request after a restart: asked in the thread whose client's turn was over", [1746]],
@@ -148,6 +149,7 @@ export const failedReplicaSeeds: readonly (readonly [found: string, seeds: reado
   ["turn of Letta's own that said nothing, its beginning taken for an end: messages behind it waited for ever", [1243]],
   ["late echo of another client's turn before ours: taken for one that joined, and that turn was not shown", [2374]],
   ['turn that nobody heard: its text in the history does not say that it was cut off', [381]],
+  ['text above a card known only at the end: below it after a restart', [2555]],
   ["another thread's turn after a restart: shown in the thread whose own turn was over, too", [2722]],
   ['retried, then killed or without a link before anything said so: the text that was taken back stayed', [382]],
 ];

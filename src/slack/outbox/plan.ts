@@ -49,7 +49,8 @@ function kindOf(hash: string): SlackPost['kind'] | null {
  * - Messages that are no longer needed (a retry dropped their text) are reused for text or deleted. A card or a note
  *   always gets a new message, because edits do not notify (docs/slack.md, Editing).
  * - Once a turn is over and an edit would wait (`isBelow`), new posts do not wait for edits: those only tidy up.
- * - A card keeps its message, because people may be about to click it. If no message is left above it, text goes below.
+ * - A card keeps its message, because people may be about to click it. If no message is left above it, text goes below,
+ *   and so does a card that was not posted before it.
  * - A post that is only to be edited, and has no message, is left out.
  * - With `isTextUnknown` the wanted posts lack what was said before a restart. Messages that may show that text stay,
  *   and so do those above a card, where the text may belong; only their buttons go. New text goes to the newest message
@@ -64,7 +65,7 @@ export function planCalls(
   const free = posted.filter((record) => !isUneditable(record)).sort((a, b) => compareTs(a.ts, b.ts));
   const first = deletionsOfUneditable(posted);
   const updates: PlannedCall[] = [];
-  const rest = [...wanted];
+  const rest = withCardsInPlace(wanted, free);
   let unposted: SlackPost | null = null;
   let awaitsCard = false;
   let above = '0.0';
@@ -105,6 +106,28 @@ export function planCalls(
   updates.push(...kept.filter(mayBeLive).map(planForgotten));
   const left = free.filter((record) => !kept.includes(record));
   return [...first, ...updates, ...left.flatMap(planRemoval)];
+}
+
+/** Cards whose messages are not in the order of the turn come in the order of their messages; one without comes last. */
+function withCardsInPlace(wanted: readonly SlackPost[], free: readonly PostRecord[]): SlackPost[] {
+  const placed = [...wanted];
+  const known = free.filter(({ hash }) => (kindOf(hash) ?? 'card') === 'card');
+  const tsOf = ({ part }: SlackPost) => known.find((record) => record.part === part)?.ts;
+  const cards = wanted.filter(({ kind }) => kind === 'card');
+  for (const [at, card] of [...cards.entries()].reverse()) {
+    const ts = tsOf(card);
+    const before = cards.slice(at + 1).findLast((later) => {
+      const there = tsOf(later);
+      return there !== undefined && (ts === undefined || compareTs(there, ts) < 0);
+    });
+    if (!before) continue;
+    const from = placed.indexOf(card);
+    // With it goes what stands above it only to say that work went on until the card.
+    const status = placed[from - 1]?.isEditOnly ? 1 : 0;
+    placed.splice(from - status, 1 + status);
+    placed.splice(placed.indexOf(before) + 1, 0, card);
+  }
+  return placed;
 }
 
 function isUneditable({ refuses }: PostRecord): boolean {

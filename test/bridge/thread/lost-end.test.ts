@@ -154,6 +154,27 @@ describe('a turn whose end was missed', () => {
     expect(middle.surface.last.items).toMatchObject([{ card: { title: 'touch x' } }]);
   });
 
+  it('text above a card known at the end: keeps its place', async () => {
+    const middle = await createRunning();
+    const clientMessageId = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.begin();
+    await middle.restart();
+    // What was said before the request cannot be read while it waits.
+    const asked = { loop: 'waiting_on_approval' as const, approvals: [touchX] };
+    middle.connection.ready(asked);
+    await middle.clock.advance(10_000);
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId, text: 'list the files' },
+      { kind: 'assistant', id: 'm-9', text: 'Let me see.' },
+      { kind: 'tool', id: 't1', callId: touchX.callId, tool: 'Bash' },
+    ];
+    middle.surface.gate = new Promise(() => undefined);
+    middle.connection.emit({ type: 'turn-ended', runId: null, stopReason: 'cancelled', error: null });
+    await middle.clock.advance(30_000);
+    // After another restart the stored text comes first, and only this says where the card belongs.
+    expect(middle.record()).toMatchObject({ turn: { said: [{ messageId: 'm-9' }] }, approvals: [{ after: 'm-9' }] });
+  });
+
   it('end of a run missed: the history tells what it took back', async () => {
     const { connection, clock, surface } = await createRunning();
     const clientMessageId = connection.submitted[0]?.clientMessageId ?? '';

@@ -57,6 +57,16 @@ describe('the outbox plan', () => {
     expect(calls).toEqual([{ kind: 'delete', record: text }]);
   });
 
+  test('posts a card below one that is there, though it belongs above', () => {
+    const [above, between] = [post('0.0', 'let me see'), post('2.0', 'and now')];
+    const [missed, there] = [post('card-a', 'lost', 'card'), post('card-b', 'may I?', 'card')];
+    const status = { ...post('1.0', 'it worked'), isEditOnly: true as const };
+    const ledger = [record(1, above), record(2, between), record(3, there)];
+    const wanted = [above, status, missed, between, there];
+    expect(planCalls(ledger, wanted)).toEqual([{ kind: 'post', post: missed }]);
+    expect(planCalls([...ledger, record(4, missed)], wanted)).toEqual([]);
+  });
+
   test('edits a message whose content is in doubt', () => {
     const a = post('0.0', 'a');
     const [call] = planCalls([withUnknownContent(record(1, a))], [a]);
@@ -234,11 +244,12 @@ describe('the outbox plan', () => {
           rounds += 1;
           expect(rounds).toBeLessThan(30);
         }
-        for (const kind of ['text-', 'card-']) {
-          const isOne = (hash: string) => hash.startsWith(kind);
-          const shown = ledger.map(({ hash }) => hash).filter(isOne);
-          expect(shown).toEqual(wanted.map((one) => contentHash(one)).filter(isOne));
-        }
+        const shown = (kind: string) => ledger.map(({ hash }) => hash).filter((hash) => hash.startsWith(kind));
+        const asked = (kind: string) => wanted.map((one) => contentHash(one)).filter((hash) => hash.startsWith(kind));
+        expect(shown('text-')).toEqual(asked('text-'));
+        // A card that is there keeps its message, though one that belongs above it is posted only now.
+        if (before.every(({ kind }) => kind === 'text')) expect(shown('card-')).toEqual(asked('card-'));
+        expect(shown('card-').sort()).toEqual(asked('card-').sort());
         // Only for a card that is there already text may stand lower than it was said.
         if (before.every(({ kind }) => kind === 'text')) {
           expect(ledger.map(({ hash }) => hash)).toEqual(wanted.map((one) => contentHash(one)));

@@ -18,6 +18,7 @@ import { noteFailure } from '../../record/waiting.ts';
 import { detailsOf, withDetails } from '../../turn/details.ts';
 import { isGoodStopReason, type TurnState } from '../../turn/fold.ts';
 import { addNotify } from '../../turn/notify.ts';
+import { storeCardPlaces } from '../../view/card-places.ts';
 import { effectsOfTurn, endingOf, failureLine, type Heard, wayOnAtEnd, wayOnOf } from '../../view/ending.ts';
 import { sayCause } from '../../words/causes.ts';
 import { ENDED } from '../../words/thread.ts';
@@ -232,7 +233,8 @@ export function finish(work: Work, how: Ending, left: Leftover | null): void {
   const offer = offeringAtEnd(work, left);
   change(work, (record) => {
     const closed = changeTurn(closeApprovals(offer(record), turn.id, 'turn_over', now), ended);
-    const noted = noteFailure(closed, turn, ending, now);
+    const placed = live.isTextUnknown ? closed : storeCardPlaces(closed, turn, live.fold);
+    const noted = noteFailure(placed, turn, ending, now);
     return details ? withDetails(noted, details.ref) : noted;
   });
   log(work, 'info', { turn: turn.id, outcome: ending.outcome, durationMs: ending.durationMs }, 'turn ended');
