@@ -57,8 +57,8 @@ export function onHeard(work: Work, event: AgentEvent | ConnectionEvent) {
   }
 }
 
-/** @param behind what was held behind it */
-function onAgentEvent(work: Work, event: AgentEvent, behind: Thread['held'] = []) {
+/** @param behind what was held behind it; left out: it was not held */
+function onAgentEvent(work: Work, event: AgentEvent, behind: () => Thread['held'] = () => []) {
   switch (event.type) {
     case 'loop':
       return onLoop(work, event);
@@ -112,7 +112,7 @@ function onAgentEvent(work: Work, event: AgentEvent, behind: Thread['held'] = []
     if (isOfOtherThread(work, isOfRun(event) ? event.runId : undefined)) return giveWay(work);
     // Its beginning was lost on the way, or Letta tells it to no other client.
     openAgentTurn(work, UNNAMED);
-    if (identify(work, hold(held, event), [event, ...behind])) return;
+    if (identify(work, hold(held, event), [event, ...behind()])) return;
   }
   const begun = openTurn(work);
   if (begun) onTurnEvent(work, begun, event);
@@ -318,7 +318,7 @@ function releaseOnce(work: Work): void {
       set(work, { held: [...work.thread.held, ...held.slice(at)] });
       return;
     }
-    const behind = held.slice(at + 1);
+    const behind = () => held.slice(at + 1);
     if (event.type === 'ready') takeUp(work, event, behind);
     else if (event.type === 'cut') onCut(work);
     else onAgentEvent(work, event, behind);

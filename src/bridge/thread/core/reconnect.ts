@@ -103,9 +103,13 @@ function onReady(work: Work, event: ConnectionEvent & { type: 'ready' }): void {
 
 /**
  * Compares a new link's replay with the open turn: that goes on, or its end is looked up, or Letta began another.
- * @param behind what was heard since, if the replay was held
+ * @param behind what was heard since; left out: the replay was not held
  */
-export function takeUp(work: Work, event: ConnectionEvent & { type: 'ready' }, behind: Thread['held'] = []) {
+export function takeUp(
+  work: Work,
+  event: ConnectionEvent & { type: 'ready' },
+  behind: () => Thread['held'] = () => [],
+) {
   if (upLink(work) === null) return;
   const requestIds = [...event.approvals.map(({ requestId }) => requestId), ...openOwnRequests(work)];
   if (isOver(work.thread)) return set(work, { held: holdReady(work.thread.held, event) });
@@ -131,7 +135,7 @@ export function takeUp(work: Work, event: ConnectionEvent & { type: 'ready' }, b
   // Also one that the bridge had no time to ask about before it was stopped.
   const isUnnamed = turn?.client && turn.input === undefined && !work.thread.link.isAsked;
   // A look over the lost link decides nothing any more.
-  if (isUnnamed && identify(work, holdReady(work.thread.held, event), behind)) return endLook(work);
+  if (isUnnamed && identify(work, holdReady(work.thread.held, event), behind())) return endLook(work);
   if (turn?.state === 'submitted') {
     setLive(work, { isJoined: true });
     fold(work, { type: 'approvals-open', requestIds });
