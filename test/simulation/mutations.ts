@@ -450,13 +450,6 @@ function replicaMutations(): Mutation[] {
       'return handOver(workspace, envelope);',
     ),
     mutation(
-      'a delivery of a message is deleted only when a thread has the message',
-      /was acked and never handled|is lost|was accepted and is on no disk/,
-      postgres('adapter'),
-      'AND id = ANY ($${number}::bigint[]) AND EXISTS (SELECT 1 FROM done))',
-      'AND id = ANY ($${number}::bigint[]))',
-    ),
-    mutation(
       'a workspace without an owner is taken by another process',
       /^no rest/,
       'src/workspaces/keeper.ts',

@@ -56,8 +56,11 @@ function fenced(run: (tables: SimTables, values: Values, text: string) => string
     const done = held || !isGuarded ? run(tables, values, text) : [];
     const [, settled] =
       /gone AS \( DELETE FROM bridge_inbound WHERE workspace = \$1 AND id = ANY \(\$(\d+)/.exec(text) ?? [];
-    if (settled && (done.length > 0 || !/EXISTS \(SELECT 1 FROM done\)/.test(text)))
-      tables.deleteInbound(({ id }) => texts(values[Number(settled) - 1]).includes(String(id)));
+    if (settled && (done.length > 0 || !/EXISTS \(SELECT 1 FROM done\)/.test(text))) {
+      const ids = texts(values[Number(settled) - 1]);
+      const deleted = tables.deleteInbound(({ id }) => ids.includes(String(id)));
+      if (done.length === 0) tables.judgeDeleted(deleted);
+    }
     return [{ held: held ? 1 : 0, [answer]: done }];
   };
 }
@@ -444,6 +447,11 @@ export class SimTables {
     const deleted = this.inbound.filter(is);
     for (const row of deleted) this.inbound.splice(this.inbound.indexOf(row), 1);
     return deleted;
+  }
+
+  /** The write that was to have them was not done. */
+  judgeDeleted(deleted: readonly InboundRow[]): void {
+    for (const { id } of deleted) this.#story.addViolation(`delivery ${id} was deleted, and no thread has it`);
   }
 
   #rowsOf(workspace: unknown, namespace: unknown): Map<string, string> {
