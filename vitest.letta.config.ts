@@ -5,7 +5,7 @@ export default defineConfig({
     include: ['test/real/**/*.test.ts'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    maxWorkers: 1,
-    fileParallelism: false,
+    // Each file has its own Letta and mostly waits for it: two files at a time take half as long (877 s instead of 1,659 s).
+    maxWorkers: 2,
   },
 });
