@@ -111,7 +111,10 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['input joined the turn of another client, which died: its first part was shown late', [253]],
   ["offer changed below a turn's end after a restart: the message was no longer the turn's", [3422]],
   ["request of the next turn after a restart: the turn whose end was stored went on with that one's text", [1956]],
-  ["turn of another client, known by its thoughts alone: named by the next one's input, whose text it took", [3896]],
+  [
+    "turn of another client, known by its thoughts alone: named by the next one's input, whose text it took",
+    [3896, 7691],
+  ],
   ['card that was never posted, above one that was: that one moved below it', [9186]],
   ["turn of another client in a held replay: named by the next one's input, and its first words lost", [2168]],
   ['turn of another client heard from its middle on: nobody looked for what came before', [9328]],
@@ -121,10 +124,13 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
     'retried, then killed or without a link before anything said so: the text that was taken back stayed',
     [1901, 4324, 6302, 9733],
   ],
-  ["request of the next of two turns of Letta's own: the first one's history took the next one's words", [2511, 5278]],
+  [
+    "request of the next of two turns of Letta's own: the first one's history took the next one's words",
+    [2511, 5278, 6345],
+  ],
   ["message in Letta's queue before the bridge was away: held against it that Letta ran it", [3987]],
   ['edit that Slack had refused for a while: expected sooner than it is tried again', [4794, 7007]],
-  ['turn that nobody heard: its text in the history does not say that it was cut off', [1080, 2099, 3239]],
+  ['turn that nobody heard: its text in the history does not say that it was cut off', [1080, 2099, 3239, 8986]],
 ];
 
 /** The same for worlds in which people hand messages to running turns (`--steer`). */
