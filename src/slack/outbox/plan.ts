@@ -108,20 +108,17 @@ export function planCalls(
   return [...first, ...updates, ...left.flatMap(planRemoval)];
 }
 
-/** Cards whose messages are not in the order of the turn come in the order of their messages; one without comes last. */
+/** Cards that have messages come in the order of these, the others behind them. Text keeps its order. */
 function withCardsInPlace(wanted: readonly SlackPost[], free: readonly PostRecord[]): SlackPost[] {
   const placed = [...wanted];
   const known = free.filter(({ hash }) => (kindOf(hash) ?? 'card') === 'card');
-  const tsOf = ({ part }: SlackPost) => known.find((record) => record.part === part)?.ts;
   const cards = wanted.filter(({ kind }) => kind === 'card');
-  for (const [at, card] of [...cards.entries()].reverse()) {
-    const ts = tsOf(card);
-    const before = cards.slice(at + 1).findLast((later) => {
-      const there = tsOf(later);
-      return there !== undefined && (ts === undefined || compareTs(there, ts) < 0);
-    });
-    if (!before) continue;
+  const there = known.flatMap(({ part }) => cards.find((card) => card.part === part) ?? []);
+  const ordered = [...new Set([...there, ...cards])];
+  for (const [at, card] of ordered.entries()) {
+    const before = ordered[at - 1];
     const from = placed.indexOf(card);
+    if (!before || placed.indexOf(before) < from) continue;
     // With it goes what stands above it only to say that work went on until the card.
     const status = placed[from - 1]?.isEditOnly ? 1 : 0;
     placed.splice(from - status, 1 + status);

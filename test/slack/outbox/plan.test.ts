@@ -259,6 +259,27 @@ describe('the outbox plan', () => {
     );
   });
 
+  test('moves no card, in whatever order some were posted', () => {
+    const cards = [0, 1, 2, 3].map((n) => post(`card-${n}`, `card ${n}`, 'card'));
+    const wanted = cards.flatMap((card, n) => [post(`${n}.0`, `text ${n}`), card]);
+    fc.assert(
+      fc.property(fc.shuffledSubarray(cards), fc.nat(), (posted, pick) => {
+        const before = posted.map((card, n) => record(n + 1, card));
+        let ledger: PostRecord[] = before;
+        for (let serial = 100; ; serial += 1) {
+          const calls = planCalls(ledger, wanted);
+          const call = calls[pick % Math.max(1, calls.length)];
+          if (!call) break;
+          ledger = applyCall(ledger, call, call.kind === 'post' ? `${serial}.000000` : call.record.ts);
+          expect(serial).toBeLessThan(130);
+        }
+        expect(ledger.map(({ hash }) => hash).sort()).toEqual(wanted.map(contentHash).sort());
+        for (const { part, ts } of before) expect(ledger.find((one) => one.part === part)?.ts).toBe(ts);
+      }),
+      { seed: 20_261_201, numRuns: 300 },
+    );
+  });
+
   test('moves no card, and puts no later text above one', () => {
     const texts = (cards: number) =>
       fc.array(fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 3 }), {
